@@ -1,0 +1,1 @@
+"""The shell around the brain: looks, acts, waits and tells. Decides nothing."""

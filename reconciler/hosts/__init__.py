@@ -1,0 +1,1 @@
+"""Machines: run argument lists, read and write files, tell facts."""

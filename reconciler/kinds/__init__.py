@@ -1,0 +1,19 @@
+"""What can be declared. A new kind is one file here and one line in KINDS."""
+
+from __future__ import annotations
+
+from reconciler.kinds import config, network, secret, service, volume
+from reconciler.kinds.base import Kind
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (service.KIND, network.KIND, volume.KIND, config.KIND, secret.KIND)
+}
+
+
+def find(word: str) -> Kind | None:
+    """A kind by any of its names, in any case: Service, services, svc."""
+    wanted = word.lower()
+    for kind in KINDS.values():
+        if wanted in (kind.key, kind.plural, *kind.short):
+            return kind
+    return None

@@ -1,0 +1,86 @@
+"""What every kind has: its spec as a frozen dataclass, and the few questions that others ask of it.
+
+A spec is plain data with types and limits on it; validation and JSON Schema are made from it at the edge, so
+no kind imports a validation library. Field names are written in snake_case here and camelCase in YAML; the
+string under a field is its description, in schemas and in `explain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le, Len
+
+
+def camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+EDGE: dict[str, Any] = {
+    "extra": "forbid",
+    "alias_generator": camel,
+    "use_attribute_docstrings": True,
+    "validate_default": False,
+}
+"""How the edge reads our dataclasses: unknown fields are errors, names are camelCase, docstrings are docs."""
+
+Seconds = Annotated[float, Ge(0), Le(86400 * 365)]
+PortNumber = Annotated[int, Ge(1), Le(65535)]
+Argv = Annotated[tuple[str, ...], Len(1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a spec that types alone don't show. `path` is camelCase, relative to the spec."""
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A resource that another one names, and where it does. `kind` is lower-case."""
+
+    kind: str
+    name: str
+    path: tuple[str | int, ...]
+
+
+def nothing(_spec: Any) -> Iterable[Any]:
+    return ()
+
+
+def same(spec: Any, _base: Callable[[str], str]) -> Any:
+    return spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of resource. A new one is a file with one of these, and a line in KINDS."""
+
+    name: str
+    plural: str
+    short: tuple[str, ...] = ()
+    spec: type
+    summary: str
+    faults: Callable[[Any], Iterable[Fault]] = nothing
+    """What is wrong with it, taken alone."""
+    needs: Callable[[Any], Iterable[Need]] = nothing
+    """Which other resources it names."""
+    anchor: Callable[[Any, Callable[[str], str]], Any] = same
+    """The same spec with its relative paths made absolute by the given function."""
+    paths: Callable[[Any], Iterable[tuple[tuple[str | int, ...], str]]] = nothing
+    """The files of the host whose content belongs to it, and where it names them."""
+    example: str = ""
+    """A minimal document, for `explain` and `init`."""
+
+    @property
+    def key(self) -> str:
+        return self.name.lower()
+
+
+KindTable = Mapping[str, Kind]

@@ -1,0 +1,193 @@
+"""What ought to exist, rendered to the last detail: nothing here is left to be looked up when it is made.
+
+The fingerprint is taken over a payload's `plain()` form, in which sealed values and file contents stand as
+digests. So a payload can be printed, compared and kept without ever showing a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from reconciler.model.key import Key
+from reconciler.model.observed import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A secret value. It shows itself only to who calls `reveal`; everything else sees its keyed digest."""
+
+    digest: str
+    _value: bytes = field(repr=False, compare=False)
+
+    def reveal(self) -> bytes:
+        return self._value
+
+    def text(self) -> str:
+        return self._value.decode()
+
+    def __str__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file to deliver into a workload: of a Config (0444) or a Secret (0400)."""
+
+    name: str
+    content: Sealed | bytes
+    mode: int = 0o444
+
+    def data(self) -> bytes:
+        return self.content.reveal() if isinstance(self.content, Sealed) else self.content
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Exactly one of `volume` (a name on the engine), `host_path` and `files` is what lies at `target`.
+
+    For a process `target` is empty: it sees the host's own files, and is told where by a reference.
+    """
+
+    name: str
+    target: str
+    volume: str = ""
+    host_path: str = ""
+    files: tuple[File, ...] = ()
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PortBinding:
+    """A named port with its host port decided. A process listens on `host_port` itself."""
+
+    name: str
+    port: int
+    host_port: int
+    protocol: str = "tcp"
+    bind: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    cpus: float | None = None
+    memory: int | None = None
+    """Bytes."""
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    signal: str = "TERM"
+    grace_seconds: float = 10.0
+
+
+Environment = Mapping[str, str | Sealed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerPayload:
+    image: str
+    pull_policy: str = "IfNotPresent"
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    env: Environment = field(default_factory=dict)
+    ports: tuple[PortBinding, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    networks: tuple[str, ...] = ()
+    """Names on the engine; the first one is where the container is created."""
+    aliases: tuple[str, ...] = ()
+    network_stamps: tuple[str, ...] = ()
+    """Fingerprints of our own networks: one that must be made anew takes its users with it."""
+    user: str = ""
+    working_dir: str = ""
+    hostname: str = ""
+    tty: bool = False
+    init: bool = False
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    gpus: str = ""
+    shm_size: int | None = None
+    extra_hosts: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    engine_restart: str = "no"
+    """The engine's own restart policy: "no" unless `restart.by: engine` asked for it."""
+    stop: Stop = field(default_factory=Stop)
+    restarted_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessPayload:
+    command: tuple[str, ...]
+    working_dir: str = ""
+    user: str = ""
+    env: Environment = field(default_factory=dict)
+    ports: tuple[PortBinding, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    stop: Stop = field(default_factory=Stop)
+    restarted_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkPayload:
+    driver: str = "bridge"
+    subnet: str = ""
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumePayload:
+    driver: str = "local"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+Payload = ContainerPayload | ProcessPayload | NetworkPayload | VolumePayload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """One thing that ought to exist: a runtime can make it from this and nothing else."""
+
+    key: Key
+    runtime: str
+    host: str = "local"
+    payload: Payload
+    fingerprint: str
+    owner: str
+    generation: int = 1
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.key.engine_name
+
+
+def plain(value: Any) -> Any:
+    """A JSON tree of any payload or part of one: secrets and file contents as digests, defaults left out."""
+    match value:
+        case Sealed():
+            return f"sealed:{value.digest}"
+        case File(content=bytes() as content):
+            return {"name": value.name, "mode": oct(value.mode), "content": _digest(content)}
+        case File():
+            return {"name": value.name, "mode": oct(value.mode), "content": plain(value.content)}
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            set_ones = ((f.name, getattr(value, f.name)) for f in fields(value))
+            return {name: plain(item) for name, item in set_ones if item not in ("", None, (), {}, False)}
+        case Mapping():
+            return {str(name): plain(value[name]) for name in sorted(value)}
+        case tuple() | list():
+            return [plain(item) for item in value]
+        case _:
+            return value
+
+
+def _digest(content: bytes) -> str:
+    import hashlib  # noqa: PLC0415 -- OpenSSL's start-up is only for those who carry files
+
+    return "sha256:" + hashlib.sha256(content).hexdigest()[:16]

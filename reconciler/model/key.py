@@ -1,0 +1,51 @@
+"""Names of things: `service/shop/web`, and of its instances: `service/shop/web/0`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A resource, or with an index one instance of it. Compares by namespace, kind, name, then index."""
+
+    kind: str
+    namespace: str
+    name: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        base = f"{self.kind}/{self.namespace}/{self.name}"
+        return base if self.index is None else f"{base}/{self.index}"
+
+    def __lt__(self, other: Key) -> bool:
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[str, str, str, int]:
+        return (self.namespace, self.kind, self.name, -1 if self.index is None else self.index)
+
+    @property
+    def resource(self) -> Key:
+        return self if self.index is None else replace(self, index=None)
+
+    @property
+    def short(self) -> str:
+        """What a person reads: `service/web`, without the namespace."""
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def engine_name(self) -> str:
+        """The deterministic name on the engine: a host-wide mutex, free of charge."""
+        base = f"{self.namespace}-{self.name}"
+        return base if self.index is None else f"{base}-{self.index}"
+
+    def instance(self, index: int) -> Key:
+        return replace(self, index=index)
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        parts = text.split("/")
+        index = int(parts[3]) if len(parts) == 4 else None
+        kind, namespace, name = parts[:3]
+        return cls(kind, namespace, name, index)

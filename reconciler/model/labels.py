@@ -1,0 +1,67 @@
+"""The one table of labels. Whoever writes one and whoever reads one does it through here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model.desired import Desired
+from reconciler.model.key import Key
+from reconciler.model.observed import Grant
+
+PREFIX = "dev.reconciler"
+OWNER = f"{PREFIX}.owner"
+NAMESPACE = f"{PREFIX}.namespace"
+KIND = f"{PREFIX}.kind"
+NAME = f"{PREFIX}.name"
+INDEX = f"{PREFIX}.index"
+FINGERPRINT = f"{PREFIX}.fingerprint"
+PORTS = f"{PREFIX}.ports"
+GENERATION = f"{PREFIX}.generation"
+
+
+def write(desired: Desired) -> dict[str, str]:
+    """The labels that say what a thing is and whose."""
+    key = desired.key
+    labels = {
+        OWNER: desired.owner,
+        NAMESPACE: key.namespace,
+        KIND: key.kind,
+        NAME: key.name,
+        FINGERPRINT: desired.fingerprint,
+        GENERATION: str(desired.generation),
+    }
+    if key.index is not None:
+        labels[INDEX] = str(key.index)
+    if desired.grants:
+        labels[PORTS] = write_grants(desired.grants)
+    return labels
+
+
+def read_key(labels: Mapping[str, str]) -> Key | None:
+    """Whom the labels speak of; None when they are not ours or not whole."""
+    kind, namespace, name = (labels.get(part, "") for part in (KIND, NAMESPACE, NAME))
+    if not (kind and namespace and name):
+        return None
+    index = labels.get(INDEX, "")
+    return Key(kind, namespace, name, int(index) if index.isdecimal() else None)
+
+
+def read_generation(labels: Mapping[str, str]) -> int:
+    text = labels.get(GENERATION, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def write_grants(grants: Mapping[str, Grant]) -> str:
+    """`http=8081/8080,admin=20003/auto`: the port that was given, and the request that it answers."""
+    return ",".join(f"{name}={grants[name].port}/{grants[name].request}" for name in sorted(grants))
+
+
+def read_grants(labels: Mapping[str, str]) -> dict[str, Grant]:
+    """Leaves out what it can't read: somebody may have edited it."""
+    grants: dict[str, Grant] = {}
+    for item in labels.get(PORTS, "").split(","):
+        name, equals, rest = item.partition("=")
+        port, slash, request = rest.partition("/")
+        if name and equals and slash and port.isdecimal():
+            grants[name] = Grant(int(port), request)
+    return grants

@@ -1,0 +1,151 @@
+"""What is there: things seen in the world, before anybody judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.key import Key
+
+
+class Phase(StrEnum):
+    """Where an instance stands in its life. Networks and volumes are Running once they exist."""
+
+    CREATED = "Created"
+    """Made, never started: the trace of a start that failed or of a crash between the two."""
+    STARTING = "Starting"
+    """A launcher is at work on it; nobody else may."""
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    EXITED = "Exited"
+    REMOVING = "Removing"
+    UNKNOWN = "Unknown"
+    """It is there, but what it does could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A port of the host that something occupies, or may occupy once it runs."""
+
+    port: int
+    protocol: str = "tcp"
+    address: str = "0.0.0.0"  # noqa: S104 -- the wildcard, as the kernel writes it
+
+    def clashes(self, other: Binding) -> bool:
+        """Whether both can't be bound at once. The kernel lets different specific addresses share a port."""
+        if (self.port, self.protocol) != (other.port, other.protocol):
+            return False
+        wild = {"", "0.0.0.0", "::", "*"}  # noqa: S104
+        return self.address in wild or other.address in wild or self.address == other.address
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A host port that was chosen for a named port, and the request it answers ("8080", "auto", "80-90")."""
+
+    port: int
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One object in the world. `key`, `owner` and all that follows from labels is empty on foreign ones."""
+
+    id: str
+    """The immutable id that every mutation addresses."""
+    name: str
+    kind: str
+    """service, network or volume."""
+    runtime: str
+    host: str = "local"
+    key: Key | None = None
+    owner: str = ""
+    phase: Phase = Phase.RUNNING
+    fingerprint: str = ""
+    generation: int = 0
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+    """Host ports by the names of the spec's ports, read back from the label."""
+    bindings: tuple[Binding, ...] = ()
+    """Host ports that it occupies right now."""
+    networks: tuple[str, ...] = ()
+    gateway: str = ""
+    """Of a network: the host's address inside it."""
+    exit_code: int | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    pid: int | None = None
+    image: str = ""
+    detail: str = ""
+    """What the runtime has to add, for people: "OOM killed", an error of a failed start."""
+    stragglers: bool = False
+    """Processes of an earlier run are still about, though the service itself has ended."""
+
+    @property
+    def title(self) -> str:
+        """How to name it to a person who may never have heard of it."""
+        noun = {"service": "container" if self.runtime != "process" else "process"}.get(self.kind, self.kind)
+        return f"{noun} {self.name} ({self.id[:12]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that listens on a host, and who holds it where that could be found out."""
+
+    binding: Binding
+    pid: int | None = None
+    command: str = ""
+
+    @property
+    def holder(self) -> str:
+        if self.pid is None:
+            return "a process that this user may not look at"
+        return f"pid {self.pid} ({self.command})" if self.command else f"pid {self.pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that one runtime on one host holds, or why that could not be read. Unreadable is not empty."""
+
+    runtime: str
+    host: str = "local"
+    objects: tuple[Observed, ...] = ()
+    problem: str = ""
+    hint: str = ""
+
+    @property
+    def reachable(self) -> bool:
+        return not self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the probes of one running instance have said so far. Kept by the prober, judged by nobody else."""
+
+    started: bool = True
+    ready: bool = True
+    live: bool = True
+    message: str = ""
+    next_probe: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One complete look at the world: the only thing besides the graph and the journal that a plan knows."""
+
+    views: tuple[View, ...] = ()
+    listeners: Mapping[str, tuple[Listener, ...]] = field(default_factory=dict)
+    """By host."""
+    health: Mapping[str, Health] = field(default_factory=dict)
+    """By object id; an instance without probes has none."""
+    ephemeral: tuple[int, int] = (32768, 60999)
+    """The range from which the kernel hands out ports by itself; never chosen from."""
+
+    def view(self, runtime: str, host: str = "local") -> View:
+        for view in self.views:
+            if (view.runtime, view.host) == (runtime, host):
+                return view
+        return View(runtime, host, problem=f"no {runtime} runtime on {host}")
+
+    def objects(self) -> tuple[Observed, ...]:
+        return tuple(thing for view in self.views for thing in view.objects)

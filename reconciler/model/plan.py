@@ -1,0 +1,142 @@
+"""What may be done now, and what has to wait. A plan prints as text, and tests compare the print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.desired import Desired
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed
+
+
+class Verb(StrEnum):
+    CREATE = "Create"
+    """Make it and start it."""
+    ADJUST = "Adjust"
+    """Change it in place: unpause, rename."""
+    START = "Start"
+    STOP = "Stop"
+    REMOVE = "Remove"
+
+
+class Reason(StrEnum):
+    """Why something waits or is not as it should be: the one list of reasons, in events and conditions alike."""
+
+    # waits that pass by themselves
+    STARTING = "Starting"
+    NOT_READY = "NotReady"
+    DEPENDENCY = "DependencyNotReady"
+    NETWORK = "NetworkNotReady"
+    VOLUME = "VolumeNotReady"
+    BACK_OFF = "BackOff"
+    IN_USE = "InUse"
+    TERMINATING = "Terminating"
+    ROLLING = "RollingUpdate"
+    UNREACHABLE = "Unreachable"
+    # waits that need a person
+    NAME_CONFLICT = "NameConflict"
+    PORT_IN_USE = "PortInUse"
+    PORTS_EXHAUSTED = "PortsExhausted"
+    IMAGE = "ImageUnavailable"
+    EXTERNAL_MISSING = "ExternalMissing"
+    VOLUME_DIFFERS = "VolumeDiffers"
+    UNREADABLE = "Unreadable"
+    DENIED = "Denied"
+    # ends
+    FAILED = "Failed"
+    COMPLETED = "Completed"
+    STOPPED = "Stopped"
+    READY = "Ready"
+    SETTLED = "Settled"
+    PENDING = "Pending"
+    CRASH_LOOP = "CrashLoop"
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do to one object, and why, as a sentence."""
+
+    verb: Verb
+    key: Key
+    cause: str
+    desired: Desired | None = None
+    seen: Observed | None = None
+    changes: tuple[str, ...] = ()
+    """Of an Adjust: which of "unpause", "rename"."""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.key}: {self.cause}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that can't be done yet: why, and when to look again if time alone will help."""
+
+    key: Key
+    reason: Reason
+    message: str
+    until: float | None = None
+
+    def __str__(self) -> str:
+        return f"Wait {self.key}: {self.reason}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sequences run in order inside, and concurrently beside one another."""
+
+    sequences: tuple[tuple[Action, ...], ...] = ()
+    waits: tuple[Wait, ...] = ()
+    desired: Mapping[Key, Desired] = field(default_factory=dict)
+    """All that ought to exist, acted on or not: what a status is judged against."""
+    notes: tuple[Wait, ...] = ()
+    """Worth saying, but nothing waits for it: an orphan, a moved port."""
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        return tuple(action for sequence in self.sequences for action in sequence)
+
+    @property
+    def settled(self) -> bool:
+        return not self.sequences and not self.waits
+
+    def __str__(self) -> str:
+        lines = [str(action) for action in self.actions] + [str(wait) for wait in self.waits]
+        return "\n".join(lines) or "settled"
+
+
+class Result(StrEnum):
+    """The outcomes of one outside call. Unknown is not failed: the effect may well have happened."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    action: Action
+    result: Result
+    reason: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the diary remembers of one instance's troubles. Losing it costs a back-off, nothing else."""
+
+    failures: int = 0
+    last_at: float = 0.0
+    fingerprint: str = ""
+    """Of what failed: a changed spec is tried at once."""
+    reason: str = ""
+    message: str = ""
+    restarts: int = 0
+
+
+Journal = Mapping[Key, Record]

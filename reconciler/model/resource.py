@@ -1,0 +1,37 @@
+"""What a user declared: one YAML document, read and validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model.key import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document stands, so that every later complaint can say so."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """`spec` is the kind's own frozen dataclass, defaults filled, paths absolute, environment interpolated."""
+
+    key: Key
+    spec: Any
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 1
+    origin: Origin = field(default_factory=Origin, compare=False)
+    deleting: bool = False
+    """True for a tombstone: the document was deleted, and its things in the world are to go."""
+    delete_data: bool = False
+    """On a tombstone: a person asked by name that the data goes too."""

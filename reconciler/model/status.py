@@ -1,0 +1,85 @@
+"""What we think of the world, told to people and scripts. An opinion about one snapshot; it decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model.key import Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    type: str
+    """Ready, Progressing, Healthy or Drifted."""
+    status: str
+    """True, False or Unknown."""
+    reason: str
+    message: str = ""
+    observed_generation: int = 0
+    last_transition_time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    name: str
+    host: str
+    port: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    index: int
+    id: str
+    host: str
+    runtime: str
+    phase: str
+    ready: bool
+    restarts: int = 0
+    pid: int | None = None
+    ports: dict[str, int] = field(default_factory=dict)
+    started_at: float | None = None
+    fingerprint: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    observed_generation: int = 0
+    replicas: int = 0
+    ready_replicas: int = 0
+    updated_replicas: int = 0
+    endpoints: tuple[Endpoint, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+    @property
+    def ready(self) -> bool:
+        condition = self.condition("Ready")
+        return condition is not None and condition.status == "True"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something worth telling. `type` is Normal or Warning; repeated ones are counted, not listed."""
+
+    time: float
+    type: str
+    reason: str
+    key: Key
+    message: str
+    count: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "time": self.time,
+            "type": self.type,
+            "reason": self.reason,
+            "key": str(self.key),
+            "message": self.message,
+            "count": self.count,
+        }

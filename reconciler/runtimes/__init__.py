@@ -1,0 +1,1 @@
+"""How resources are made real. Each observes, and has five verbs."""

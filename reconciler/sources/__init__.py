@@ -1,0 +1,1 @@
+"""Where spec bytes come from."""
