@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Le, Len
+from annotated_types import Ge as Ge
+from annotated_types import Le as Le
+from annotated_types import Len
 
 
 def camel(name: str) -> str:
