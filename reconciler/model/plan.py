@@ -137,6 +137,8 @@ class Record:
     reason: str = ""
     message: str = ""
     restarts: int = 0
+    avoid: tuple[int, ...] = ()
+    """Host ports that were refused though nobody was seen to hold them."""
 
 
 Journal = Mapping[Key, Record]

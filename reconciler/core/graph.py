@@ -1,0 +1,240 @@
+"""Resources of one namespace, linked: who needs whom, and whether it can work at all."""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from reconciler.core.references import Path, Reference, references, strings
+from reconciler.kinds import KINDS
+from reconciler.kinds.base import Fault, Need
+from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.service import ServiceSpec
+from reconciler.kinds.volume import VolumeSpec
+from reconciler.model.key import Key
+from reconciler.model.resource import Resource
+
+DEFAULT_NETWORK = "default"
+OWN = ("ports", "volumes")
+"""First words of references to oneself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The desired state of one namespace, and what rendering it needs besides the world."""
+
+    namespace: str
+    resources: Mapping[Key, Resource] = field(default_factory=dict)
+    removed: Mapping[Key, Resource] = field(default_factory=dict)
+    """Tombstones: deleted on purpose, and still to be taken down."""
+    owner: str = ""
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Content of the files that specs point at, by absolute path."""
+    unreadable: Mapping[Key, str] = field(default_factory=dict)
+    """Resources whose files can't be read now, and why: they are left as they are."""
+    seal: Callable[[bytes], str] = field(default=lambda _: "", repr=False, compare=False)
+    """Keyed digest of a secret."""
+    port_range: tuple[int, int] = (20000, 29999)
+
+    def services(self) -> Iterator[tuple[Key, ServiceSpec]]:
+        for key in sorted(self.resources):
+            if key.kind == "service":
+                yield key, self.resources[key].spec
+
+    def service(self, name: str) -> ServiceSpec | None:
+        resource = self.resources.get(Key("service", self.namespace, name))
+        return resource.spec if resource else None
+
+    def network_names(self, spec: ServiceSpec) -> tuple[str, ...]:
+        """Networks that a container joins, as resources are called."""
+        return (spec.container.networks or (DEFAULT_NETWORK,)) if spec.container else ()
+
+    def network(self, name: str) -> NetworkSpec | None:
+        """A network's spec; the namespace's own needs no document."""
+        resource = self.resources.get(Key("network", self.namespace, name))
+        if resource:
+            network: NetworkSpec = resource.spec
+            return network
+        return NetworkSpec() if name == DEFAULT_NETWORK else None
+
+    def engine_name(self, kind: str, name: str) -> str:
+        """The name on the engine: external things keep their own."""
+        key = Key(kind, self.namespace, name)
+        resource = self.resources.get(key)
+        external = resource is not None and getattr(resource.spec, "external", False)
+        return name if external else key.engine_name
+
+    def volume_runtime(self, name: str) -> str:
+        """Where a volume lies: with who uses it; unused ones with the engine."""
+        for _, spec in self.services():
+            if any(mount.volume == name for mount in spec.volumes):
+                return spec.runtime
+        return "docker"
+
+    def uses_default_network(self) -> bool:
+        return any(DEFAULT_NETWORK in self.network_names(spec) for _, spec in self.services())
+
+    def dependents(self, name: str) -> list[Key]:
+        """Services that depend on the named one, deleted ones included."""
+        everyone = {**self.resources, **self.removed}
+        return sorted(
+            key
+            for key, resource in everyone.items()
+            if key.kind == "service" and any(d.service == name for d in resource.spec.dependencies)
+        )
+
+
+def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
+    """Everything that is wrong between resources. Each one alone has been checked before."""
+    for key in sorted(graph.resources):
+        resource = graph.resources[key]
+        for need in KINDS[_kind_name(key)].needs(resource.spec):
+            if Key(need.kind, graph.namespace, need.name) not in graph.resources:
+                yield key, _missing(graph, need)
+    for key, spec in graph.services():
+        for fault in _service_faults(graph, key, spec):
+            yield key, fault
+    for key in sorted(graph.resources):
+        if key.kind == "volume":
+            for fault in _volume_faults(graph, key, graph.resources[key].spec):
+                yield key, fault
+    yield from _cycle_faults(graph)
+    yield from _port_faults(graph)
+
+
+def _kind_name(key: Key) -> str:
+    return key.kind.capitalize()
+
+
+def _missing(graph: Graph, need: Need) -> Fault:
+    names = sorted(k.name for k in graph.resources if k.kind == need.kind)
+    close = get_close_matches(need.name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"declare it, or apply it to namespace {graph.namespace!r} first"
+    return Fault(need.path, f"there is no {need.kind} called {need.name!r} in namespace {graph.namespace!r}", hint)
+
+
+def _service_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
+    if any(d.service == key.name for d in spec.dependencies):
+        yield Fault(("dependsOn",), f"{key.name} depends on itself")
+    for path, text in strings(spec):
+        for reference in references(text):
+            yield from _reference_faults(graph, spec, path, reference)
+    for source in (*spec.env_from, *spec.volumes):
+        config = graph.resources.get(Key("config", graph.namespace, source.config)) if source.config else None
+        for _, text in strings(config.spec.data) if config else ():
+            for reference in references(text):
+                yield from _reference_faults(graph, spec, ("envFrom",), reference)
+
+
+def _reference_faults(graph: Graph, spec: ServiceSpec, path: Path, reference: Reference) -> Iterator[Fault]:
+    text = "${" + ".".join(reference) + "}"
+    head, *rest = reference
+    if head == "ports":
+        yield from _named(path, text, "port", rest, [port.label for port in spec.ports])
+    elif head == "volumes":
+        yield from _named(path, text, "volume of this service", rest, [mount.source for mount in spec.volumes])
+    elif (target := graph.service(head)) is None:
+        names = [k.name for k, _ in graph.services()]
+        yield from _named(path, text, "service", [head], names)
+    else:
+        yield from _target_faults(graph, spec, path, text, (head, target), rest)
+
+
+def _named(path: Path, text: str, noun: str, rest: list[str], known: list[str]) -> Iterator[Fault]:
+    if len(rest) == 1 and rest[0] in known:
+        return
+    close = get_close_matches(rest[0] if rest else "", known, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
+    yield Fault(path, f"{text}: no {noun} is called {'.'.join(rest)!r}", hint)
+
+
+PARTS = ("host", "ip", "port", "addr", "url")
+
+
+def _target_faults(
+    graph: Graph, spec: ServiceSpec, path: Path, text: str, target: tuple[str, ServiceSpec], rest: list[str]
+) -> Iterator[Fault]:
+    name, other = target
+    match rest:
+        case [part] if part in PARTS:
+            if part in {"port", "addr", "url"} and not other.ports:
+                yield Fault(path, f"{text}: service {name!r} declares no ports", "add ports to it")
+        case ["ports", port] if other.port(port):
+            pass
+        case ["ports", port]:
+            yield from _named(path, text, f"port of {name}", [port], [p.label for p in other.ports])
+        case _:
+            yield Fault(path, f"{text} is not a reference", f"${{{name}.host}}, .port, .addr, .url or .ports.NAME")
+    if not reachable(graph, spec, other):
+        yield Fault(
+            path,
+            f"{text}: the containers share no network, and the ports of {name!r} are published on loopback only",
+            "name a common network, or publish with bind: 0.0.0.0",
+        )
+
+
+def reachable(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> bool:
+    if not (caller.container and callee.container) or shared_network(graph, caller, callee):
+        return True
+    return all(not port.bind.startswith("127.") for port in callee.ports)
+
+
+def shared_network(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> str:
+    theirs = graph.network_names(callee)
+    return next((name for name in graph.network_names(caller) if name in theirs), "")
+
+
+def _volume_faults(graph: Graph, key: Key, spec: VolumeSpec) -> Iterator[Fault]:
+    users = {s.runtime: k for k, s in graph.services() if any(m.volume == key.name for m in s.volumes)}
+    if len(users) > 1:
+        names = " and ".join(str(users[runtime].short) for runtime in sorted(users))
+        yield Fault((), f"a container and a native process share it: {names}", "share a directory: hostPath in the container")
+    if "process" in users and (spec.external or spec.options or spec.driver != "local"):
+        yield Fault((), f"{users['process'].short} is a native process: its volumes are plain directories", "leave spec empty")
+
+
+def _cycle_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
+    edges = {key.name: [d.service for d in spec.dependencies] for key, spec in graph.services()}
+    try:
+        graphlib.TopologicalSorter(edges).prepare()
+    except graphlib.CycleError as error:
+        path: list[str] = list(reversed(error.args[1]))
+        if len(path) > 2:  # of one alone it has been said already
+            first = Key("service", graph.namespace, path[0])
+            yield first, Fault(("dependsOn",), f"a circle of dependencies: {' -> '.join(path)}", "remove one of these arrows")
+
+
+def _port_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
+    """Two that insist on one host port can never both run."""
+    insisting: dict[tuple[int, str], list[tuple[Key, str, int]]] = {}
+    for key, spec in graph.services():
+        for i, port in enumerate(spec.ports):
+            if isinstance(port.host_port, int) and port.on_conflict != "reassign" and spec.replicas:
+                insisting.setdefault((port.host_port, port.protocol), []).append((key, port.bind, i))
+    for (number, _), users in sorted(insisting.items()):
+        for i, (key, bind, position) in enumerate(users):
+            rival = next((k for k, b, _ in users[:i] if _same_address(bind, b)), None)
+            if rival:
+                fault = Fault(
+                    ("ports", position, "hostPort"),
+                    f"host port {number} is asked for by {rival.short} too",
+                    "give one of them another port, auto, or onConflict: reassign",
+                )
+                yield key, fault
+
+
+def _same_address(a: str, b: str) -> bool:
+    wild = {"", "0.0.0.0", "::"}  # noqa: S104
+    return a == b or a in wild or b in wild
+
+
+def graph_of(namespace: str, resources: Iterable[Resource], **facts: object) -> Graph:
+    """A Graph of resources and tombstones of one namespace, sorted."""
+    mine = sorted((r for r in resources if r.key.namespace == namespace), key=lambda r: r.key)
+    live = {r.key: r for r in mine if not r.deleting}
+    removed = {r.key: r for r in mine if r.deleting}
+    return Graph(namespace, live, removed, **facts)  # type: ignore[arg-type]
+
+

@@ -1,0 +1,72 @@
+"""`${db.addr}` and its kin: found, checked and filled in. `$$` is a dollar; a lone `$` stays as it is.
+
+Upper-case names were the environment's and are gone by now; what is left are references to other services,
+to one's own ports and to one's volumes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from reconciler.kinds.base import camel
+
+PATTERN = re.compile(r"\$\$|\$\{([^}]*)\}")
+Path = tuple[str | int, ...]
+Reference = tuple[str, ...]
+Lookup = Callable[[Reference], str]
+
+
+def fill(text: str, lookup: Lookup) -> str:
+    """The text with every reference replaced by what `lookup` says of it, and `$$` by a dollar."""
+    if "$" not in text:
+        return text
+    return PATTERN.sub(lambda found: "$" if found[1] is None else lookup(tuple(found[1].split("."))), text)
+
+
+def references(text: str) -> Iterator[Reference]:
+    if "$" in text:
+        for found in PATTERN.finditer(text):
+            if found[1] is not None:
+                yield tuple(found[1].split("."))
+
+
+def strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every string in a spec, with its place as the user would name it."""
+    match value:
+        case str():
+            yield path, value
+        case Mapping():
+            for name, item in value.items():
+                yield from strings(item, (*path, name))
+        case tuple() | list():
+            for i, item in enumerate(value):
+                yield from strings(item, (*path, i))
+        case _ if is_dataclass(value):
+            for f in fields(value):
+                yield from strings(getattr(value, f.name), (*path, camel(f.name)))
+        case _:
+            return
+
+
+def fill_all(value: Any, lookup: Lookup) -> Any:
+    """The same value, with every string in it filled. Shares what has nothing to fill."""
+    match value:
+        case str():
+            return fill(value, lookup)
+        case Mapping():
+            return {name: fill_all(item, lookup) for name, item in value.items()}
+        case tuple():
+            return tuple(fill_all(item, lookup) for item in value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            changed = {}
+            for f in fields(value):
+                old = getattr(value, f.name)
+                new = fill_all(old, lookup)
+                if new != old:
+                    changed[f.name] = new
+            return replace(value, **changed) if changed else value
+        case _:
+            return value
