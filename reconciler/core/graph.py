@@ -121,11 +121,13 @@ def _service_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault
     for path, text in strings(spec):
         for reference in references(text):
             yield from _reference_faults(graph, spec, path, reference)
-    for source in (*spec.env_from, *spec.volumes):
-        config = graph.resources.get(Key("config", graph.namespace, source.config)) if source.config else None
+    used = [(("envFrom", i), source.config) for i, source in enumerate(spec.env_from)]
+    used += [(("volumes", i), mount.config) for i, mount in enumerate(spec.volumes)]
+    for path, name in used:
+        config = graph.resources.get(Key("config", graph.namespace, name))
         for _, text in strings(config.spec.data) if config else ():
             for reference in references(text):
-                yield from _reference_faults(graph, spec, ("envFrom",), reference)
+                yield from _reference_faults(graph, spec, path, reference)
 
 
 def _reference_faults(graph: Graph, spec: ServiceSpec, path: Path, reference: Reference) -> Iterator[Fault]:
@@ -190,9 +192,11 @@ def _volume_faults(graph: Graph, key: Key, spec: VolumeSpec) -> Iterator[Fault]:
     users = {s.runtime: k for k, s in graph.services() if any(m.volume == key.name for m in s.volumes)}
     if len(users) > 1:
         names = " and ".join(str(users[runtime].short) for runtime in sorted(users))
-        yield Fault((), f"a container and a native process share it: {names}", "share a directory: hostPath in the container")
+        hint = "share a directory: hostPath in the container"
+        yield Fault((), f"a container and a native process share it: {names}", hint)
     if "process" in users and (spec.external or spec.options or spec.driver != "local"):
-        yield Fault((), f"{users['process'].short} is a native process: its volumes are plain directories", "leave spec empty")
+        who = users["process"].short
+        yield Fault((), f"{who} is a native process: its volumes are plain directories", "leave spec empty")
 
 
 def _cycle_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
@@ -203,7 +207,8 @@ def _cycle_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
         path: list[str] = list(reversed(error.args[1]))
         if len(path) > 2:  # of one alone it has been said already
             first = Key("service", graph.namespace, path[0])
-            yield first, Fault(("dependsOn",), f"a circle of dependencies: {' -> '.join(path)}", "remove one of these arrows")
+            circle = " -> ".join(path)
+            yield first, Fault(("dependsOn",), f"a circle of dependencies: {circle}", "remove one of these arrows")
 
 
 def _port_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:

@@ -167,6 +167,21 @@ class Desired:
         return self.key.engine_name
 
 
+PLACE = "\0"
+"""Fences the name of a mount in a process's strings. No string of a user can hold it."""
+
+
+def place(name: str) -> str:
+    """Stands for the path of a mount on the host, which only the process runtime can say."""
+    return f"{PLACE}{name}{PLACE}"
+
+
+def places(text: str, where: Mapping[str, str]) -> str:
+    """The text with every such stand-in replaced by the path of that mount."""
+    parts = text.split(PLACE)
+    return "".join(part if i % 2 == 0 else where[part] for i, part in enumerate(parts))
+
+
 def plain(value: Any) -> Any:
     """A JSON tree of any payload or part of one: secrets and file contents as digests, defaults left out."""
     match value:

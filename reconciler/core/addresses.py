@@ -1,0 +1,118 @@
+"""Where a service is found depends on who asks: the one table of it.
+
+| caller    | callee    | host                               | port           |
+|-----------|-----------|------------------------------------|----------------|
+| container | container | its name, on a network they share  | the one inside |
+| container | process   | the host, as seen in its network   | the host port  |
+| process   | container | where it is published (loopback)   | the host port  |
+| process   | process   | the same                           | the host port  |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.graph import Graph, shared_network
+from reconciler.kinds.service import ServiceSpec
+from reconciler.model.desired import PortBinding
+from reconciler.model.observed import Snapshot
+
+SCHEMES = frozenset(
+    "http https ws wss grpc tcp udp redis rediss amqp amqps nats mqtt postgres postgresql mysql mongodb ftp".split()
+)
+WILD = {"", "0.0.0.0", "::"}  # noqa: S104 -- compared with, not bound
+
+
+class Unknown(Exception):
+    """An address that can't be known yet: the network has to exist first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int | None
+    scheme: str = "tcp"
+
+    @property
+    def addr(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.addr}"
+
+    def part(self, name: str) -> str:
+        match name:
+            case "host" | "ip":
+                return self.host
+            case "port":
+                return str(self.port)
+            case "url":
+                return self.url
+            case _:
+                return self.addr
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """A service to be called: its name, its spec, and the ports of its first replica."""
+
+    name: str
+    spec: ServiceSpec
+    bindings: Sequence[PortBinding]
+
+
+def addresses(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee) -> list[tuple[str, Address]]:
+    """One address for each of the callee's ports, by the port's name; one without a port if it has none."""
+    if not callee.bindings:
+        return [("", Address(_host(graph, snapshot, caller, callee, None), None))]
+    inside = bool(caller.container and callee.spec.container and shared_network(graph, caller, callee.spec))
+    found = []
+    for binding in callee.bindings:
+        host = _host(graph, snapshot, caller, callee, binding)
+        number = binding.port if inside else binding.host_port
+        found.append((binding.name, Address(host, number, _scheme(binding))))
+    return found
+
+
+def _host(
+    graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee, binding: PortBinding | None
+) -> str:
+    if caller.container:
+        if callee.spec.container and shared_network(graph, caller, callee.spec):
+            return callee.name
+        return _gateway(graph, snapshot, caller)
+    return "127.0.0.1" if binding is None or binding.bind in WILD else binding.bind
+
+
+def _gateway(graph: Graph, snapshot: Snapshot, caller: ServiceSpec) -> str:
+    name = graph.engine_name("network", graph.network_names(caller)[0])
+    for thing in snapshot.view("docker").objects:
+        if thing.kind == "network" and thing.name == name and thing.gateway:
+            return thing.gateway
+    raise Unknown(f"network {name} has to be there before the host's address in it is known")
+
+
+def _scheme(binding: PortBinding) -> str:
+    if binding.name in SCHEMES:
+        return binding.name
+    return "http" if binding.name == "default" and binding.protocol == "tcp" else binding.protocol
+
+
+def variables(service: str, found: Sequence[tuple[str, Address]]) -> Iterator[tuple[str, str]]:
+    """What a dependent is told: DB_HOST, DB_PORT, DB_ADDR, DB_URL, and DB_<PORT>_… for each of several."""
+    prefix = _variable(service)
+    first = found[0][1]
+    yield f"{prefix}_HOST", first.host
+    if first.port is None:
+        return
+    for part in ("port", "addr", "url"):
+        yield f"{prefix}_{part.upper()}", first.part(part)
+    for name, address in found if len(found) > 1 else ():
+        for part in ("host", "port", "addr", "url"):
+            yield f"{prefix}_{_variable(name)}_{part.upper()}", address.part(part)
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")

@@ -1,0 +1,251 @@
+"""From what was written to what is to be made: every reference filled, every file at hand, every port decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core import addresses
+from reconciler.core.addresses import Address, Callee, Unknown
+from reconciler.core.envfile import BadEnvFile, parse_env
+from reconciler.core.fingerprint import fingerprint
+from reconciler.core.graph import DEFAULT_NETWORK, Graph
+from reconciler.core.ports import Assignment
+from reconciler.core.references import Lookup, Reference, fill, fill_all
+from reconciler.kinds.quantity import bytes_of
+from reconciler.kinds.service import Container, Resources, ServiceSpec, VolumeMount
+from reconciler.model.desired import (
+    ContainerPayload,
+    Desired,
+    File,
+    Limits,
+    Mount,
+    NetworkPayload,
+    Payload,
+    PortBinding,
+    ProcessPayload,
+    Sealed,
+    Stop,
+    VolumePayload,
+    place,
+)
+from reconciler.model.key import Key
+from reconciler.model.observed import Snapshot
+from reconciler.model.plan import Reason, Wait
+
+RESTARTED = "reconciler/restarted-at"
+"""Annotation that `restart` writes: a new value is a new fingerprint."""
+KEEP_ALIVE = ("tail", "-f", "/dev/null")
+"""The one command that keeps a workload up which has none of its own. Nobody else writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    desired: Mapping[Key, Desired] = field(default_factory=dict)
+    waits: Mapping[Key, Wait] = field(default_factory=dict)
+    """What can't be rendered now, and why."""
+
+
+def render(graph: Graph, snapshot: Snapshot, ports: Assignment) -> Rendered:
+    desired = {item.key: item for item in (*_networks(graph), *_volumes(graph))}
+    waits = dict(ports.problems)
+    stamps = {key: item.fingerprint for key, item in desired.items() if key.kind == "network"}
+    for key, spec in graph.services():
+        room = _Room(graph, snapshot, ports, stamps, key, spec)
+        for index in range(spec.replicas):
+            instance = key.instance(index)
+            if key in graph.unreadable:
+                waits[instance] = Wait(instance, Reason.UNREADABLE, graph.unreadable[key])
+            elif instance not in waits:
+                try:
+                    desired[instance] = room.instance(instance)
+                except Unknown as unknown:
+                    waits[instance] = Wait(instance, Reason.NETWORK, str(unknown))
+                except BadEnvFile as bad:
+                    waits[instance] = Wait(instance, Reason.UNREADABLE, bad.message)
+    return Rendered(desired, waits)
+
+
+def _networks(graph: Graph) -> Iterator[Desired]:
+    keys = [key for key in sorted(graph.resources) if key.kind == "network"]
+    implicit = Key("network", graph.namespace, DEFAULT_NETWORK)
+    if graph.uses_default_network() and implicit not in graph.resources:
+        keys.append(implicit)
+    for key in keys:
+        spec = graph.network(key.name)
+        if spec and not spec.external:
+            payload = NetworkPayload(driver=spec.driver, subnet=spec.subnet, internal=spec.internal)
+            yield _desired(graph, key, "docker", payload)
+
+
+def _volumes(graph: Graph) -> Iterator[Desired]:
+    for key in sorted(graph.resources):
+        if key.kind == "volume" and not graph.resources[key].spec.external:
+            spec = graph.resources[key].spec
+            payload = VolumePayload(driver=spec.driver, options=spec.options)
+            yield _desired(graph, key, graph.volume_runtime(key.name), payload)
+
+
+def _desired(graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assignment | None = None) -> Desired:
+    resource = graph.resources.get(key.resource)
+    return Desired(
+        key=key,
+        runtime=runtime,
+        payload=payload,
+        fingerprint=fingerprint(payload),
+        owner=graph.owner,
+        generation=resource.generation if resource else 1,
+        grants=ports.grants.get(key, {}) if ports else {},
+    )
+
+
+class _Room:
+    """One service's surroundings, shared by its replicas: where the others are, what the files hold."""
+
+    def __init__(
+        self, graph: Graph, snapshot: Snapshot, ports: Assignment, stamps: Mapping[Key, str], key: Key,
+        spec: ServiceSpec,
+    ) -> None:  # fmt: skip
+        self._graph = graph
+        self._snapshot = snapshot
+        self._ports = ports
+        self._stamps = stamps
+        self._key = key
+        self._spec = spec
+        self._found: dict[str, list[tuple[str, Address]]] = {}
+
+    def instance(self, key: Key) -> Desired:
+        bindings = self._ports.bindings.get(key, ())
+
+        def lookup(reference: Reference) -> str:
+            return self._lookup(reference, bindings)
+
+        spec: ServiceSpec = fill_all(self._spec, lookup)
+        env = self._environment(key, spec, lookup)
+        mounts = tuple(self._mount(mount, lookup) for mount in spec.volumes)
+        stop = Stop(spec.stop.signal.removeprefix("SIG"), spec.stop.grace_seconds)
+        restarted_at = self._graph.resources[self._key].annotations.get(RESTARTED, "")
+        payload: Payload
+        if spec.process:
+            payload = ProcessPayload(
+                command=spec.process.command, working_dir=spec.process.working_dir, user=spec.process.user, env=env,
+                ports=bindings, mounts=mounts, limits=_limits(spec.resources), stop=stop, restarted_at=restarted_at,
+            )  # fmt: skip
+        else:
+            assert spec.container, "validated: one of the two"
+            payload = self._container(spec, spec.container, env, mounts, bindings, stop, restarted_at)
+        return _desired(self._graph, key, spec.runtime, payload, self._ports)
+
+    def _container(
+        self, spec: ServiceSpec, container: Container, env: dict[str, str | Sealed], mounts: tuple[Mount, ...],
+        bindings: tuple[PortBinding, ...], stop: Stop, restarted_at: str,
+    ) -> ContainerPayload:  # fmt: skip
+        names = self._graph.network_names(spec)
+        stamps = (self._stamps.get(Key("network", self._graph.namespace, name), "") for name in names)
+        entrypoint, command = container.entrypoint, container.command
+        if container.keep_alive:
+            entrypoint, command = KEEP_ALIVE, ()
+        by_engine = {"Always": "always", "OnFailure": "on-failure", "Never": "no"}[spec.restart.policy]
+        return ContainerPayload(
+            image=container.image, pull_policy=container.pull_policy, entrypoint=entrypoint, command=command, env=env,
+            ports=bindings, mounts=mounts, networks=tuple(self._graph.engine_name("network", n) for n in names),
+            aliases=(self._key.name,), network_stamps=tuple(stamps), user=container.user,
+            working_dir=container.working_dir, hostname=container.hostname, tty=container.tty, init=container.init,
+            privileged=container.privileged, cap_add=container.cap_add, cap_drop=container.cap_drop,
+            devices=container.devices, gpus=container.gpus, shm_size=bytes_of(container.shm_size),
+            extra_hosts=container.extra_hosts, labels=container.labels, limits=_limits(spec.resources),
+            engine_restart=by_engine if spec.restart.by == "engine" else "no", stop=stop, restarted_at=restarted_at,
+        )  # fmt: skip
+
+    def _lookup(self, reference: Reference, own: tuple[PortBinding, ...]) -> str:
+        head, *rest = reference
+        if head == "ports":
+            binding = next((b for b in own if b.name == rest[0]), None)
+            if binding is None:
+                raise Unknown(f"there is no port called {rest[0]}")
+            return str(binding.host_port if self._spec.process else binding.port)
+        if head == "volumes":
+            return self._where(rest[0])
+        found = dict(self._addresses(head))
+        if rest[0] == "ports":
+            return str(found[rest[1]].port)
+        return next(iter(found.values())).part(rest[0])
+
+    def _where(self, name: str) -> str:
+        """A mount's place, as the workload sees it."""
+        mount = next((m for m in self._spec.volumes if m.source == name), None)
+        if mount is None:
+            raise Unknown(f"there is no volume called {name}")
+        if self._spec.container:
+            return mount.mount_path
+        # A process is not told an absolute path here: only its runtime knows where its home is.
+        return place(name)
+
+    def _addresses(self, name: str) -> list[tuple[str, Address]]:
+        if name not in self._found:
+            spec = self._graph.service(name)
+            if spec is None:
+                raise Unknown(f"there is no service called {name} in namespace {self._graph.namespace}")
+            bindings = self._ports.bindings.get(Key("service", self._graph.namespace, name, 0))
+            if bindings is None:
+                raise Unknown(f"the ports of {name} are not decided: it is stopped, or has trouble of its own")
+            callee = Callee(name, spec, bindings)
+            self._found[name] = addresses.addresses(self._graph, self._snapshot, self._spec, callee)
+        return self._found[name]
+
+    def _environment(self, key: Key, spec: ServiceSpec, lookup: Lookup) -> dict[str, str | Sealed]:
+        """Lowest first: who depends on whom, files and configs in order, the spec's own, and our marks."""
+        env: dict[str, str | Sealed] = {}
+        for dependency in spec.dependencies:
+            try:
+                env.update(addresses.variables(dependency.service, self._addresses(dependency.service)))
+            except Unknown:
+                target = self._graph.service(dependency.service)
+                if target and target.replicas:
+                    raise
+        for source in spec.env_from:
+            if source.file:
+                env.update(parse_env(self._graph.contents[source.file], source.file))
+            for kind, name in (("config", source.config), ("secret", source.secret)):
+                if name:
+                    env.update(self._values(kind, name, lookup))
+        env.update(spec.env)
+        env |= {"RECONCILER": "1", "RECONCILER_NAMESPACE": key.namespace}
+        env |= {"RECONCILER_NAME": key.name, "RECONCILER_INDEX": str(key.index)}
+        return env
+
+    def _values(self, kind: str, name: str, lookup: Lookup) -> Iterator[tuple[str, str | Sealed]]:
+        for key, content in self._entries(kind, name, lookup):
+            yield key, content if isinstance(content, Sealed) else content.decode()
+
+    def _entries(self, kind: str, name: str, lookup: Lookup) -> Iterator[tuple[str, Sealed | bytes]]:
+        named = Key(kind, self._graph.namespace, name)
+        resource = self._graph.resources.get(named)
+        if named in self._graph.unreadable:
+            raise BadEnvFile(self._graph.unreadable[named])
+        if resource is None:
+            raise Unknown(f"there is no {kind} called {name} in namespace {self._graph.namespace}")
+        for key in sorted(resource.spec.data):
+            text = resource.spec.data[key]
+            if kind == "secret":
+                yield key, self._seal(text.encode())
+            else:
+                yield key, fill(text, lookup).encode()
+        for key in sorted(resource.spec.files):
+            content = self._graph.contents[resource.spec.files[key]]
+            yield key, self._seal(content) if kind == "secret" else content
+
+    def _seal(self, value: bytes) -> Sealed:
+        return Sealed(self._graph.seal(value), value)
+
+    def _mount(self, mount: VolumeMount, lookup: Lookup) -> Mount:
+        volume = self._graph.engine_name("volume", mount.volume) if mount.volume else ""
+        files: tuple[File, ...] = ()
+        for kind, name, mode in (("config", mount.config, 0o444), ("secret", mount.secret, 0o400)):
+            if name:
+                files = tuple(File(key, content, mode) for key, content in self._entries(kind, name, lookup))
+        return Mount(mount.source, mount.mount_path, volume, mount.host_path, files, mount.read_only)
+
+
+def _limits(resources: Resources) -> Limits:
+    return Limits(resources.cpus, bytes_of(resources.memory) if resources.memory else None, resources.pids)
