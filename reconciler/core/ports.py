@@ -72,7 +72,8 @@ def assign(graph: Graph, snapshot: Snapshot, journal: Journal) -> Assignment:
 
 def _instances(graph: Graph) -> Iterator[tuple[Key, ServiceSpec]]:
     for key, spec in graph.services():
-        for index in range(spec.replicas):
+        # A stopped service keeps its place: who was told its address is not to be told another one.
+        for index in range(max(spec.replicas, 1)):
             yield key.instance(index), spec
 
 

@@ -188,7 +188,7 @@ class _Room:
                 raise Unknown(f"there is no service called {name} in namespace {self._graph.namespace}")
             bindings = self._ports.bindings.get(Key("service", self._graph.namespace, name, 0))
             if bindings is None:
-                raise Unknown(f"the ports of {name} are not decided: it is stopped, or has trouble of its own")
+                raise Unknown(f"the ports of {name} are not decided: it has trouble of its own")
             callee = Callee(name, spec, bindings)
             self._found[name] = addresses.addresses(self._graph, self._snapshot, self._spec, callee)
         return self._found[name]
@@ -197,12 +197,7 @@ class _Room:
         """Lowest first: who depends on whom, files and configs in order, the spec's own, and our marks."""
         env: dict[str, str | Sealed] = {}
         for dependency in spec.dependencies:
-            try:
-                env.update(addresses.variables(dependency.service, self._addresses(dependency.service)))
-            except Unknown:
-                target = self._graph.service(dependency.service)
-                if target and target.replicas:
-                    raise
+            env.update(addresses.variables(dependency.service, self._addresses(dependency.service)))
         for source in spec.env_from:
             if source.file:
                 env.update(parse_env(self._graph.contents[source.file], source.file))

@@ -124,6 +124,8 @@ class Outcome:
     reason: str = ""
     message: str = ""
     hint: str = ""
+    port: int = 0
+    """The host port that was refused, if that was it."""
 
 
 @dataclass(frozen=True, slots=True)

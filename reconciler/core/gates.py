@@ -1,0 +1,86 @@
+"""What has to be there before something is made or started. Construction is gated; teardown never is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.core.standing import Stands
+from reconciler.core.world import World
+from reconciler.kinds.service import Dependency, ServiceSpec
+from reconciler.model.desired import ContainerPayload, Desired
+from reconciler.model.key import Key
+from reconciler.model.observed import Phase
+from reconciler.model.plan import Reason, Wait
+
+
+def gate(world: World, desired: Mapping[Key, Desired], item: Desired, spec: ServiceSpec) -> Wait | None:
+    """Why this instance can't be made now; None if it can."""
+    for dependency in spec.dependencies:
+        message = _dependency(world, desired, dependency)
+        if message:
+            return Wait(item.key, Reason.DEPENDENCY, message)
+    return _networks(world, desired, item) or _volumes(world, desired, item)
+
+
+def _dependency(world: World, desired: Mapping[Key, Desired], dependency: Dependency) -> str:
+    name = dependency.service
+    target = world.graph.service(name)
+    if target is None:
+        return f"{name}, which it depends on, is not declared"
+    if target.replicas == 0:
+        return f"{name}, which it depends on, is stopped"
+    for index in range(target.replicas):
+        key = Key("service", world.graph.namespace, name, index)
+        message = _condition(world, desired, key, target, dependency.condition)
+        if message:
+            return f"waits for {name} to be {dependency.condition}: {message}"
+    return ""
+
+
+def _condition(world: World, desired: Mapping[Key, Desired], key: Key, spec: ServiceSpec, condition: str) -> str:
+    seen = world.seen(key, spec.runtime)
+    wanted = desired.get(key)
+    if seen is None:
+        return "it does not exist yet"
+    if wanted is None or wanted.fingerprint != seen.fingerprint:
+        return "it is about to be replaced"
+    stands = world.standing(key, spec)
+    match condition:
+        case "Started" if seen.phase in {Phase.RUNNING, Phase.EXITED}:
+            return ""
+        case "Completed" if seen.phase is Phase.EXITED and seen.exit_code == 0:
+            return ""
+        case "Completed" if seen.phase is Phase.RUNNING:
+            return "it still runs"
+        case "Ready" if stands.stands in {Stands.READY, Stands.COMPLETED}:
+            return ""
+    return stands.message or f"it is {seen.phase.lower()}"
+
+
+def _networks(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wait | None:
+    if not isinstance(item.payload, ContainerPayload):
+        return None
+    ours = {d.name: d for d in desired.values() if d.key.kind == "network"}
+    for name in item.payload.networks:
+        seen = world.named("docker", "network", name)
+        wanted = ours.get(name)
+        if wanted is None and seen is None:
+            return Wait(item.key, Reason.EXTERNAL_MISSING, f"network {name}, which is external, does not exist")
+        if wanted and (seen is None or seen.fingerprint != wanted.fingerprint or seen.key != wanted.key):
+            return Wait(item.key, Reason.NETWORK, f"network {name} is not there yet")
+    return None
+
+
+def _volumes(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wait | None:
+    mounts = getattr(item.payload, "mounts", ())
+    ours = {(d.runtime, d.name): d for d in desired.values() if d.key.kind == "volume"}
+    for mount in mounts:
+        if not mount.volume:
+            continue
+        seen = world.named(item.runtime, "volume", mount.volume)
+        wanted = ours.get((item.runtime, mount.volume))
+        if wanted is None and seen is None:
+            return Wait(item.key, Reason.EXTERNAL_MISSING, f"volume {mount.volume}, which is external, does not exist")
+        if wanted and seen is None:
+            return Wait(item.key, Reason.VOLUME, f"volume {mount.volume} is not there yet")
+    return None

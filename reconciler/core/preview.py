@@ -1,0 +1,162 @@
+"""What a world would look like after an action: the model behind `diff`, dry runs and the memory runtime.
+
+One pure function per verb over a View. The memory runtime is this with a place to keep the view, and a contract
+suite keeps both honest against the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from reconciler.core.graph import Graph
+from reconciler.core.planner import plan
+from reconciler.errors import Gone, NameTaken, PortInUse, Refused
+from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload
+from reconciler.model.observed import Binding, Health, Observed, Phase, Snapshot, View
+from reconciler.model.plan import Action, Plan, Verb
+
+MAX_WAVES = 50
+
+
+def fold(graph: Graph, snapshot: Snapshot, journal: object, now: float) -> Iterator[Plan]:
+    """The plans that would follow one another if all went well, until there is nothing left to do."""
+    seen_journal = journal if isinstance(journal, dict) else {}
+    for _ in range(MAX_WAVES):
+        current = plan(graph, snapshot, seen_journal, now)
+        yield current
+        if not current.actions and not any(wait.until for wait in current.waits):
+            return
+        for action in current.actions:
+            snapshot = advance(snapshot, action, now)
+        now = max([now + 1.0, *(wait.until for wait in current.waits if wait.until)])
+        snapshot = replace(snapshot, health=_all_well(snapshot))
+        if not current.actions and plan(graph, snapshot, seen_journal, now) == current:
+            return
+
+
+def _all_well(snapshot: Snapshot) -> dict[str, Health]:
+    return {thing.id: Health() for thing in snapshot.objects() if thing.phase is Phase.RUNNING}
+
+
+def advance(snapshot: Snapshot, action: Action, now: float) -> Snapshot:
+    """The snapshot in which the action has been done."""
+    thing = action.desired or action.seen
+    assert thing is not None, "an action concerns something"
+    runtime = action.seen.runtime if action.seen else thing.runtime
+    views = tuple(
+        perform(view, action, now) if (view.runtime, view.host) == (runtime, thing.host) else view
+        for view in snapshot.views
+    )
+    return replace(snapshot, views=views)
+
+
+def perform(view: View, action: Action, now: float) -> View:
+    match action:
+        case Action(verb=Verb.CREATE, desired=Desired() as desired):
+            return created(view, desired, now)
+        case Action(verb=Verb.REMOVE, seen=Observed() as seen):
+            return removed(view, seen)
+        case Action(verb=Verb.STOP, seen=Observed() as seen):
+            return stopped(view, seen, now)
+        case Action(verb=Verb.START, seen=Observed() as seen, desired=Desired() as desired):
+            return started(view, seen, desired, now)
+        case Action(verb=Verb.ADJUST, seen=Observed() as seen, desired=Desired() as desired):
+            return adjusted(view, seen, desired, action.changes)
+        case _:
+            raise AssertionError(f"not an action: {action}")
+
+
+def made(desired: Desired, now: float) -> Observed:
+    """A thing as it is right after it was made, before it is started."""
+    instance = desired.key.kind == "service"
+    payload = desired.payload
+    return Observed(
+        id=f"{desired.runtime}:{desired.name}:{desired.fingerprint}:{now:.6f}",
+        name=desired.name,
+        kind=desired.key.kind,
+        runtime=desired.runtime,
+        host=desired.host,
+        key=desired.key,
+        owner=desired.owner,
+        phase=Phase.CREATED if instance else Phase.RUNNING,
+        fingerprint=desired.fingerprint,
+        generation=desired.generation,
+        grants=dict(desired.grants),
+        networks=payload.networks if isinstance(payload, ContainerPayload) else (),
+        gateway=f"gateway-of-{desired.name}" if desired.key.kind == "network" else "",
+        image=payload.image if isinstance(payload, ContainerPayload) else "",
+    )
+
+
+def bindings(desired: Desired) -> tuple[Binding, ...]:
+    ports = desired.payload.ports if isinstance(desired.payload, ContainerPayload | ProcessPayload) else ()
+    return tuple(Binding(port.host_port, port.protocol, port.bind) for port in ports)
+
+
+def created(view: View, desired: Desired, now: float) -> View:
+    """Made and started; one of ours that is there already is a success."""
+    holder = next((t for t in view.objects if (t.kind, t.name) == (desired.key.kind, desired.name)), None)
+    if holder is None:
+        fresh = made(desired, now)
+        with_it = replace(view, objects=(*view.objects, fresh))
+        return started(with_it, fresh, desired, now) if desired.key.kind == "service" else with_it
+    if holder.key == desired.key and holder.owner == desired.owner and holder.fingerprint == desired.fingerprint:
+        return started(view, holder, desired, now) if desired.key.kind == "service" else view
+    raise NameTaken(f"{holder.title} has the name {desired.name}")
+
+
+def started(view: View, seen: Observed, desired: Desired, now: float) -> View:
+    def start(thing: Observed) -> Observed:
+        if thing.phase in {Phase.RUNNING, Phase.PAUSED}:
+            return thing
+        for wanted in bindings(desired):
+            rival = next((t for t in view.objects if t.id != thing.id and _holds(t, wanted)), None)
+            if rival:
+                raise PortInUse(f"port {wanted.port} is held by {rival.title}", port=wanted.port, holder=rival.title)
+        return replace(
+            thing, phase=Phase.RUNNING, bindings=bindings(desired), started_at=now, exit_code=None, finished_at=None,
+            stragglers=False,
+        )  # fmt: skip
+
+    return _change(view, seen, start)
+
+
+def _holds(thing: Observed, wanted: Binding) -> bool:
+    return any(binding.clashes(wanted) for binding in thing.bindings)
+
+
+def stopped(view: View, seen: Observed, now: float) -> View:
+    def stop(thing: Observed) -> Observed:
+        if thing.phase not in {Phase.RUNNING, Phase.PAUSED} and not thing.stragglers:
+            return thing
+        return replace(thing, phase=Phase.EXITED, bindings=(), exit_code=143, finished_at=now, stragglers=False)
+
+    return _change(view, seen, stop)
+
+
+def adjusted(view: View, seen: Observed, desired: Desired, changes: tuple[str, ...]) -> View:
+    def adjust(thing: Observed) -> Observed:
+        if "rename" in changes:
+            thing = replace(thing, name=desired.name)
+        if "unpause" in changes and thing.phase is Phase.PAUSED:
+            thing = replace(thing, phase=Phase.RUNNING)
+        return thing
+
+    return _change(view, seen, adjust)
+
+
+def removed(view: View, seen: Observed) -> View:
+    """Gone already is a success; running is a refusal."""
+    thing = next((t for t in view.objects if t.id == seen.id), None)
+    if thing and thing.kind == "service" and thing.phase in {Phase.RUNNING, Phase.PAUSED}:
+        raise Refused(f"{thing.title} runs; stop it first")
+    if thing and thing.kind == "network" and any(thing.name in t.networks for t in view.objects):
+        raise Refused(f"{thing.title} is in use")
+    return replace(view, objects=tuple(t for t in view.objects if t.id != seen.id))
+
+
+def _change(view: View, seen: Observed, how: Callable[[Observed], Observed]) -> View:
+    if all(thing.id != seen.id for thing in view.objects):
+        raise Gone(f"{seen.title} is not there any more")
+    return replace(view, objects=tuple(how(t) if t.id == seen.id else t for t in view.objects))

@@ -1,0 +1,34 @@
+"""Which replicas of a service may be replaced now, so that enough of them stay up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.core.world import World
+from reconciler.kinds.service import ServiceSpec
+from reconciler.model.desired import Desired
+from reconciler.model.key import Key
+
+
+def may_replace(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key, Desired]) -> frozenset[int]:
+    """Indexes that may go. Those that don't work anyway go first and count as away already."""
+    everyone = range(spec.replicas)
+    outdated = [index for index in everyone if _outdated(world, key.instance(index), spec, desired)]
+    if spec.update.strategy == "Recreate" or not outdated:
+        return frozenset(outdated)
+    away = [index for index in everyone if not _serves(world, key.instance(index), spec)]
+    budget = max(1, spec.update.max_unavailable) - len(away)
+    serving = [index for index in outdated if index not in away]
+    return frozenset([index for index in outdated if index in away] + serving[: max(0, budget)])
+
+
+def _outdated(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key, Desired]) -> bool:
+    seen, wanted = world.seen(key, spec.runtime), desired.get(key)
+    return seen is not None and wanted is not None and seen.fingerprint != wanted.fingerprint
+
+
+def _serves(world: World, key: Key, spec: ServiceSpec) -> bool:
+    seen = world.seen(key, spec.runtime)
+    if seen is None or not world.standing(key, spec).good:
+        return False
+    return world.now - (seen.started_at or 0.0) >= spec.update.min_ready_seconds

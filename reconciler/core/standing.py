@@ -1,0 +1,85 @@
+"""How one instance stands, by what can be seen of it: the one judgement that gates, waits and statuses share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.kinds.service import ServiceSpec
+from reconciler.model.observed import Observed, Phase, Snapshot
+
+STEADY_SECONDS = 0.5
+"""Without probes, an instance is Ready once it has run for so long: it has not exited at once."""
+
+
+class Stands(StrEnum):
+    ABSENT = "absent"
+    DOWN = "down"
+    """There, but not running, and it should be."""
+    STARTING = "starting"
+    READY = "ready"
+    SICK = "sick"
+    """Running, but its liveness (or startup) probe has given it up."""
+    COMPLETED = "completed"
+    """Ended well, and that was the point of it."""
+    FAILED = "failed"
+    """Ended badly, and is not to be started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    stands: Stands
+    message: str = ""
+    until: float | None = None
+
+    @property
+    def good(self) -> bool:
+        return self.stands in {Stands.READY, Stands.COMPLETED}
+
+
+def standing(spec: ServiceSpec, seen: Observed | None, snapshot: Snapshot, now: float) -> Standing:
+    if seen is None:
+        return Standing(Stands.ABSENT, "it does not exist")
+    match seen.phase:
+        case Phase.RUNNING:
+            return _running(spec, seen, snapshot, now)
+        case Phase.STARTING:
+            return Standing(Stands.STARTING, "it is being started")
+        case Phase.EXITED:
+            return _exited(spec, seen)
+        case _:
+            return Standing(Stands.DOWN, f"it is {seen.phase.lower()}{_detail(seen)}")
+
+
+def _running(spec: ServiceSpec, seen: Observed, snapshot: Snapshot, now: float) -> Standing:
+    health = snapshot.health.get(seen.id)
+    if health is None:
+        if spec.probes.any:
+            return Standing(Stands.STARTING, "not probed yet")
+        steady_at = (seen.started_at or 0.0) + STEADY_SECONDS
+        if now < steady_at:
+            return Standing(Stands.STARTING, "it has only just started", steady_at)
+        return Standing(Stands.READY)
+    if not health.live:
+        return Standing(Stands.SICK, health.message)
+    if health.started and health.ready:
+        return Standing(Stands.READY)
+    return Standing(Stands.STARTING, health.message or "not ready yet", health.next_probe)
+
+
+def _exited(spec: ServiceSpec, seen: Observed) -> Standing:
+    said = f"it exited with code {seen.exit_code}" if seen.exit_code is not None else "it ended; its exit code is lost"
+    said += _detail(seen)
+    match spec.restart.policy:
+        case "Always":
+            return Standing(Stands.DOWN, said)
+        case _ if seen.exit_code == 0:
+            return Standing(Stands.COMPLETED, said)
+        case "OnFailure":
+            return Standing(Stands.DOWN, said)
+        case _:
+            return Standing(Stands.FAILED, said)
+
+
+def _detail(seen: Observed) -> str:
+    return f" ({seen.detail})" if seen.detail else ""

@@ -1,0 +1,82 @@
+"""What has to go: deleted, scaled away, or left behind. Only on positive evidence, and users before the used.
+
+That something is not declared is no evidence. A tombstone is; so is a declared service with fewer replicas.
+Things of ours that nobody declares are orphans: they are told of, and stay until somebody names them.
+"""
+
+from __future__ import annotations
+
+from reconciler.core.graph import DEFAULT_NETWORK
+from reconciler.core.instances import Decision
+from reconciler.core.world import World
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Phase
+from reconciler.model.plan import Action, Reason, Verb, Wait
+
+
+def teardown(world: World) -> tuple[list[Decision], list[Wait]]:
+    """What goes, and notes on what is left alone."""
+    decisions: list[Decision] = _unreachable(world)
+    notes: list[Wait] = []
+    for key, thing in world.ours():
+        cause = _why_it_goes(world, key, thing)
+        if cause:
+            decisions.append(_take_down(world, key, thing, cause))
+        elif _forgotten(world, key):
+            notes.append(Wait(key, Reason.PENDING, f"{thing.title} is ours, but nobody declares it"))
+    return decisions, notes
+
+
+def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
+    resource = world.graph.resources.get(key.resource)
+    tombstone = world.graph.removed.get(key.resource)
+    match key.kind:
+        case "service" if resource and (key.index or 0) >= resource.spec.replicas:
+            count = resource.spec.replicas
+            return f"{count} replicas are wanted" if count else "it is stopped: replicas is 0"
+        case "service" | "network" if tombstone and resource is None:
+            return "it was deleted"
+        case "volume" if tombstone and tombstone.delete_data and resource is None:
+            return "it was deleted, with its data"
+        case "network" if key.name == DEFAULT_NETWORK and resource is None and not world.graph.uses_default_network():
+            return "" if world.users(thing.name) else "nobody uses it any more"
+        case _:
+            return ""
+
+
+def _forgotten(world: World, key: Key) -> bool:
+    known = key.resource in world.graph.resources or key.resource in world.graph.removed
+    implicit = key.kind == "network" and key.name == DEFAULT_NETWORK
+    return not known and not implicit
+
+
+def _take_down(world: World, key: Key, thing: Observed, cause: str) -> Decision:
+    if thing.phase in {Phase.REMOVING, Phase.STARTING, Phase.UNKNOWN}:
+        return (), Wait(key, Reason.TERMINATING, f"it is {thing.phase.lower()}")
+    users = _users(world, key, thing)
+    if users:
+        return (), Wait(key, Reason.IN_USE, f"{', '.join(users[:3])} must go first")
+    remove = Action(Verb.REMOVE, key, cause, None, thing)
+    runs = key.kind == "service" and (thing.phase in {Phase.RUNNING, Phase.PAUSED} or thing.stragglers)
+    return ((Action(Verb.STOP, key, cause, None, thing), remove) if runs else (remove,)), None
+
+
+def _users(world: World, key: Key, thing: Observed) -> list[str]:
+    if key.kind == "network":
+        return sorted(user.name for user in world.users(thing.name))
+    if key.kind == "service" and key.resource in world.graph.removed:
+        leaving = [d for d in world.graph.dependents(key.name) if d in world.graph.removed]
+        return [d.short for d in leaving if any(k.resource == d for k, _ in world.ours())]
+    return []
+
+
+def _unreachable(world: World) -> list[Decision]:
+    """Tombstones of which nobody can say now whether their things still exist."""
+    waits: list[Decision] = []
+    for key in sorted(world.graph.removed):
+        resource = world.graph.removed[key]
+        runtime = resource.spec.runtime if key.kind == "service" else "docker"
+        view = world.snapshot.view(runtime)
+        if key.kind in {"service", "network"} and not view.reachable:
+            waits.append(((), Wait(key, Reason.UNREACHABLE, view.problem)))
+    return waits
