@@ -1,0 +1,25 @@
+"""Which verbs there are, by group, with one line each: all that `--help` and completion need to know.
+
+A table, so that neither of them imports a verb; a test holds it against the verbs' own words.
+"""
+
+from __future__ import annotations
+
+GROUPS: dict[str, dict[str, str]] = {
+    "Change": {},
+    "Look": {},
+    "Reach in": {},
+    "Write specs": {
+        "init": "Write a starter spec that works.",
+        "validate": "Check specs without touching anything.",
+        "explain": "Describe a kind or a field.",
+        "schema": "Print JSON Schema, for editors and checks.",
+    },
+    "Other": {
+        "doctor": "Check what this machine offers, and show the settings.",
+        "completion": "Print or install shell completion.",
+        "version": "Print the version.",
+    },
+}
+
+SUMMARIES: dict[str, str] = {verb: summary for group in GROUPS.values() for verb, summary in group.items()}

@@ -1,0 +1,109 @@
+"""Completion of names: from tables and file names only, so that a Tab is answered at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from reconciler.cli.context import Context
+from reconciler.cli.invocation import Flags, Invocation
+from reconciler.errors import ReconcilerError
+
+
+def namespaces(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return _starting(incomplete, (entry.name for entry in _entries(_applied(ctx)) if entry.is_dir()))
+
+
+def kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from reconciler.kinds import KINDS
+
+    return _starting(incomplete, (kind.key for kind in KINDS.values()))
+
+
+def kinds_and_resources(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """`services` and `service/web` for the first word; names of that kind for the words after a bare kind."""
+    words = _words(ctx, param)
+    if words and "/" not in words[0]:
+        return _starting(incomplete, resources(ctx, words[0]))
+    if "/" in incomplete:
+        return _starting(incomplete, (f"{kind}/{name}" for kind, name in applied(ctx)))
+    return _starting(incomplete, _plurals())
+
+
+def services(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """What can be reached into: `web`, or `service/web`."""
+    found = resources(ctx, "service")
+    return _starting(incomplete, [*found, *(f"service/{name}" for name in found)] if "/" in incomplete else found)
+
+
+def output_formats(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    known = getattr(ctx.command, "outputs", ()) or ("json", "yaml", "name", "wide", "jsonpath=")
+    return _starting(incomplete, known)
+
+
+def resources(ctx: click.Context, kind_word: str) -> list[str]:
+    from reconciler.kinds import find
+
+    kind = find(kind_word)
+    return [name for found, name in applied(ctx) if kind and found == kind.key]
+
+
+def applied(ctx: click.Context) -> Iterator[tuple[str, str]]:
+    """Kind and name of everything that was applied in the namespace, by the names of its files."""
+    settings = _context(ctx)
+    try:
+        directory = os.path.join(settings.home, "applied", settings.scope)
+    except ReconcilerError:
+        return
+    for entry in _entries(directory):
+        kind, dash, rest = entry.name.removesuffix(".yaml").partition("-")
+        if dash and rest != entry.name:
+            yield kind, rest
+
+
+def _plurals() -> list[str]:
+    from reconciler.kinds import KINDS
+
+    return [kind.plural for kind in KINDS.values()]
+
+
+def _applied(ctx: click.Context) -> str:
+    try:
+        return os.path.join(_context(ctx).home, "applied")
+    except ReconcilerError:  # a broken config file is no reason to disturb who is typing
+        return os.devnull
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError:  # nothing was applied yet, or it is not ours to read: there is nothing to offer
+        return []
+
+
+def _context(ctx: click.Context) -> Context:
+    """The settings as far as the line has been typed."""
+    flags = Flags()
+    chain: list[click.Context] = []
+    here: click.Context | None = ctx
+    while here is not None:
+        chain.insert(0, here)
+        here = here.parent
+    for level in chain:
+        flags = flags.then(Flags.pop_from(dict(level.params)))
+    invocation = Invocation.real()
+    invocation.flags = flags
+    return Context(invocation)
+
+
+def _words(ctx: click.Context, param: click.Parameter) -> tuple[str, ...]:
+    value: Any = ctx.params.get(param.name or "")
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _starting(incomplete: str, candidates: Iterable[str]) -> list[str]:
+    return [candidate for candidate in candidates if candidate.startswith(incomplete)]

@@ -1,0 +1,1 @@
+"""Values become text here, and nowhere else."""

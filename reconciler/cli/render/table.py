@@ -1,0 +1,99 @@
+"""The column printer: a header, two spaces between columns, nothing drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reconciler.cli.render.text import clean, cut, paint, width
+
+GAP = "  "
+GOOD = frozenset("Ready Running True Completed Settled created configured started ok valid".split())
+BUSY = frozenset(
+    "Starting Pending Progressing Waiting Created Paused Removing NotReady Unknown BackOff RollingUpdate Drifted "
+    "DependencyNotReady NetworkNotReady VolumeNotReady Terminating InUse Stopped pruned "
+    "stopped restarted warning".split()
+)
+BAD = frozenset(
+    "Failed Exited False CrashLoop NameConflict PortInUse PortsExhausted ImageUnavailable ExternalMissing "
+    "VolumeDiffers Unreadable Denied Unreachable OutcomeUnknown failed deleted invalid".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    title: str
+    wide: bool = False
+    """Shown only with -o wide."""
+    status: bool = False
+    """Its words are coloured by whether they are good news."""
+    flexible: bool = False
+    """Cut first when the terminal is too narrow: messages, images."""
+    right: bool = False
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[object]],
+    *,
+    headers: bool = True,
+    wide: bool = False,
+    color: bool = False,
+    limit: int | None = None,
+) -> str:
+    """Lines of text, each ended. `limit` is the terminal's width; a file or a pipe has none and nothing is cut."""
+    shown = [i for i, column in enumerate(columns) if wide or not column.wide]
+    cells = [[_cell(row[i]) for i in shown] for row in rows]
+    chosen = [columns[i] for i in shown]
+    head = [[column.title for column in chosen]] if headers else []
+    widths = _widths(chosen, head + cells, None if wide else limit)
+    lines = [_line(chosen, row, widths, color=False) for row in head]
+    lines += [_line(chosen, row, widths, color=color) for row in cells]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else clean(str(value))
+    return text or "-"
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], limit: int | None) -> list[int]:
+    widths = [max((width(row[i]) for row in rows), default=0) for i in range(len(columns))]
+    excess = sum(widths) + len(GAP) * (len(columns) - 1) - limit if limit else 0
+    for i in sorted(range(len(columns)), key=lambda i: (not columns[i].flexible, -widths[i])):
+        if excess <= 0 or not columns[i].flexible:
+            break
+        floor = max(width(columns[i].title), 8)
+        taken = min(excess, max(widths[i] - floor, 0))
+        widths[i] -= taken
+        excess -= taken
+    return widths
+
+
+def _line(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int], *, color: bool) -> str:
+    cells = [_padded(column, cut(text, room), room) for column, text, room in zip(columns, row, widths, strict=True)]
+    last = len(cells) - 1
+    cells[last] = cells[last].rstrip()
+    return GAP.join(_painted(column, cell, color=color) for column, cell in zip(columns, cells, strict=True))
+
+
+def _padded(column: Column, text: str, room: int) -> str:
+    space = " " * (room - width(text))
+    return space + text if column.right else text + space
+
+
+def _painted(column: Column, cell: str, *, color: bool) -> str:
+    style = status_style(cell.strip()) if column.status and color else ""
+    if not style:
+        return cell
+    word = cell.strip()
+    return cell.replace(word, paint(word, style, color=True), 1)
+
+
+def status_style(text: str) -> str:
+    """The colour of a status by its first word; "" for one that is neither good nor bad news."""
+    word = text.split(" ", 1)[0].rstrip(":,")
+    for words, style in ((GOOD, "green"), (BUSY, "yellow"), (BAD, "red")):
+        if word in words:
+            return style
+    return ""
