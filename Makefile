@@ -1,0 +1,91 @@
+# `make run` shows it, `make test` proves it; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+HOME_DIR := .run/home
+RECONCILER := $(BIN)/reconciler --home $(HOME_DIR)
+RIG := $(BIN)/python -m tests.rig run --
+PYTEST := $(BIN)/pytest
+ENGINE_ANSWERS = $(BIN)/python -c 'import sys; from tests.engine_api import Engine; sys.exit(Engine.reachable() is None)'
+# What needs no engine and takes seconds.
+FAST := $(wildcard tests/model tests/kinds tests/core tests/golden tests/convergence)
+
+.PHONY: help
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: .venv/ready ## make .venv with everything that development needs
+
+# uv where it is found, and never an interpreter from the net; else what Python brings along.
+.venv/ready: pyproject.toml
+	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
+	  test -x $(BIN)/python || UV_PYTHON_DOWNLOADS=never uv venv --quiet --python '>=3.11' .venv; \
+	  UV_PYTHON_DOWNLOADS=never uv pip install --quiet --python $(BIN)/python -e '.[dev]'; \
+	else \
+	  test -x $(BIN)/python || python3 -m venv .venv; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	fi
+	@touch $@
+
+.PHONY: run
+run: setup ## start the quickstart, show it, and say what next
+	@mkdir -p -m 0700 .run
+	$(RECONCILER) apply -f specs/quickstart
+	@if $(ENGINE_ANSWERS); then set -x; $(RECONCILER) apply -f specs/quickstart-container; \
+	else echo "No container engine answers: the container part of the quickstart is left out."; fi
+	$(RECONCILER) status
+	@printf '\n%s\n' \
+	  "It runs detached. Look:    $(RECONCILER) status" \
+	  "                           $(RECONCILER) logs service/web" \
+	  "Change a spec and see:     $(RECONCILER) diff -f specs/quickstart" \
+	  "Stop it all:               make stop"
+
+.PHONY: stop
+stop: setup ## undo `make run`
+	@if [ -d $(HOME_DIR) ]; then $(RECONCILER) delete -f specs/quickstart --ignore-not-found; \
+	  if $(ENGINE_ANSWERS); then $(RECONCILER) delete -f specs/quickstart-container --ignore-not-found; fi; fi
+
+.PHONY: test
+test: setup ## all tests, with a container engine of their own where none answers
+	$(MAKE) --no-print-directory lint
+	$(RIG) $(PYTEST) -n auto $(TESTS)
+
+.PHONY: check
+check: setup ## what takes seconds: lint, types, layers, values, goldens, properties
+	$(MAKE) --no-print-directory lint
+	$(PYTEST) -q -n auto $(FAST)
+
+.PHONY: lint
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: contract
+contract: setup ## one suite over all runtimes
+	$(RIG) $(PYTEST) -n auto tests/contract
+
+.PHONY: scenarios
+scenarios: setup ## whole stories on a real engine
+	$(RIG) $(PYTEST) -n auto tests/scenarios
+
+.PHONY: golden
+golden: setup ## write the golden files anew; read the diff before you commit it
+	GOLDEN=write $(PYTEST) tests/golden -q
+
+.PHONY: schemas
+schemas: setup ## write the JSON Schemas anew
+	$(BIN)/python -m reconciler schema --all schemas
+
+.PHONY: bench
+bench: setup ## measure, beside the engine's own limit
+	$(RIG) $(BIN)/python -m tests.bench
+
+.PHONY: fmt
+fmt: setup ## format, and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix

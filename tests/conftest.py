@@ -1,0 +1,105 @@
+"""What all tests share: the engine, a home and a namespace of their own, and at the end a look for what they left."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import leaks
+from tests.engine_api import Engine
+from tests.image import ensure_images
+
+SESSION = "RECONCILER_TEST_SESSION"
+REQUIRED = frozenset(filter(None, os.environ.get("RECONCILER_REQUIRE", "").split(",")))
+"""What has to be there: `engine,root` in CI, where a skip for want of it is a failure."""
+
+_count = itertools.count()
+_before = pytest.StashKey[frozenset[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _load_hypothesis_profile()
+    if _is_worker(config):
+        return
+    os.environ[SESSION] = secrets.token_hex(3)
+    config.stash[_before] = leaks.find(os.environ[SESSION])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Once, after all workers have ended: what is there now and was not before is a leak, and fails the run."""
+    yield
+    if _is_worker(session.config):
+        return
+    left = leaks.left_after_grace(os.environ[SESSION], session.config.stash[_before])
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.stash[_leaked] = left
+
+
+_leaked = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if left := config.stash.get(_leaked, []):
+        terminalreporter.section("LEAKED: tests left this behind", red=True)
+        for thing in left:
+            terminalreporter.line(thing)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        absent("root", "needs root")
+    if item.get_closest_marker("engine") and "engine" not in getattr(item, "fixturenames", ()):
+        item.fixturenames.append("engine")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """A real container engine, with the test images."""
+    found = Engine.reachable()
+    if found is None:
+        absent("engine", "no container engine answers; `make test` as root starts one")
+    ensure_images(found)
+    return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation of its own."""
+    path = tmp_path / "home"
+    path.mkdir(mode=0o700)
+    monkeypatch.setenv("RECONCILER_HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test of any worker uses."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw")
+    return f"t{os.environ[SESSION]}-{worker}-{next(_count)}"
+
+
+def absent(what: str, reason: str) -> None:
+    """Skips the test, unless what it needs is demanded."""
+    if what in REQUIRED:
+        pytest.fail(f"{reason}, and RECONCILER_REQUIRE demands it", pytrace=False)
+    pytest.skip(reason)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _load_hypothesis_profile() -> None:
+    from hypothesis import HealthCheck, settings
+
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("default", max_examples=200, deadline=None, suppress_health_check=slow)
+    settings.register_profile("nightly", max_examples=100_000, deadline=None, suppress_health_check=slow)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -1,0 +1,222 @@
+"""What tests need from the machine, brought up by itself: a container engine of their own and images for it.
+
+    python -m tests.rig run -- CMD...
+
+An engine that answers already (DOCKER_HOST, else the default socket) is used as it is. Otherwise, as root, CMD runs
+in fresh network, mount and process namespaces with a dockerd of its own: published ports meet native processes on
+one loopback, nothing is seen from outside, and the kernel ends every process when the namespace's first one ends.
+Without root CMD runs as it is, and tests that need an engine say that they were skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from tests.engine_api import Engine
+from tests.image import ensure_images
+
+PREFIX = "reconciler-rig."
+PACKAGES = {
+    "dockerd": "docker.io",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "busybox": "busybox-static",
+    "unshare": "util-linux",
+}
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["run", "--", *command] if command:
+            return run(command)
+        case ["inside", directory, lifeline, "--", *command]:
+            return inside(Path(directory), int(lifeline), command)
+        case _:
+            say("usage: python -m tests.rig run -- COMMAND...")
+            return 2
+
+
+def run(command: list[str]) -> int:
+    if (engine := Engine.reachable()) is not None:
+        say(f"using the engine at {engine.address}")
+        ensure_images(engine)
+        return replace_by(command, {"RECONCILER_TEST_ENGINE": "shared"})
+    if os.geteuid() != 0:
+        say("no engine answers, and only root can start one: tests that need it will be skipped")
+        return replace_by(command, {})
+    install_missing()
+    sweep_stale()
+    return run_privately(command)
+
+
+def replace_by(command: list[str], environment: dict[str, str]) -> int:
+    os.environ.update(environment)
+    os.execvp(command[0], command)
+
+
+def install_missing() -> None:
+    """Debian's own packages; nothing is done when all programs are there."""
+    missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
+    if not missing:
+        return
+    say(f"installing {' '.join(missing)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
+    for attempt in (["apt-get", "update", "-q"], install):
+        subprocess.run(attempt, check=True, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+# -- outside the namespaces: start, wait, clean up
+
+
+def run_privately(command: list[str]) -> int:
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+    with held(directory):
+        try:
+            return wait_for_inner(directory, command)
+        finally:
+            clear(directory)
+
+
+def wait_for_inner(directory: Path, command: list[str]) -> int:
+    """The inner side holds the other end of a pipe: when we are gone, for whatever reason, it ends too."""
+    lifeline, ours = os.pipe()
+    namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    again = [sys.executable, "-m", "tests.rig", "inside", str(directory), str(lifeline), "--", *command]
+    inner = subprocess.Popen([*namespaces, *again], pass_fds=[lifeline])
+    os.close(lifeline)
+
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):
+            os.close(ours)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the whole group: the command ends by itself
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, hang_up)
+    return inner.wait()
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """A lock on the directory says that its rig lives; a stale one has none."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def sweep_stale() -> None:
+    """Takes away what a rig that was killed with -9 has left."""
+    for directory in Path("/tmp").glob(f"{PREFIX}*"):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), (directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            clear(directory)
+
+
+def clear(directory: Path) -> None:
+    for cgroup in cgroups(directory):
+        for path in sorted([cgroup, *(p for p in cgroup.rglob("*") if p.is_dir())], reverse=True):
+            with contextlib.suppress(OSError):
+                path.rmdir()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def cgroups(directory: Path) -> list[Path]:
+    root = Path("/sys/fs/cgroup")
+    return [*root.glob(directory.name), *root.glob(f"*/{directory.name}")]
+
+
+# -- inside: the first process of its namespace
+
+
+def inside(directory: Path, lifeline: int, command: list[str]) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(lifeline)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with engine_in(directory) as engine:
+        ensure_images(engine)
+        environment = os.environ | {
+            "DOCKER_HOST": engine.address,
+            "DOCKER_CONFIG": str(directory / "client"),
+            "RECONCILER_TEST_ENGINE": "private",
+        }
+        environment.pop("DOCKER_CONTEXT", None)
+        child = subprocess.Popen(command, env=environment, preexec_fn=usual_signals)  # noqa: PLW1509 -- no threads hold locks yet
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        return reap_until(child.pid)
+
+
+def usual_signals() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_with(lifeline: int) -> None:
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
+        os._exit(1)  # the command had its time; the kernel takes the rest of the namespace along
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def reap_until(pid: int) -> int:
+    """We are everybody's parent of last resort here: orphans that nobody reaps would look alive."""
+    while True:
+        ended, status = os.waitpid(-1, 0)
+        if ended == pid:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def engine_in(directory: Path) -> Iterator[Engine]:
+    address = f"unix://{directory}/docker.sock"
+    (directory / "daemon.json").write_text("{}")
+    options = {
+        "config-file": directory / "daemon.json",
+        "data-root": directory / "data",
+        "exec-root": directory / "exec",
+        "pidfile": directory / "pid",
+        "host": address,
+        "cgroup-parent": f"/{directory.name}",
+        "exec-opt": "native.cgroupdriver=cgroupfs",
+    }
+    with (directory / "dockerd.log").open("wb") as log:
+        argv = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
+        daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield answering(Engine(address), daemon, directory / "dockerd.log")
+    finally:
+        daemon.kill()  # not politely: it would give leaked containers their grace, and they end with us anyway
+
+
+def answering(engine: Engine, daemon: subprocess.Popen[bytes], log: Path) -> Engine:
+    deadline = time.monotonic() + START_SECONDS
+    while not engine.answers():
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise SystemExit(f"rig: the test engine did not start:\n{tail}")
+        time.sleep(0.02)
+    return engine
+
+
+def say(text: str) -> None:
+    print(f"rig: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
