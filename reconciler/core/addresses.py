@@ -76,9 +76,7 @@ def addresses(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Cal
     return found
 
 
-def _host(
-    graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee, binding: PortBinding | None
-) -> str:
+def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee, binding: PortBinding | None) -> str:
     if caller.container:
         if callee.spec.container and shared_network(graph, caller, callee.spec):
             return callee.name

@@ -241,5 +241,3 @@ def graph_of(namespace: str, resources: Iterable[Resource], **facts: object) -> 
     live = {r.key: r for r in mine if not r.deleting}
     removed = {r.key: r for r in mine if r.deleting}
     return Graph(namespace, live, removed, **facts)  # type: ignore[arg-type]
-
-

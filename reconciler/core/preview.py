@@ -14,25 +14,24 @@ from reconciler.core.planner import plan
 from reconciler.errors import Gone, NameTaken, PortInUse, Refused
 from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload
 from reconciler.model.observed import Binding, Health, Observed, Phase, Snapshot, View
-from reconciler.model.plan import Action, Plan, Verb
+from reconciler.model.plan import Action, Journal, Plan, Verb
 
 MAX_WAVES = 50
 
 
-def fold(graph: Graph, snapshot: Snapshot, journal: object, now: float) -> Iterator[Plan]:
+def fold(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Iterator[Plan]:
     """The plans that would follow one another if all went well, until there is nothing left to do."""
-    seen_journal = journal if isinstance(journal, dict) else {}
+    idle = 0
     for _ in range(MAX_WAVES):
-        current = plan(graph, snapshot, seen_journal, now)
+        current = plan(graph, snapshot, journal, now)
         yield current
-        if not current.actions and not any(wait.until for wait in current.waits):
+        idle = 0 if current.actions else idle + 1
+        if current.settled or idle == 2:
             return
         for action in current.actions:
             snapshot = advance(snapshot, action, now)
         now = max([now + 1.0, *(wait.until for wait in current.waits if wait.until)])
         snapshot = replace(snapshot, health=_all_well(snapshot))
-        if not current.actions and plan(graph, snapshot, seen_journal, now) == current:
-            return
 
 
 def _all_well(snapshot: Snapshot) -> dict[str, Health]:
@@ -54,7 +53,7 @@ def advance(snapshot: Snapshot, action: Action, now: float) -> Snapshot:
 def perform(view: View, action: Action, now: float) -> View:
     match action:
         case Action(verb=Verb.CREATE, desired=Desired() as desired):
-            return created(view, desired, now)
+            return launched(created(view, desired, now), desired, now)
         case Action(verb=Verb.REMOVE, seen=Observed() as seen):
             return removed(view, seen)
         case Action(verb=Verb.STOP, seen=Observed() as seen):
@@ -95,15 +94,23 @@ def bindings(desired: Desired) -> tuple[Binding, ...]:
 
 
 def created(view: View, desired: Desired, now: float) -> View:
-    """Made and started; one of ours that is there already is a success."""
-    holder = next((t for t in view.objects if (t.kind, t.name) == (desired.key.kind, desired.name)), None)
+    """Made, not started; one of ours that is there already is a success."""
+    holder = _named(view, desired)
     if holder is None:
-        fresh = made(desired, now)
-        with_it = replace(view, objects=(*view.objects, fresh))
-        return started(with_it, fresh, desired, now) if desired.key.kind == "service" else with_it
-    if holder.key == desired.key and holder.owner == desired.owner and holder.fingerprint == desired.fingerprint:
-        return started(view, holder, desired, now) if desired.key.kind == "service" else view
+        return replace(view, objects=(*view.objects, made(desired, now)))
+    if (holder.key, holder.owner, holder.fingerprint) == (desired.key, desired.owner, desired.fingerprint):
+        return view
     raise NameTaken(f"{holder.title} has the name {desired.name}")
+
+
+def launched(view: View, desired: Desired, now: float) -> View:
+    """The second half of Create: an instance that was made is started."""
+    holder = _named(view, desired)
+    return started(view, holder, desired, now) if holder and holder.kind == "service" else view
+
+
+def _named(view: View, desired: Desired) -> Observed | None:
+    return next((t for t in view.objects if (t.kind, t.name) == (desired.key.kind, desired.name)), None)
 
 
 def started(view: View, seen: Observed, desired: Desired, now: float) -> View:

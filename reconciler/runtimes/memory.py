@@ -28,7 +28,9 @@ class MemoryRuntime:
         """There is nothing that could be missing."""
 
     def create(self, desired: Desired) -> None:
+        # Two changes, as on a real engine: when the start is refused, what was made stays behind.
         self._become(lambda view: preview.created(view, desired, self._now()))
+        self._become(lambda view: preview.launched(view, desired, self._now()))
 
     def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
         self._become(lambda view: preview.adjusted(view, seen, desired, tuple(changes)))

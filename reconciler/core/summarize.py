@@ -1,0 +1,214 @@
+"""What is told of a pass: statuses and events. Opinions about one snapshot; nothing is decided from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.graph import Graph
+from reconciler.core.standing import Standing, Stands
+from reconciler.core.world import World
+from reconciler.kinds.service import ServiceSpec
+from reconciler.model.desired import PortBinding
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed
+from reconciler.model.plan import Journal, Outcome, Plan, Reason, Record, Result, Verb, Wait
+from reconciler.model.resource import Resource
+from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
+
+PASSING = {
+    Reason.STARTING, Reason.NOT_READY, Reason.DEPENDENCY, Reason.NETWORK, Reason.VOLUME, Reason.BACK_OFF,
+    Reason.IN_USE, Reason.TERMINATING, Reason.ROLLING,
+}  # fmt: skip
+"""Waits that pass without a person."""
+CRASHES = 3
+"""So many restarts without a good stretch between them are called a crash loop."""
+
+
+def statuses(
+    graph: Graph, world: World, plan: Plan, journal: Journal, before: Mapping[Key, Status]
+) -> dict[Key, Status]:
+    """One for each declared resource."""
+    found = {}
+    for key in sorted(graph.resources):
+        status = _status(graph.resources[key], world, plan, journal)
+        found[key] = _with_transitions(status, before.get(key), world.now)
+    return found
+
+
+def _status(resource: Resource, world: World, plan: Plan, journal: Journal) -> Status:
+    key = resource.key
+    waits = [wait for wait in plan.waits if wait.key.resource == key]
+    drifted = [action for action in plan.actions if action.key.resource == key]
+    if key.kind == "service":
+        status = _service(resource.spec, world, plan, journal, key)
+        ready = _service_ready(resource.spec, world, waits, journal, key)
+    else:
+        status = Status(replicas=1, ready_replicas=1)
+        ready = _static_ready(world, plan, waits, key)
+    progressing = bool(drifted) or any(wait.reason in PASSING for wait in waits)
+    sick = ready.reason in {Reason.CRASH_LOOP, Reason.FAILED}
+    conditions = (
+        ready,
+        _condition(
+            "Progressing", progressing, Reason.PENDING if progressing else Reason.SETTLED, _first(drifted, waits)
+        ),
+        _condition("Healthy", not sick, ready.reason if sick else Reason.READY, ready.message if sick else ""),
+        _condition("Drifted", bool(drifted), Reason.PENDING if drifted else Reason.SETTLED, _first(drifted, [])),
+    )
+    told = tuple(replace(condition, observed_generation=resource.generation) for condition in conditions)
+    return replace(status, observed_generation=resource.generation, conditions=told)
+
+
+def _first(drifted: Sequence[object], waits: list[Wait]) -> str:
+    return str(drifted[0]) if drifted else (waits[0].message if waits else "")
+
+
+def _condition(kind: str, holds: bool, reason: str, message: str = "") -> Condition:
+    return Condition(type=kind, status="True" if holds else "False", reason=str(reason), message=message)
+
+
+def _service(spec: ServiceSpec, world: World, plan: Plan, journal: Journal, key: Key) -> Status:
+    instances, endpoints = [], []
+    for instance, seen in _instances(world, key):
+        wanted = plan.desired.get(instance)
+        stands = world.standing(instance, spec)
+        instances.append(
+            Instance(
+                index=instance.index or 0,
+                id=seen.id,
+                host=seen.host,
+                runtime=seen.runtime,
+                phase=phase_word(seen, stands, record),
+                ready=stands.stands is Stands.READY,
+                restarts=record.restarts,
+                pid=seen.pid,
+                ports=ports,
+                started_at=seen.started_at,
+                fingerprint=seen.fingerprint,
+                exit_code=seen.exit_code,
+            )  # fmt: skip
+        )
+        bindings: tuple[PortBinding, ...] = getattr(wanted.payload, "ports", ()) if wanted else ()
+        endpoints += [
+            Endpoint(name=b.name, host=_host(b), port=b.host_port, index=instance.index or 0) for b in bindings
+        ]
+    current = {k: d.fingerprint for k, d in plan.desired.items() if k.resource == key}
+    return Status(
+        replicas=len(instances),
+        ready_replicas=sum(item.ready for item in instances),
+        updated_replicas=sum(item.fingerprint == current.get(key.instance(item.index)) for item in instances),
+        endpoints=tuple(endpoints),
+        instances=tuple(instances),
+    )
+
+
+def _instance(key: Key, seen: Observed, stands: Standing, record: Record) -> Instance:
+    return Instance(
+        index=key.index or 0,
+        id=seen.id,
+        host=seen.host,
+        runtime=seen.runtime,
+        phase=phase_word(seen, stands, record),
+        ready=stands.stands is Stands.READY,
+        restarts=record.restarts,
+        pid=seen.pid,
+        ports={name: grant.port for name, grant in sorted(seen.grants.items())},
+        started_at=seen.started_at,
+        fingerprint=seen.fingerprint,
+        exit_code=seen.exit_code,
+    )
+
+
+def _endpoint(key: Key, binding: PortBinding) -> Endpoint:
+    return Endpoint(name=binding.name, host=_host(binding), port=binding.host_port, index=key.index or 0)
+
+
+def _host(binding: PortBinding) -> str:
+    return "127.0.0.1" if binding.bind in {"", "0.0.0.0", "::"} else binding.bind  # noqa: S104
+
+
+def _instances(world: World, key: Key) -> Iterator[tuple[Key, Observed]]:
+    yield from ((k, seen) for k, seen in world.ours() if k.resource == key)
+
+
+def phase_word(seen: Observed, stands: Standing, record: Record) -> str:
+    """The word for a table: the engine's phase, or the better one that we know."""
+    if stands.stands in {Stands.COMPLETED, Stands.FAILED}:
+        return str(stands.stands).capitalize()
+    if stands.stands is Stands.DOWN and record.failures >= CRASHES:
+        return str(Reason.CRASH_LOOP)
+    return str(seen.phase)
+
+
+def _service_ready(spec: ServiceSpec, world: World, waits: list[Wait], journal: Journal, key: Key) -> Condition:
+    if spec.replicas == 0:
+        return _condition("Ready", True, Reason.STOPPED, "replicas is 0")
+    standings = [world.standing(key.instance(index), spec) for index in range(spec.replicas)]
+    bad = [(index, stands) for index, stands in enumerate(standings) if not stands.good]
+    grave = [wait for wait in waits if wait.reason not in PASSING]
+    if not bad and not grave:
+        done = all(stands.stands is Stands.COMPLETED for stands in standings)
+        return _condition("Ready", True, Reason.COMPLETED if done else Reason.READY)
+    if grave:
+        return _condition("Ready", False, grave[0].reason, grave[0].message)
+    index, stands = bad[0]
+    record = journal.get(key.instance(index), Record())
+    wait = next((wait for wait in waits if wait.key.index == index), None)
+    return _condition("Ready", False, _trouble(stands, record, wait), wait.message if wait else stands.message)
+
+
+def _trouble(stands: Standing, record: Record, wait: Wait | None) -> str:
+    if stands.stands is Stands.FAILED:
+        return Reason.FAILED
+    if stands.stands in {Stands.DOWN, Stands.SICK} and record.failures >= CRASHES:
+        return Reason.CRASH_LOOP
+    if record.reason and wait and wait.reason is Reason.BACK_OFF:
+        return record.reason
+    return wait.reason if wait else Reason.NOT_READY
+
+
+def _static_ready(world: World, plan: Plan, waits: list[Wait], key: Key) -> Condition:
+    if waits:
+        return _condition("Ready", False, waits[0].reason, waits[0].message)
+    if key in world.graph.unreadable:
+        return _condition("Ready", False, Reason.UNREADABLE, world.graph.unreadable[key])
+    wanted = plan.desired.get(key)
+    if wanted and world.seen(key, wanted.runtime) is None:
+        return _condition("Ready", False, Reason.PENDING, "it does not exist yet")
+    return _condition("Ready", True, Reason.READY)
+
+
+def _with_transitions(status: Status, before: Status | None, now: float) -> Status:
+    """A condition's time moves only when its status does."""
+    kept = []
+    for condition in status.conditions:
+        old = before.condition(condition.type) if before else None
+        same = old is not None and old.status == condition.status
+        kept.append(replace(condition, last_transition_time=old.last_transition_time if old and same else now))
+    return replace(status, conditions=tuple(kept))
+
+
+PAST = {
+    Verb.CREATE: "Created",
+    Verb.ADJUST: "Adjusted",
+    Verb.START: "Started",
+    Verb.STOP: "Stopped",
+    Verb.REMOVE: "Removed",
+}
+
+
+def events(plan: Plan, outcomes: tuple[Outcome, ...], now: float) -> list[Event]:
+    """What was done, what was refused, and what needs a person."""
+    told = [_outcome_event(outcome, now) for outcome in outcomes]
+    grave = [wait for wait in (*plan.waits, *plan.notes) if wait.reason not in PASSING]
+    told += [Event(time=now, type="Warning", reason=w.reason, key=w.key, message=w.message) for w in grave]
+    return told
+
+
+def _outcome_event(outcome: Outcome, now: float) -> Event:
+    action = outcome.action
+    if outcome.result is Result.DONE:
+        return Event(time=now, type="Normal", reason=PAST[action.verb], key=action.key, message=action.cause)
+    reason = outcome.reason or ("OutcomeUnknown" if outcome.result is Result.UNKNOWN else "Failed")
+    return Event(time=now, type="Warning", reason=reason, key=action.key, message=f"{action.verb}: {outcome.message}")
