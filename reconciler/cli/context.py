@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, BinaryIO, TextIO
 
 from reconciler.cli.invocation import Invocation
-from reconciler.cli.userconfig import Setting, UserConfig, load
+from reconciler.cli.userconfig import Setting, UserConfig, load, location
 from reconciler.errors import UsageError
 
 DEFAULT_NAMESPACE = "default"
@@ -26,6 +26,8 @@ class Context:
     invocation: Invocation
     outputs: tuple[str, ...] = ()
     """Which values of -o the verb knows, besides its own plain text."""
+    without_config: bool = False
+    """For `doctor`, which goes on beside a broken config file."""
 
     @property
     def stdout(self) -> TextIO:
@@ -104,7 +106,8 @@ class Context:
 
     @cached_property
     def config(self) -> UserConfig:
-        return load(self.invocation.environ)
+        environ = self.invocation.environ
+        return UserConfig(location(environ)) if self.without_config else load(environ)
 
     @cached_property
     def settings(self) -> dict[str, Setting]:

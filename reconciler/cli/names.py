@@ -23,6 +23,37 @@ def kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return _starting(incomplete, (kind.key for kind in KINDS.values()))
 
 
+def fields(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """`service.spec.ports`, one step at a time, for `explain`."""
+    from reconciler.kinds import KINDS, find
+
+    parents = incomplete.split(".")[:-1]
+    if not parents:
+        return _starting(incomplete, (kind.key for kind in KINDS.values()))
+    kind = find(parents[0])
+    inside = _fields_inside(kind.spec, parents[2:] if parents[1:2] == ["spec"] else parents[1:]) if kind else []
+    steps = ["spec", *inside] if len(parents) == 1 else inside
+    return _starting(incomplete, (".".join([*parents, step]) for step in steps))
+
+
+def _fields_inside(spec: type, steps: list[str]) -> list[str]:
+    """Field names of the dataclass that the steps lead to; through lists, options and unions."""
+    from dataclasses import fields as fields_of
+    from dataclasses import is_dataclass
+    from typing import get_args, get_type_hints
+
+    from reconciler.kinds.base import camel
+
+    here: Any = spec
+    for step in steps:
+        hints = {camel(name): hint for name, hint in get_type_hints(here).items()} if is_dataclass(here) else {}
+        choices = [hints.get(step)]
+        while choices and not is_dataclass(choices[0]):
+            choices = [*choices[1:], *get_args(choices[0])]
+        here = choices[0] if choices else None
+    return [camel(field.name) for field in fields_of(here)] if is_dataclass(here) else []
+
+
 def kinds_and_resources(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """`services` and `service/web` for the first word; names of that kind for the words after a bare kind."""
     words = _words(ctx, param)

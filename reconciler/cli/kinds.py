@@ -1,0 +1,43 @@
+"""Kinds and resources as people name them on a command line: services, svc, Service, service/web."""
+
+from __future__ import annotations
+
+from reconciler.errors import UsageError
+from reconciler.kinds import KINDS, find
+from reconciler.kinds.base import Kind
+
+
+def kind_called(word: str) -> Kind:
+    """The kind by any of its names; for anything else an error with a guess."""
+    kind = find(word)
+    if kind is None:
+        raise UsageError(f"no kind is called {word!r}", hint=f"{_guess(word)}kinds are {', '.join(KINDS)}")
+    return kind
+
+
+def targets(words: tuple[str, ...]) -> tuple[Kind | None, tuple[str, ...]]:
+    """`services`, `service web cache` and `service/web`: the kind and the names; `all` is every kind."""
+    if not words:
+        raise UsageError("no kind is named", hint=f"one of {', '.join(kind.plural for kind in KINDS.values())}, or all")
+    first, *rest = words
+    if "/" in first:
+        return _slashed(words)
+    if first == "all":
+        return None, tuple(rest)
+    return kind_called(first), tuple(rest)
+
+
+def _slashed(words: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
+    pairs = [word.partition("/") for word in words]
+    kinds = {kind_called(kind).name: kind_called(kind) for kind, _, _ in pairs}
+    if len(kinds) > 1 or not all(name for _, _, name in pairs):
+        raise UsageError(f"{' '.join(words)}: KIND/NAME of one kind is expected", hint="like service/web service/db")
+    return next(iter(kinds.values())), tuple(name for _, _, name in pairs)
+
+
+def _guess(word: str) -> str:
+    from difflib import get_close_matches
+
+    known = [name for kind in KINDS.values() for name in (kind.key, kind.plural, *kind.short)]
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}? " if close else ""
