@@ -1,0 +1,338 @@
+"""Spec texts to resources: all of them, or every problem of every file with its place and what to do about it.
+
+The steps, each on what the one before left: YAML to nodes (yaml12), nodes fitted to the kind's shape with the
+environment put in (fit), limits checked and the dataclass built (validate), the kind's own rules, paths anchored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gc
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from reconciler.core import envelope, validate
+from reconciler.core import shape as shapes
+from reconciler.core.envelope import API_VERSION, Metadata
+from reconciler.core.fit import Fit
+from reconciler.core.interpolation import Unresolved, readable
+from reconciler.core.sheet import Sheet, locate, show_path
+from reconciler.core.wording import did_you_mean, unfit_node, unknown
+from reconciler.core.yaml12 import Listing, Node, Scalar, Table, load
+from reconciler.errors import Problem, SpecError
+from reconciler.kinds import KINDS
+from reconciler.kinds.base import Fault, Kind
+from reconciler.kinds.secret import SecretSpec
+from reconciler.model.key import Key
+from reconciler.model.resource import Origin, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One file's worth."""
+
+    name: str
+    """As the user gave it, for messages."""
+    content: bytes
+    base: str
+    """The absolute directory that relative paths are relative to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A resource, and where each part of it stands."""
+
+    resource: Resource
+    _sheet: Sheet = field(repr=False, compare=False)
+    _node: Table = field(repr=False, compare=False)
+
+    def problem(self, fault: Fault) -> Problem:
+        """The fault at its exact place, or at the nearest parent that is written down."""
+        shape = shapes.record(self.resource.spec.__class__)
+        return _fault_problem(self._sheet, self._node, "spec", shape, fault)
+
+
+def parse(
+    texts: Sequence[Text], *, environment: Mapping[str, str], namespace: str = envelope.DEFAULT_NAMESPACE
+) -> list[Document]:
+    """Every document of every text, in order. Raises SpecError with all problems at once."""
+    reading = _Reading(environment, namespace)
+    with _no_collector():
+        for text in texts:
+            reading.text(text)
+    if reading.problems:
+        raise SpecError(reading.problems)
+    return reading.documents
+
+
+@dataclass(slots=True)
+class _Reading:
+    environment: Mapping[str, str]
+    namespace: str
+    documents: list[Document] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seen: dict[Key, Origin] = field(default_factory=dict)
+
+    def text(self, text: Text) -> None:
+        loaded = load(text.content)
+        sheet = Sheet(text.name, loaded.lines)
+        for node in loaded.documents:
+            if _discreet(node):
+                sheet.hide(node.line, node.end)
+        if loaded.flaws and _MENTIONS_SECRET.search(text.content):
+            sheet.hide(1 + max((node.end for node in loaded.documents), default=0), len(loaded.lines))
+        self.problems += [sheet.flaw(flaw) for flaw in loaded.flaws]
+        for node in loaded.documents:
+            self.document(_Page(sheet, node, text.base, self.environment, self.namespace))
+
+    def document(self, page: _Page) -> None:
+        for item in page.unfolded():
+            resource = item.resource()
+            self.problems += item.problems
+            if resource and not item.problems and isinstance(item.node, Table):
+                self.problems += self._repeated(resource, item)
+                self.documents.append(Document(resource, item.sheet, item.node))
+        self.problems += page.problems if page.is_list else ()
+
+    def _repeated(self, resource: Resource, page: _Page) -> Iterator[Problem]:
+        first = self.seen.setdefault(resource.key, resource.origin)
+        if first is not resource.origin:
+            message = f"{resource.key} is declared twice: in {first} and here"
+            yield page.sheet.problem(
+                locate(page.node, ("metadata", "name")), "metadata.name", message, "rename one, or remove it"
+            )
+
+
+_ENVELOPE = ("apiVersion", "kind", "metadata", "spec", "status")
+
+
+@dataclass(slots=True)
+class _Page:
+    """One document on its way to a resource."""
+
+    sheet: Sheet
+    node: Node
+    base: str
+    environment: Mapping[str, str]
+    namespace: str
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.node, Table) and _word(self.node.get("kind")) == "List"
+
+    def unfolded(self) -> Iterator[_Page]:
+        """The document itself, or the items of a List, of any depth."""
+        if not (isinstance(self.node, Table) and self.is_list):
+            yield self
+            return
+        items = self.node.get("items")
+        if not isinstance(items, Listing):
+            hint = "a List has items: [...], each a whole document"
+            self.complain(("items",), "expected a list of documents" if items else "items is missing", hint)
+            return
+        for node in items.items:
+            item = replace(self, node=node, problems=[])
+            yield from item.unfolded()
+            self.problems += item.problems if item.is_list else ()
+
+    def resource(self) -> Resource | None:
+        if not isinstance(self.node, Table):
+            found, _ = unfit_node(self.node, _DOCUMENT)
+            hint = "a document begins with apiVersion: reconciler/v1, kind: ... and metadata: {name: ...}"
+            self.complain((), found, hint)
+            return None
+        self._api_version(self.node)
+        kind = self._kind(self.node)
+        metadata = self._metadata(self.node, kind)
+        if kind is None:
+            return None
+        self._unknown_keys(self.node, kind)
+        spec = self._spec(self.node, kind)
+        if metadata is None or spec is None or self.problems:
+            return None
+        return self._resource(kind, metadata, spec)
+
+    def complain(self, path: shapes.Path, message: str, hint: str = "", *, key: bool = False) -> None:
+        place = locate(self.node, path, key=key)
+        self.problems.append(self.sheet.problem(place, show_path(path), message, hint))
+
+    def _resource(self, kind: Kind, metadata: Metadata, spec: Any) -> Resource:
+        line, column = locate(self.node, ())
+        return Resource(
+            key=Key(kind.key, metadata.namespace or self.namespace, metadata.name),
+            spec=spec,
+            labels=metadata.labels,
+            annotations=metadata.annotations,
+            generation=metadata.generation,
+            origin=Origin(self.sheet.name, line, column),
+        )
+
+    def _api_version(self, node: Table) -> None:
+        found = node.get("apiVersion")
+        if found is None:
+            self.complain((), "apiVersion is missing", f"add apiVersion: {API_VERSION}")
+        elif _word(found) != API_VERSION:
+            self.complain(
+                ("apiVersion",),
+                f"{_shown(found)} is not an apiVersion that is known here",
+                f"write apiVersion: {API_VERSION}",
+            )
+
+    def _kind(self, node: Table) -> Kind | None:
+        found = node.get("kind")
+        word = _word(found)
+        if word in KINDS:
+            return KINDS[word]
+        if found is None:
+            hint = f"add kind: one of {', '.join(KINDS)}"
+            self.complain((), "kind is missing", _COMPOSE_HINT if "services" in node.entries else hint)
+        else:
+            self.complain(("kind",), f"{_shown(found)} is not a kind", _kind_hint(word))
+        return None
+
+    def _unknown_keys(self, node: Table, kind: Kind) -> None:
+        shape = shapes.record(kind.spec)
+        for key in node.entries:
+            if key not in _ENVELOPE and not key.startswith("x-"):
+                self.complain((key,), *unknown(key, _DOCUMENT, _elsewhere(shape)), key=True)
+
+    def _metadata(self, node: Table, kind: Kind | None) -> Metadata | None:
+        found = node.get("metadata")
+        if found is None:
+            self.complain((), "metadata is missing", "add metadata: {name: ...}")
+            return None
+        fit = Fit(self.sheet, "metadata", elsewhere=_elsewhere(shapes.record(kind.spec)) if kind else ())
+        metadata: Metadata | None = validate.build(Metadata, found, fit)
+        self.problems += fit.problems
+        if metadata:
+            shape = shapes.record(Metadata)
+            faults = envelope.faults(metadata, kind.name if kind else "")
+            self.problems += [_fault_problem(self.sheet, node, "metadata", shape, fault) for fault in faults]
+        return metadata
+
+    def _spec(self, node: Table, kind: Kind) -> Any:
+        found = node.get("spec")
+        if found is None or (isinstance(found, Scalar) and found.value is None):
+            found = Table(node.line, node.column)
+        shape = shapes.record(kind.spec)
+        fit = Fit(
+            self.sheet, "spec", self.environment, _LITERAL.get(kind.name, frozenset()),
+            _UNSHOWN.get(kind.name, frozenset()), _elsewhere(shape),
+        )  # fmt: skip
+        spec = validate.build(kind.spec, found, fit)
+        self.problems += fit.problems
+        if spec is None:
+            return None
+        faults = list(kind.faults(spec))
+        spec, more = self._finished(spec, kind)
+        self.problems += [_fault_problem(self.sheet, node, "spec", shape, fault) for fault in (*faults, *more)]
+        return spec
+
+    def _finished(self, spec: Any, kind: Kind) -> tuple[Any, list[Fault]]:
+        """What depends on where it is read: paths made absolute, secrets fetched."""
+        faults: list[Fault] = []
+        if isinstance(spec, SecretSpec):
+            spec = _fetched(spec, self.environment, faults)
+        home = self.environment.get("HOME", "")
+        if not home and any(_in_home(path) for _, path in kind.paths(spec)):
+            faults.append(Fault((), "a path starts with ~, but HOME is not set", "write the path out"))
+        return kind.anchor(spec, lambda path: _absolute(path, self.base, home)), faults
+
+
+_DOCUMENT: Final = shapes.Record(
+    Resource, {name: shapes.Field(name, shapes.Anything(), required=False) for name in _ENVELOPE}
+)
+_LITERAL: Final = {"Secret": frozenset({"data", "env"})}
+"""Where a dollar is a dollar."""
+_UNSHOWN: Final = {"Secret": frozenset({"data"})}
+_COMPOSE_HINT: Final = "this looks like a Compose file; here each service is a document of kind Service"
+_MENTIONS_SECRET: Final = re.compile(rb"(?i)kind\W{1,6}\w{0,8}sec")
+_FOREIGN_KINDS: Final = {
+    "configmap": "Config", "container": "Service", "daemonset": "Service", "deployment": "Service", "pod": "Service",
+    "process": "Service", "replicaset": "Service", "statefulset": "Service", "persistentvolume": "Volume",
+    "persistentvolumeclaim": "Volume", "networkpolicy": "Network",
+}  # fmt: skip
+
+
+def _fault_problem(sheet: Sheet, node: Table, root: str, shape: shapes.Record, fault: Fault) -> Problem:
+    parent = shapes.bare(shapes.at(shape, fault.path[:-1])) if fault.path else None
+    place = locate(node, (root, *fault.path), key=isinstance(parent, shapes.Entries))
+    return sheet.problem(place, show_path((root, *fault.path)), fault.message, fault.hint)
+
+
+def _fetched(spec: SecretSpec, environment: Mapping[str, str], faults: list[Fault]) -> SecretSpec:
+    """Variables of a Secret are read once, here: what is kept must not depend on who looks at it later."""
+    data = dict(spec.data)
+    for key, variable in spec.env.items():
+        if variable not in environment:
+            hint = "set it where you run this, or use files"
+            faults.append(Fault(("env", key), f"the environment variable {variable} is not set", hint))
+            continue
+        try:
+            data[key] = readable("", variable, environment[variable])
+        except Unresolved as error:
+            faults.append(Fault(("env", key), error.message, error.hint))
+    return replace(spec, data=data, env={})
+
+
+def _absolute(path: str, base: str, home: str) -> str:
+    expanded = home + path[1:] if home and _in_home(path) else path
+    return posixpath.normpath(posixpath.join(base, expanded))
+
+
+def _in_home(path: str) -> bool:
+    return path == "~" or path.startswith("~/")
+
+
+def _elsewhere(shape: shapes.Record) -> Iterable[tuple[str, str]]:
+    """Every field that a document of the kind can have, and where."""
+    yield from shapes.places(shape)
+    yield from shapes.places(shapes.record(Metadata), "metadata")
+    yield from ((name, "the document itself, beside kind") for name in _ENVELOPE)
+
+
+def _kind_hint(word: str) -> str:
+    foreign = _FOREIGN_KINDS.get(word.lower())
+    return f"here that is a {foreign}" if foreign else did_you_mean(word, KINDS)
+
+
+def _word(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) else ""
+
+
+def _shown(node: Node) -> str:
+    return ascii(node.text[:60]) if isinstance(node, Scalar) else "this"
+
+
+def _discreet(node: Node) -> bool:
+    """Whether a document is, may be, or holds a Secret, so that no line of it may be quoted."""
+    if not isinstance(node, Table):
+        return False
+    kind = _word(node.get("kind"))
+    if kind == "List":
+        items = node.get("items")
+        return isinstance(items, Listing) and any(_discreet(item) for item in items.items)
+    return (kind not in KINDS and _like_secret(kind, node)) or kind == "Secret"
+
+
+def _like_secret(kind: str, node: Table) -> bool:
+    if not kind:
+        return "spec" in node.entries or "data" in node.entries
+    return "secret" in kind.lower() or difflib.SequenceMatcher(None, kind.lower(), "secret").ratio() > 0.7
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """The cyclic collector would walk the growing tree again and again, for three quarters of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

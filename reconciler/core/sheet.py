@@ -1,0 +1,100 @@
+"""One file's text as the background of complaints: places, excerpts, and what of it may be shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from reconciler.core.shape import Path
+from reconciler.core.yaml12 import Entry, Flaw, Listing, Node, Scalar, Table
+from reconciler.errors import Problem
+
+WIDEST = 160
+
+_TRICKY = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""Control, zero-width and direction characters: an excerpt shows what is there, it doesn't act it out."""
+
+_SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(slots=True)
+class Sheet:
+    name: str
+    lines: list[str]
+    hidden: list[tuple[int, int]] = field(default_factory=list)
+    """First and last lines that hold secrets: they are never quoted."""
+
+    def problem(self, place: tuple[int, int], path: str, message: str, hint: str = "") -> Problem:
+        line, column = place
+        excerpt = self._excerpt(line, column)
+        return Problem(clean(self.name), line, column, clean(path), clean(message), clean(hint), excerpt)
+
+    def flaw(self, flaw: Flaw) -> Problem:
+        return self.problem((flaw.line, flaw.column), "", flaw.message, flaw.hint)
+
+    def hide(self, first: int, last: int) -> None:
+        self.hidden.append((first, last))
+
+    def token(self, node: Scalar, token: str) -> tuple[int, int]:
+        """Where a part of a scalar stands; the scalar's start, where it is folded or escaped away."""
+        start = node.column - 1
+        for number in range(node.line, min(node.end, len(self.lines)) + 1):
+            found = self.lines[number - 1].find(token.split("\n", maxsplit=1)[0], start)
+            if found >= 0:
+                return number, found + 1
+            start = 0
+        return node.line, node.column
+
+    def _excerpt(self, line: int, column: int) -> str:
+        if not 0 < line <= len(self.lines) or any(first <= line <= last for first, last in self.hidden):
+            return ""
+        text = self.lines[line - 1]
+        if not text.strip() or column > WIDEST:
+            return ""
+        return _TRICKY.sub(" ", text if len(text) <= WIDEST else text[: WIDEST - 3] + "...").rstrip()
+
+
+def clean(text: str) -> str:
+    """A message without characters that act on a terminal."""
+    return _TRICKY.sub("?", text)
+
+
+def show_path(path: Path) -> str:
+    """`ports[0].hostPort`, and keys that would mislead in quotes."""
+    parts: list[str] = []
+    for segment in path:
+        match segment:
+            case int():
+                parts.append(f"[{segment}]")
+            case str() if _SIMPLE.fullmatch(segment):
+                parts.append(f".{segment}")
+            case _:
+                parts.append(f"[{segment if len(segment) <= 60 else segment[:57] + '...'!a}]")
+    return "".join(parts).removeprefix(".")
+
+
+def locate(node: Node, path: Path, *, key: bool = False) -> tuple[int, int]:
+    """The place of what a path leads to, or of its nearest parent that exists.
+
+    A value on a line of its own below is pointed at by its key, and so is anything when `key` says so.
+    """
+    place = (node.line, node.column)
+    for depth, segment in enumerate(path):
+        match node, segment:
+            case Table(), str() if segment in node.entries:
+                entry = node.entries[segment]
+                place = spot(entry, key=key and depth == len(path) - 1)
+                node = entry.node
+            case Listing(), int() if segment < len(node.items):
+                node = node.items[segment]
+                place = (node.line, node.column)
+            case _:
+                break
+    return place
+
+
+def spot(entry: Entry, *, key: bool = False) -> tuple[int, int]:
+    """Where to point for an entry: its value, if that is beside the key."""
+    node = entry.node
+    beside = isinstance(node, Scalar) and node.line == entry.line and node.column > entry.column
+    return (node.line, node.column) if beside and not key else (entry.line, entry.column)

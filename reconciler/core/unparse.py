@@ -1,0 +1,101 @@
+"""A resource as the document that would declare it: only what differs from the defaults, in the fields' order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.envelope import API_VERSION
+from reconciler.core.scalar import resolve, resolve_old
+from reconciler.kinds import find
+from reconciler.kinds.base import camel
+from reconciler.kinds.secret import SecretSpec
+from reconciler.model.resource import Resource
+
+if TYPE_CHECKING:
+    import yaml
+
+MASK = "***"
+
+
+def unparse(resource: Resource, *, reveal: bool = False) -> dict[str, Any]:
+    """The document's tree. A Secret's values are masked unless `reveal` asks for them, which only the store may."""
+    key = resource.key
+    kind = find(key.kind)
+    assert kind is not None, "a resource has a kind"
+    spec = spec_tree(resource.spec)
+    if isinstance(resource.spec, SecretSpec) and not reveal and "data" in spec:
+        spec["data"] = dict.fromkeys(spec["data"], MASK)
+    metadata = {"name": key.name, "namespace": key.namespace, "generation": resource.generation}
+    notes = {"labels": dict(resource.labels), "annotations": dict(resource.annotations)}
+    metadata |= {name: texts for name, texts in notes.items() if texts}
+    return {"apiVersion": API_VERSION, "kind": kind.name, "metadata": metadata, "spec": spec}
+
+
+def spec_tree(value: Any) -> Any:
+    """Plain data of a spec, fields that have their default left out."""
+    match value:
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            named = ((f, getattr(value, f.name)) for f in fields(value))
+            return {camel(f.name): spec_tree(item) for f, item in named if item != _default(f)}
+        case Mapping():
+            return {str(name): spec_tree(item) for name, item in value.items()}
+        case tuple() | list():
+            return [spec_tree(item) for item in value]
+        case float() if value.is_integer() and abs(value) < 1e15:
+            return int(value)
+        case _:
+            return value
+
+
+def to_yaml(tree: Any) -> str:
+    """Block style for people: texts of several lines as they are, and quotes where any reader would go wrong."""
+    import yaml  # noqa: PLC0415 -- only those who write YAML pay for it
+
+    text = yaml.dump(tree, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=False, width=10**9)
+    return str(text)
+
+
+def _default(item: Field[Any]) -> Any:
+    if item.default is not MISSING:
+        return item.default
+    return item.default_factory() if item.default_factory is not MISSING else MISSING
+
+
+_TROUBLESOME = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""Characters that a spec may not hold as they are; between double quotes they are escaped."""
+
+_BLOCK = re.compile(r"[^\s].*\n[^\0]*\S\n?", re.DOTALL)
+"""Several lines, and no blank space at either end that a block would lose or hide."""
+
+
+@cache
+def _dumper() -> type[yaml.SafeDumper]:
+    import yaml  # noqa: PLC0415
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, _data: Any) -> bool:
+            return True
+
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+            """Lists are indented below their key, as most people write them."""
+            super().increase_indent(flow, indentless=False)
+
+    Dumper.add_representer(str, _text)
+    return Dumper
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
+
+
+def _style(text: str) -> str | None:
+    if _TROUBLESOME.search(text):
+        return '"'
+    if "\n" in text:
+        return "|" if _BLOCK.fullmatch(text) and not re.search(r"[ \t]\n", text) else '"'
+    alike = isinstance(resolve(text), str) and isinstance(resolve_old(text), str)
+    return None if alike and text.isprintable() else '"'

@@ -1,0 +1,85 @@
+"""A fitted tree made into a spec by the validation library; what it finds wrong, as complaints with places."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core import shape as shapes
+from reconciler.core import wording
+from reconciler.core.fit import GAP, Fit
+from reconciler.core.shape import Either, Optional, Path, Record, Shape
+from reconciler.core.sheet import locate
+from reconciler.core.yaml12 import Node
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    path: Path
+    message: str
+    hint: str
+
+
+def build(cls: type, node: Node, fit: Fit) -> Any:
+    """The dataclass that the node describes; None when there were complaints, which are then in the fit."""
+    shape = shapes.record(cls)
+    tree = fit.value(node, shape)
+    if tree is GAP:
+        return None
+    built, complaints = construct(cls, tree, secret=bool(fit.secret))
+    for complaint in complaints:
+        if not fit.complained_above(complaint.path):
+            fit.complain(complaint.path, locate(node, complaint.path), (complaint.message, complaint.hint))
+    return None if fit.problems else built
+
+
+def construct(cls: type, tree: Any, *, secret: bool = False) -> tuple[Any, list[Complaint]]:
+    import pydantic  # noqa: PLC0415 -- a tenth of a second that only readers of specs pay
+
+    try:
+        return adapter(cls).validate_json(json.dumps(tree), strict=True), []
+    except pydantic.ValidationError as error:
+        return None, list(_complaints(cls, error.errors(include_url=False), secret=secret))
+
+
+@cache
+def adapter(cls: type) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(cls)
+
+
+def _complaints(cls: type, errors: list[Any], *, secret: bool) -> Iterator[Complaint]:
+    """Types were fitted before: where an arm of a union says "wrong type", another arm says what is the matter."""
+    told = [error for error in errors if not error["type"].endswith("_type")] or errors
+    for error in told:
+        path, shape = _real_path(shapes.record(cls), error["loc"])
+        if error["type"] == "missing":
+            yield Complaint(path, *wording.missing(str(path[-1]), shape))
+        else:
+            yield Complaint(path, *wording.invalid(error, shapes.bare(shape), secret=secret))
+
+
+def _real_path(root: Record, location: tuple[str | int, ...]) -> tuple[Path, Shape | None]:
+    """The library's location without the names of the union's arms, which no document has."""
+    path: list[str | int] = []
+    shape: Shape | None = root
+    for segment in location:
+        inner = shape.shape if isinstance(shape, Optional) else shape
+        if isinstance(inner, Either):
+            shape = _arm(inner, segment)
+            continue
+        path.append(segment)
+        shape = shapes.step(inner, segment) if inner else None
+    return tuple(path), shape
+
+
+def _arm(union: Either, name: str | int) -> Shape:
+    records = (arm for arm in union.arms if isinstance(arm, Record) and arm.type.__name__ == name)
+    return next(records, union.arms[0])

@@ -1,0 +1,235 @@
+"""What is wrong with a value, and what to write instead, in words for who wrote it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.core.scalar import Value, resolve, resolve_old, show
+from reconciler.core.shape import Either, Entries, Flag, Items, Number, Optional, Record, Shape, Text, describe
+from reconciler.core.yaml12 import Listing, Node, Scalar, Table
+
+Complaint = tuple[str, str]
+"""A message and a hint."""
+
+_FAMILIAR = {
+    "args": "command",
+    "cmd": "command",
+    "containerport": "port",
+    "containers": "spec.container",
+    "deploy": "replicas, update and resources in spec",
+    "environment": "spec.env",
+    "expose": "spec.ports",
+    "healthcheck": "spec.probes",
+    "imagepullpolicy": "pullPolicy",
+    "limits": "cpus, memory and pids in spec.resources",
+    "links": "spec.dependsOn",
+    "livenessprobe": "spec.probes.liveness",
+    "memlimit": "spec.resources.memory",
+    "published": "hostPort",
+    "readinessprobe": "spec.probes.readiness",
+    "restartpolicy": "spec.restart.policy",
+    "runtime": "container or process in spec",
+    "scale": "spec.replicas",
+    "startupprobe": "spec.probes.startup",
+    "stopgraceperiod": "spec.stop.graceSeconds",
+    "stopsignal": "spec.stop.signal",
+    "targetport": "port",
+    "template": "container or process in spec",
+    "terminationgraceperiodseconds": "spec.stop.graceSeconds",
+    "volumemounts": "spec.volumes",
+}
+"""Words of kubectl and Compose for what has another name here. Keys are lower-case, without dashes and underscores."""
+
+
+def unfit_text(text: str, *, secret: bool = False) -> Complaint | None:
+    """Why a plain scalar can't stand for a string; None if every reader of YAML sees the same string."""
+    new, old = resolve(text), resolve_old(text)
+    if isinstance(new, str) and isinstance(old, str):
+        return None
+    if new is None:
+        return "expected a string, found nothing", 'write "" for the empty string'
+    if secret:
+        return "expected a string, found something that YAML reads as another type", "quote it"
+    quote = f"quote it: {json.dumps(text, ensure_ascii=False)}"
+    if isinstance(new, str):
+        return f"{text} is a string here, but {show(old)} to readers of YAML 1.1", quote
+    if isinstance(new, bool) or str(new) == text:
+        return f"expected a string, found {show(new)}", quote
+    also = f", or {show(old)} to readers of YAML 1.1" if isinstance(old, int | float) and old != new else ""
+    return f"expected a string, but {_cut(text)} would become {show(new)}{also}", quote
+
+
+def unfit_number(text: str, meaning: Value, shape: Number, *, plain: bool) -> Complaint | None:
+    """Why a scalar can't stand for a number."""
+    new, old = meaning, resolve_old(text) if plain else meaning
+    if isinstance(new, bool) or not isinstance(new, int | float):
+        if plain and isinstance(new, str) and isinstance(old, int | float) and not isinstance(old, bool):
+            return (
+                f"{text} is a string here, but {show(old)} to readers of YAML 1.1",
+                "write the number plainly, in decimal",
+            )
+        return mismatch(shape, _found(text, new), _unquoted(text, plain=plain))
+    if isinstance(old, int) and old != new:
+        return f"{text} is {show(new)} here, but {show(old)} to readers of YAML 1.1", f"write {new}, or {old}"
+    if new != new or new in {float("inf"), float("-inf")}:  # noqa: PLR0124 -- NaN differs from itself
+        return mismatch(shape, f"found {_cut(text)}", "")
+    if shape.whole and isinstance(new, float):
+        return mismatch(shape, f"found {_cut(text)}", f"write {int(new)}" if new == int(new) else "")
+    return None
+
+
+def unfit_flag(text: str, meaning: Value, *, plain: bool) -> Complaint | None:
+    if isinstance(meaning, bool):
+        return None
+    old = resolve_old(text)
+    if isinstance(old, bool):
+        where = " in YAML 1.2" if plain else ""
+        return f"expected true or false, found {text}, which is a string{where}", f"write {show(old)}"
+    return mismatch(Flag(), _found(text, meaning), "")
+
+
+def mismatch(shape: Shape, found: str, hint: str) -> Complaint:
+    return f"expected {describe(shape)}, {found}", hint
+
+
+def unfit_node(node: Node, shape: Shape, *, secret: bool = False) -> Complaint:
+    """Why a node of one form can't stand where another form is expected."""
+    inner = shape.shape if isinstance(shape, Optional) else shape
+    match node:
+        case Scalar():
+            found = "found a value" if secret else _found(node.text, node.value)
+            return mismatch(inner, found, "" if secret else _instead(node, inner))
+        case Listing():
+            return mismatch(inner, "found a list", _instead(node, inner))
+        case Table():
+            return mismatch(inner, "found a mapping", _instead(node, inner))
+
+
+def invalid(error: Mapping[str, Any], shape: Shape | None, *, secret: bool) -> Complaint:
+    """A complaint of the validation library in our words. Never shows the input of a secret."""
+    context = error.get("ctx", {})
+    value = "it" if secret else _cut(str(error.get("input")))
+    match error["type"]:
+        case "literal_error" if isinstance(shape, Text):
+            return f"{value!r} is not {describe(shape)}", did_you_mean(value, shape.choices)
+        case "greater_than_equal":
+            return f"{value} is too small", f"at least {_number(context['ge'])}"
+        case "less_than_equal":
+            return f"{value} is too large", f"at most {_number(context['le'])}"
+        case "too_short":
+            return "the list is empty", "at least one item is needed; leave the field out for the default"
+        case _:
+            return str(error["msg"]), ""
+
+
+def missing(name: str, shape: Shape | None) -> Complaint:
+    return f"{name} is missing", f"add {name}: {describe(shape) if shape else 'a value'}"
+
+
+def unknown(key: str, record: Record, elsewhere: Iterable[tuple[str, str]]) -> Complaint:
+    """An unknown field: a slip of the pen, a word of another tool, or a field of another level."""
+    message = f"unknown field {_cut(key)!r}"
+    if guess := meant(key, record):
+        return message, f"did you mean {guess}?"
+    if _fold(key) in _FAMILIAR:
+        return message, f"here it is called {_FAMILIAR[_fold(key)]}"
+    homes = dict.fromkeys(path for name, path in elsewhere if _fold(name) == _fold(key))
+    if homes:
+        return message, f"it belongs in {' or '.join(sorted(homes, key=lambda path: path.count('.'))[:2])}"
+    if guess := meant(key, record, 0.6):
+        return message, f"did you mean {guess}?"
+    return message, f"fields here: {', '.join(record.fields)}" if record.fields else "there are no fields here"
+
+
+def meant(key: str, record: Record, likeness: float = 0.75) -> str:
+    """The field of the record that an unknown one was probably meant to be; empty if none is close."""
+    folded = {_fold(name): name for name in record.fields}
+    close = difflib.get_close_matches(_fold(key), folded, 1, likeness)
+    return folded[close[0]] if close else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A guess, or the whole choice."""
+    names = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), names, 1, 0.5)
+    return f"did you mean {names[close[0]]}?" if close else f"one of {', '.join(names.values())}"
+
+
+def _found(text: str, meaning: Value) -> str:
+    return (
+        f"found the string {json.dumps(_cut(text), ensure_ascii=False)}"
+        if isinstance(meaning, str)
+        else f"found {show(meaning)}"
+    )
+
+
+def _unquoted(text: str, *, plain: bool) -> str:
+    return "write it without quotes" if not plain and isinstance(resolve(text), int | float) else ""
+
+
+def _instead(node: Node, shape: Shape) -> str:
+    """What to write, where it can be guessed."""
+    match node, shape:
+        case Scalar(text=""), _:
+            return f"write {_EMPTY.get(type(shape), 'a value')}, or remove the field"
+        case Scalar(), Items(item=Text()):
+            return f"write {_as_list(node.text)}"
+        case Scalar() | Table(), Items(item=Record()):
+            return "begin the item with a dash: - ..."
+        case Scalar(), Record() | Either():
+            return _record_hint(node.text, shape)
+        case Listing(), Entries():
+            return "write NAME: value, without dashes"
+        case Table() | Scalar(), Items():
+            return "write [a, b], or one item per line, each after a dash"
+        case Listing(), Record():
+            return "remove the dash"
+        case _:
+            return ""
+
+
+_EMPTY: dict[type, str] = {Items: "[]", Entries: "{}", Record: "{}"}
+
+
+def _as_list(command: str) -> str:
+    """What a shell would make of the line; where it takes a shell to read it, a shell is named openly."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    if re.search(r"[|&;<>`*]|\$[A-Za-z({]", command):
+        words = ["sh", "-c", command]
+    return _cut(json.dumps(words, ensure_ascii=False), 100)
+
+
+def _record_hint(text: str, shape: Shape) -> str:
+    """The short forms of Compose, spelled out."""
+    arms = shape.arms if isinstance(shape, Either) else (shape,)
+    record = next((arm for arm in arms if isinstance(arm, Record)), None)
+    if record is None:
+        return ""
+    if "hostPort" in record.fields and (pair := re.fullmatch(r"(?:[\d.]+:)?(\d+):(\d+)", text)):
+        return f"write {{port: {pair[2]}, hostPort: {pair[1]}}}"
+    if "hostPort" in record.fields and text.isdecimal():
+        return f"write {{port: {text}}}"
+    if "mountPath" in record.fields and (pair := re.fullmatch(r"([^:]+):(/[^:]*)(?::\w+)?", text)):
+        source = "hostPath" if pair[1][0] in "./~" else "volume"
+        return f"write {{{source}: {pair[1]}, mountPath: {pair[2]}}}"
+    return f"write {{{', '.join(f'{name}: ...' for name in list(record.fields)[:3])}}}"
+
+
+def _number(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else str(bound)
+
+
+def _fold(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "")
+
+
+def _cut(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
