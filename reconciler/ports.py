@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.core.graph import Graph
 from reconciler.model.desired import Desired, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Listener, Observed, View
 from reconciler.model.plan import Record
+from reconciler.model.resource import Resource
 from reconciler.model.status import Event, Status
 
 
@@ -101,6 +104,40 @@ class Host(Protocol):
         """Every listening socket; the holders (pid, command) are looked up only for `ports`."""
 
     def ephemeral_ports(self) -> tuple[int, int]: ...
+
+
+class Identity(Protocol):
+    """Who we are: the id that stands in labels, and the keyed digest of secrets."""
+
+    @property
+    def owner(self) -> str: ...
+
+    def seal(self, value: bytes) -> str: ...
+
+
+class Home(Protocol):
+    """The place of one installation."""
+
+    def identity(self, *, make: bool) -> Identity:
+        """Looking never makes one."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held for one pass that acts."""
+
+
+class Source(Protocol):
+    """Where desired state is kept."""
+
+    def namespaces(self) -> list[str]: ...
+
+    def resources(self, namespace: str) -> list[Resource]:
+        """Tombstones included. Raises when it can't be read: unreadable is not empty."""
+
+    def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph: ...
+
+    def keep(self, resource: Resource) -> None: ...
+
+    def forget(self, key: Key) -> None: ...
 
 
 class Store(Protocol):

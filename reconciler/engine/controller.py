@@ -1,0 +1,236 @@
+"""What the verbs call: each one edits desired state or looks, and returns a value to print.
+
+All changes go one way: keep what is desired, then pass after pass until the world is so. A verb that is killed
+half-way has either changed what is desired or not; the next pass, whoever calls it, goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.graph import Graph, link_faults
+from reconciler.core.preview import fold
+from reconciler.core.world import World
+from reconciler.engine import edits
+from reconciler.engine.edits import Edit
+from reconciler.engine.reconcile import Parts, Pass
+from reconciler.engine.report import Report
+from reconciler.engine.settle import Settlement, settle
+from reconciler.engine.troubles import troubles
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.kinds.base import Fault
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Snapshot
+from reconciler.model.plan import Action, Plan
+from reconciler.model.resource import Resource
+
+Faults = list[tuple[Key, Fault]]
+
+
+class Unlinkable(ReconcilerError):
+    """Documents that are right alone but not together. The caller knows their places, and says them."""
+
+    exit_code = 2
+    reason = "InvalidSpec"
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        super().__init__("\n".join(f"{key.short}: {fault.message}" for key, fault in faults))
+
+
+class Progress:
+    """Told of what happens, as it happens. The default one keeps it to itself."""
+
+    def started(self, action: Action) -> None:
+        """An action has begun."""
+
+    def passed(self, current: Pass) -> None:
+        """A pass is over: see its statuses and waits."""
+
+
+class Controller:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def apply(
+        self, given: Sequence[Resource], *, prune: bool = False, wait: bool = True, timeout: float = 60.0,
+        progress: Progress | None = None,
+    ) -> Report:  # fmt: skip
+        """Keep the given resources, then settle their namespaces."""
+        reports = []
+        plans = [self._edit(namespace, mine, prune=prune) for namespace, mine in _by_namespace(given)]
+        for (namespace, mine), edit in zip(_by_namespace(given), plans, strict=True):
+            for resource in edit.keep:
+                self.parts.source.keep(resource)
+            self._forgive(namespace, [r.key for r in mine])
+            concerned = {r.key for r in mine} | set(edit.results)
+            report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
+            reports.append(replace(report, results=_results(edit.results, report.actions)))
+        return _joined(reports)
+
+    def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[tuple[Graph, Snapshot, list[Plan]]]:
+        """What `apply` would do, wave by wave, for each namespace. Changes nothing, not even our home."""
+        found = []
+        for namespace, mine in _by_namespace(given):
+            edit = self._edit(namespace, mine, prune=prune)
+            before = self._kept(namespace)
+            after = {**before, **{r.key: r for r in edit.keep}}
+            graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False), after.values())
+            found.append(self._fold(graph))
+        return found
+
+    def drift(self, namespace: str) -> tuple[Graph, Snapshot, list[Plan]]:
+        """What a pass over what is already desired would do."""
+        return self._fold(self.parts.source.graph(namespace, self.parts.home.identity(make=False)))
+
+    def delete(
+        self, keys: Sequence[Key], *, data: bool = False, wait: bool = True, timeout: float = 60.0,
+        progress: Progress | None = None,
+    ) -> Report:  # fmt: skip
+        """Tombstones, then passes until nothing of them is left. Volumes stay unless `data` names them."""
+        reports = []
+        for namespace in sorted({key.namespace for key in keys}):
+            mine = [key for key in keys if key.namespace == namespace]
+            edit = edits.delete(self._kept(namespace), mine, self.orphans(namespace), data=data)
+            for resource in edit.keep:
+                self.parts.source.keep(resource)
+            report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
+            notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if _has_data(r)]
+            reports.append(replace(report, results=edit.results, notes=tuple(notes)))
+        return _joined(reports)
+
+    def edit(
+        self, keys: Sequence[Key], change: Callable[[Resource], Resource], *, wait: bool = True, timeout: float = 60.0,
+        progress: Progress | None = None,
+    ) -> Report:  # fmt: skip
+        """`start`, `stop`, `restart`, `scale`: one change of desired state each, then passes."""
+        reports = []
+        for namespace in sorted({key.namespace for key in keys}):
+            mine = [key for key in keys if key.namespace == namespace]
+            kept = self._kept(namespace)
+            missing = [key for key in mine if key not in kept]
+            if missing:
+                raise UsageError(
+                    f"there is no {missing[0].short} in namespace {namespace!r}", hint="see: reconciler status"
+                )
+            results = {}
+            for key in mine:
+                changed = change(kept[key])
+                results[key] = "configured" if changed != kept[key] else "unchanged"
+                if changed != kept[key]:
+                    self.parts.source.keep(changed)
+            self._forgive(namespace, mine)
+            report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
+            reports.append(replace(report, results=results))
+        return _joined(reports)
+
+    def orphans(self, namespace: str) -> dict[Key, Observed]:
+        """Things of ours in the world that nobody declares, by resource."""
+        graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
+        world = World(graph, self.parts.observer.look(graph, self.parts.clock.now()), self.parts.clock.now())
+        declared = set(graph.resources) | set(graph.removed)
+        return {key.resource: thing for key, thing in world.ours() if key.resource not in declared}
+
+    def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:
+        before = self._kept(namespace, tombstones=True)
+        edit = edits.apply(before, given)
+        if prune:
+            live = {key: r for key, r in before.items() if not r.deleting}
+            gone = edits.prune(live, [r.key for r in given], self.orphans(namespace).values())
+            edit = Edit(edit.keep + gone.keep, {**edit.results, **gone.results})
+        self._check(namespace, before, edit, {r.key for r in given})
+        return edit
+
+    def _check(self, namespace: str, before: Mapping[Key, Resource], edit: Edit, given: set[Key]) -> None:
+        """Nothing is kept that can't work together. Faults that were there before are not the newcomers'."""
+        identity = self.parts.home.identity(make=False)
+        after = {**before, **{r.key: r for r in edit.keep}}
+        graph = self.parts.source.graph(namespace, identity, after.values())
+        old = set(link_faults(self.parts.source.graph(namespace, identity, before.values())))
+        faults = [(key, fault) for key, fault in link_faults(graph) if key in given or (key, fault) not in old]
+        unread = [(key, Fault((), graph.unreadable[key])) for key in sorted(graph.unreadable) if key in given]
+        if faults or unread:
+            raise Unlinkable([*faults, *unread])
+
+    def _kept(self, namespace: str, *, tombstones: bool = False) -> dict[Key, Resource]:
+        resources = self.parts.source.resources(namespace)
+        return {r.key: r for r in resources if tombstones or not r.deleting}
+
+    def _forgive(self, namespace: str, keys: Iterable[Key]) -> None:
+        """A person asked: whatever failed before is tried at once."""
+        wanted = set(keys)
+        journal = self.parts.store.journal(namespace)
+        forgiven = {
+            k: replace(r, failures=0, avoid=()) for k, r in journal.items() if k.resource in wanted and r.failures
+        }
+        if forgiven:
+            self.parts.store.write_journal(forgiven)
+
+    def _settle(
+        self, namespace: str, keys: set[Key], *, wait: bool, timeout: float, progress: Progress | None
+    ) -> Report:
+        listener = progress or Progress()
+        settlement = settle(
+            self.parts, namespace, deadline=self.parts.clock.now() + timeout, wait=wait,
+            concerns=_concerned(keys), started=listener.started, passed=listener.passed,
+        )  # fmt: skip
+        return self._report(settlement, keys, wait=wait)
+
+    def _report(self, settlement: Settlement, keys: set[Key], *, wait: bool) -> Report:
+        last = settlement.last
+        assert last is not None, "there is at least one pass"
+        concerned = _concerned(keys)
+        return Report(
+            settled=settlement.settled,
+            actions=tuple(settlement.actions),
+            waits=tuple(w for w in last.plan.waits if concerned(w.key.resource)),
+            troubles=tuple(troubles(self.parts, last, concerned)) if wait or not settlement.settled else (),
+            statuses=last.statuses,
+            timed_out=settlement.timed_out,
+        )
+
+    def _fold(self, graph: Graph) -> tuple[Graph, Snapshot, list[Plan]]:
+        now = self.parts.clock.now()
+        snapshot = self.parts.observer.look(graph, now, once=True)
+        journal = self.parts.store.journal(graph.namespace)
+        return graph, snapshot, list(fold(graph, snapshot, journal, now))
+
+
+def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:
+    grouped: dict[str, list[Resource]] = {}
+    for resource in resources:
+        grouped.setdefault(resource.key.namespace, []).append(resource)
+    return sorted(grouped.items())
+
+
+def _concerned(keys: set[Key]) -> Callable[[Key], bool]:
+    """The given ones, and what they stand on without a document: the namespace's network."""
+    return lambda key: key in keys or (key.name == "default" and key.kind == "network")
+
+
+def _results(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, str]:
+    """What had to be healed was configured, whatever its document said."""
+    acted = {action.key.resource for action in actions}
+    return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
+
+
+def _has_data(resource: Resource) -> bool:
+    return resource.key.kind == "volume" and not resource.delete_data and not resource.spec.external
+
+
+def _joined(reports: Sequence[Report]) -> Report:
+    if len(reports) == 1:
+        return reports[0]
+    results = {key: word for report in reports for key, word in report.results.items()}
+    statuses = {key: status for report in reports for key, status in report.statuses.items()}
+    return Report(
+        settled=all(report.settled for report in reports),
+        actions=tuple(action for report in reports for action in report.actions),
+        waits=tuple(wait for report in reports for wait in report.waits),
+        results=results,
+        troubles=tuple(trouble for report in reports for trouble in report.troubles),
+        statuses=statuses,
+        timed_out=any(report.timed_out for report in reports),
+        notes=tuple(note for report in reports for note in report.notes),
+    )

@@ -1,0 +1,119 @@
+"""Changes of desired state: what is to be kept, and what each of them is called. Pure over resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.core.render import RESTARTED
+from reconciler.errors import ReconcilerError
+from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.service import Container, Process, ServiceSpec
+from reconciler.kinds.volume import VolumeSpec
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed
+from reconciler.model.resource import Resource
+
+REPLICAS_BEFORE = "reconciler/replicas-before-stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Resources to be kept in place of what was there, with a word for each."""
+
+    keep: tuple[Resource, ...]
+    results: Mapping[Key, str]
+
+
+def apply(before: Mapping[Key, Resource], given: Iterable[Resource]) -> Edit:
+    """The given ones take the place of what was kept. A generation counts changes of the spec."""
+    keep, results = [], {}
+    for resource in given:
+        old = before.get(resource.key)
+        if old is None or old.deleting:
+            results[resource.key] = "created"
+            keep.append(replace(resource, generation=old.generation + 1 if old else 1))
+        elif _same(old, resource):
+            results[resource.key] = "unchanged"
+        else:
+            changed = old.spec != resource.spec
+            results[resource.key] = "configured"
+            mark = {RESTARTED: old.annotations[RESTARTED]} if RESTARTED in old.annotations else {}
+            marked = {**resource.annotations, **mark}  # or the next pass would restart it once more
+            keep.append(replace(resource, annotations=marked, generation=old.generation + changed))
+    return Edit(tuple(keep), results)
+
+
+def _same(old: Resource, new: Resource) -> bool:
+    """Marks that our own verbs left (a restart) are no difference; those of a stop come with another spec."""
+    theirs = {name: value for name, value in old.annotations.items() if name != RESTARTED}
+    return (old.spec, old.labels, theirs) == (new.spec, new.labels, new.annotations)
+
+
+def prune(before: Mapping[Key, Resource], given: Iterable[Key], orphans: Iterable[Observed]) -> Edit:
+    """Everything of the namespace that was not given goes; data stays."""
+    stays = set(given)
+    gone = [replace(old, deleting=True) for key, old in sorted(before.items()) if key not in stays]
+    left = {
+        t.key.resource: t for t in orphans if t.key and t.key.resource not in before and t.key.resource not in stays
+    }
+    gone += [tombstone_of(left[key]) for key in sorted(left) if key.kind != "volume"]
+    return Edit(tuple(gone), {resource.key: "pruned" for resource in gone})
+
+
+def delete(before: Mapping[Key, Resource], keys: Iterable[Key], orphans: Mapping[Key, Observed], *, data: bool) -> Edit:
+    """Tombstones. Of a thing of ours that nobody declares one is made up from what is seen."""
+    gone = []
+    for key in keys:
+        if key in before:
+            gone.append(replace(before[key], deleting=True, delete_data=data))
+        elif key in orphans:
+            gone.append(replace(tombstone_of(orphans[key]), delete_data=data))
+    return Edit(tuple(gone), {resource.key: "deleted" for resource in gone})
+
+
+def tombstone_of(thing: Observed) -> Resource:
+    assert thing.key, "ours"
+    match thing.key.kind:
+        case "network":
+            return Resource(thing.key.resource, NetworkSpec(), deleting=True)
+        case "volume":
+            return Resource(thing.key.resource, VolumeSpec(), deleting=True)
+        case _ if thing.runtime == "process":
+            return Resource(thing.key.resource, ServiceSpec(process=Process(command=("gone",))), deleting=True)
+        case _:
+            return Resource(thing.key.resource, ServiceSpec(container=Container(image="gone")), deleting=True)
+
+
+def scale(resource: Resource, replicas: int) -> Resource:
+    annotations = {name: value for name, value in resource.annotations.items() if name != REPLICAS_BEFORE}
+    return _changed(resource, replace(resource.spec, replicas=replicas), annotations)
+
+
+def stop(resource: Resource) -> Resource:
+    """Zero replicas, data kept; `start` knows how many there were."""
+    if resource.spec.replicas == 0:
+        return resource
+    annotations = {**resource.annotations, REPLICAS_BEFORE: str(resource.spec.replicas)}
+    return _changed(resource, replace(resource.spec, replicas=0), annotations)
+
+
+def start(resource: Resource) -> Resource:
+    if resource.spec.replicas:
+        return resource
+    before = resource.annotations.get(REPLICAS_BEFORE, "1")
+    return scale(resource, int(before) if before.isdecimal() else 1)
+
+
+def restart(resource: Resource, stamp: str) -> Resource:
+    if resource.spec.replicas == 0:
+        raise ReconcilerError(
+            f"{resource.key.short} is stopped", hint=f"start it: reconciler start {resource.key.short}"
+        )
+    return _changed(resource, resource.spec, {**resource.annotations, RESTARTED: stamp})
+
+
+def _changed(resource: Resource, spec: ServiceSpec, annotations: Mapping[str, str]) -> Resource:
+    if (spec, annotations) == (resource.spec, resource.annotations):
+        return resource
+    return replace(resource, spec=spec, annotations=dict(annotations), generation=resource.generation + 1)

@@ -1,0 +1,88 @@
+"""Does what a plan says, and tells what came of it. Decides nothing.
+
+Sequences run beside one another, the actions inside one in order; the first that is not done ends its sequence,
+for the next pass will look again. Whatever a runtime raises becomes an Outcome: one broken thing never keeps
+the others from being reconciled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from reconciler.errors import OutcomeUnknown, PortInUse, ReconcilerError, Refused, Unreachable
+from reconciler.model.desired import Stop
+from reconciler.model.plan import Action, Outcome, Plan, Result, Verb
+from reconciler.ports import Runtime
+
+WORKERS = 8
+"""The engine's own processor time is the limit from here on."""
+
+Tell = Callable[[Action], None]
+
+
+def perform(plan: Plan, runtimes: Mapping[str, Runtime], tell: Tell = lambda _: None) -> tuple[Outcome, ...]:
+    """Every sequence, to its end or its first failure."""
+    if len(plan.sequences) <= 1:
+        return tuple(outcome for sequence in plan.sequences for outcome in _sequence(sequence, runtimes, tell))
+    with ThreadPoolExecutor(min(WORKERS, len(plan.sequences)), "perform") as pool:
+        results = pool.map(lambda sequence: _sequence(sequence, runtimes, tell), plan.sequences)
+        return tuple(outcome for outcomes in results for outcome in outcomes)
+
+
+def _sequence(sequence: Sequence[Action], runtimes: Mapping[str, Runtime], tell: Tell) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    refused = _prepare(sequence, runtimes)
+    if refused:
+        return [refused]
+    for action in sequence:
+        tell(action)
+        outcomes.append(_outcome(action, lambda action=action: _do(action, runtimes)))  # type: ignore[misc]
+        if outcomes[-1].result is not Result.DONE:
+            break
+    return outcomes
+
+
+def _prepare(sequence: Sequence[Action], runtimes: Mapping[str, Runtime]) -> Outcome | None:
+    """What a Create needs is fetched before anything that still runs is touched."""
+    for action in sequence:
+        desired = action.desired
+        if action.verb is Verb.CREATE and desired:
+            outcome = _outcome(action, lambda desired=desired: runtimes[desired.runtime].prepare(desired))  # type: ignore[misc]
+            if outcome.result is not Result.DONE:
+                return outcome
+    return None
+
+
+def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
+    desired, seen = action.desired, action.seen
+    match action.verb:
+        case Verb.CREATE if desired:
+            runtimes[desired.runtime].create(desired)
+        case Verb.ADJUST if desired and seen:
+            runtimes[seen.runtime].adjust(seen, desired, action.changes)
+        case Verb.START if desired and seen:
+            runtimes[seen.runtime].start(seen, desired)
+        case Verb.STOP if seen:
+            stop = getattr(desired.payload, "stop", Stop()) if desired else Stop()
+            runtimes[seen.runtime].stop(seen, stop)
+        case Verb.REMOVE if seen:
+            runtimes[seen.runtime].remove(seen)
+        case _:
+            raise AssertionError(f"not an action: {action}")
+
+
+def _outcome(action: Action, effect: Callable[[], None]) -> Outcome:
+    try:
+        effect()
+    except PortInUse as error:
+        return Outcome(action, Result.REFUSED, error.reason, error.message, error.hint, error.port)
+    except Refused as error:
+        return Outcome(action, Result.REFUSED, error.reason, error.message, error.hint)
+    except (OutcomeUnknown, Unreachable) as error:
+        return Outcome(action, Result.UNKNOWN, error.reason, error.message, error.hint)
+    except ReconcilerError as error:
+        return Outcome(action, Result.FAILED, error.reason, error.message, error.hint)
+    except Exception as error:  # noqa: BLE001 -- a bug in one runtime is told, and stops nobody else
+        return Outcome(action, Result.FAILED, "Internal", f"{type(error).__name__}: {error}", "this is a bug: see -vv")
+    return Outcome(action, Result.DONE)

@@ -1,0 +1,106 @@
+"""One pass: read, look, decide, act, tell. It may be called at any time, any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.backoff import remember
+from reconciler.core.fingerprint import plain_json
+from reconciler.core.graph import Graph
+from reconciler.core.planner import plan
+from reconciler.core.summarize import events, statuses
+from reconciler.core.world import World
+from reconciler.engine.executor import perform
+from reconciler.engine.observer import Observer
+from reconciler.kinds.service import Restart
+from reconciler.model.key import Key
+from reconciler.model.observed import Snapshot
+from reconciler.model.plan import Action, Journal, Outcome, Plan, Record, Result, Verb
+from reconciler.model.status import Status
+from reconciler.ports import Clock, Home, Reach, Runtime, Source, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that a pass needs from outside; `wiring` makes one."""
+
+    runtimes: Mapping[str, Runtime]
+    reach: Mapping[str, Reach]
+    observer: Observer
+    source: Source
+    store: Store
+    home: Home
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    graph: Graph
+    snapshot: Snapshot
+    journal: Journal
+    plan: Plan
+    outcomes: tuple[Outcome, ...]
+    statuses: Mapping[Key, Status]
+    at: float
+
+
+def reconcile(parts: Parts, namespace: str, tell: Callable[[Action], None] = lambda _: None) -> Pass:
+    """The whole namespace, once. Raises if what is wanted can't be read: then nothing is touched."""
+    with parts.home.lock():
+        graph = parts.source.graph(namespace, parts.home.identity(make=True))
+        now = parts.clock.now()
+        snapshot = parts.observer.look(graph, now)
+        journal = parts.store.journal(namespace)
+        planned = plan(graph, snapshot, journal, now)
+        outcomes = perform(planned, parts.runtimes, tell)
+        _bury(parts, graph, snapshot)
+        return _tell(parts, graph, snapshot, journal, planned, outcomes)
+
+
+def _bury(parts: Parts, graph: Graph, snapshot: Snapshot) -> None:
+    """A tombstone has done its work once a complete look shows nothing of it any more."""
+    for key, resource in graph.removed.items():
+        runtime = resource.spec.runtime if key.kind == "service" else "docker"
+        kept_data = key.kind == "volume" and not resource.delete_data
+        holds_things = key.kind in {"service", "network", "volume"} and not kept_data
+        there = any(t.key and t.key.resource == key and t.owner == graph.owner for t in snapshot.objects())
+        if not holds_things or (snapshot.view(runtime).reachable and not there):
+            parts.source.forget(key)
+            parts.store.write_statuses({key: None})
+
+
+def _tell(
+    parts: Parts, graph: Graph, snapshot: Snapshot, journal: Journal, planned: Plan, outcomes: tuple[Outcome, ...]
+) -> Pass:
+    now = parts.clock.now()
+    changed = _remembered(graph, journal, outcomes, now)
+    if changed:
+        parts.store.write_journal(changed)
+        journal = {**journal, **{key: record for key, record in changed.items() if record}}
+    made = [o.action.desired for o in outcomes if o.action.verb is Verb.CREATE and o.action.desired]
+    if made:
+        parts.store.write_payloads({item.fingerprint: plain_json(item.payload) for item in made})
+    told = events(planned, outcomes, now)
+    if told:
+        parts.store.add_events(told)
+    before = parts.store.statuses(graph.namespace)
+    current = statuses(graph, World(graph, snapshot, now), planned, journal, before)
+    differing = {key: status for key, status in current.items() if status != before.get(key)}
+    if differing:
+        parts.store.write_statuses(differing)
+    return Pass(graph, snapshot, journal, planned, outcomes, current, now)
+
+
+def _remembered(graph: Graph, journal: Journal, outcomes: tuple[Outcome, ...], now: float) -> dict[Key, Record | None]:
+    changed: dict[Key, Record | None] = {}
+    for outcome in outcomes:
+        key = outcome.action.key
+        if key.kind == "service" and not (outcome.result is Result.REFUSED and outcome.reason == "Gone"):
+            resource = graph.resources.get(key.resource)
+            restart = resource.spec.restart if resource else Restart()
+            before = changed.get(key, journal.get(key))
+            after = remember(before, outcome, restart, now)
+            if after != before:
+                changed[key] = after
+    return changed

@@ -1,0 +1,82 @@
+"""Passes, one after another, until a namespace has settled, nothing can be hoped for, or time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from reconciler.core.summarize import PASSING
+from reconciler.engine.reconcile import Parts, Pass, reconcile
+from reconciler.model.key import Key
+from reconciler.model.plan import Action, Reason, Wait
+
+SHORTEST_NAP = 0.02
+LONGEST_NAP = 0.25
+GIVE_UP_AFTER = 5
+"""So many failures in one go, with nothing else moving, and a person is told rather than kept waiting."""
+HOPELESS_REASONS = {"ImageUnavailable", "Denied", "NameConflict", "Refused", "Failed", "Internal"}
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What came of it. `last` is the pass that ended it."""
+
+    settled: bool = False
+    last: Pass | None = None
+    actions: list[Action] = field(default_factory=list)
+    timed_out: bool = False
+    passes: int = 0
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        return self.last.plan.waits if self.last else ()
+
+
+Tell = Callable[[Pass], None]
+
+
+def settle(
+    parts: Parts, namespace: str, *, deadline: float, wait: bool, concerns: Callable[[Key], bool],
+    started: Callable[[Action], None] = lambda _: None, passed: Tell = lambda _: None,
+) -> Settlement:  # fmt: skip
+    """`concerns` says whose waits matter; others are reconciled along, but nobody waits for them."""
+    settlement = Settlement()
+    while True:
+        current = reconcile(parts, namespace, started)
+        settlement.passes += 1
+        settlement.last = current
+        settlement.actions += [outcome.action for outcome in current.outcomes]
+        passed(current)
+        pending = [
+            w for w in current.plan.waits if concerns(w.key.resource) and (wait or w.reason is not Reason.NOT_READY)
+        ]
+        if not current.plan.sequences and not pending:
+            settlement.settled = True
+            return settlement
+        if not current.plan.sequences and not _hope(current):
+            return settlement
+        if parts.clock.now() >= deadline:
+            settlement.timed_out = True
+            return settlement
+        if not current.plan.sequences:
+            parts.clock.sleep(_nap(parts.clock.now(), pending, deadline))
+
+
+def _hope(current: Pass) -> bool:
+    """Whether time alone may change anything. Who waits for another hopes with that other."""
+    return any(_passes(current, wait) for wait in current.plan.waits if wait.reason is not Reason.DEPENDENCY)
+
+
+def _passes(current: Pass, wait: Wait) -> bool:
+    if wait.reason not in PASSING:
+        return False
+    record = current.journal.get(wait.key)
+    if wait.reason is not Reason.BACK_OFF or record is None:
+        return True
+    return record.reason not in HOPELESS_REASONS and record.failures < GIVE_UP_AFTER
+
+
+def _nap(now: float, pending: Iterable[Wait], deadline: float) -> float:
+    due = [wait.until for wait in pending if wait.until]
+    nearest = min([*due, now + LONGEST_NAP, deadline])
+    return max(SHORTEST_NAP, nearest - now)

@@ -1,0 +1,149 @@
+"""What `apply` was given, kept under the home: one file a resource, tombstones included. A Source like any other.
+
+Documents are closed when they are kept: the environment is filled in and paths are absolute. Files that they
+point at are not copied: their content is read on each pass, and what can't be read is said, not guessed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.core.graph import Graph, graph_of
+from reconciler.core.parse import Text, parse
+from reconciler.core.unparse import to_yaml, unparse
+from reconciler.kinds import KINDS, find
+from reconciler.model.key import Key
+from reconciler.model.resource import Resource
+from reconciler.ports import Identity
+from reconciler.sources.home import Home
+
+TOMBSTONE = "reconciler/deleting"
+"""Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
+MAX_CONTENT = 1024 * 1024
+"""A file that belongs into a workload's environment or configuration is small."""
+
+
+class Applied:
+    """Reads and writes `<home>/applied/<namespace>/<kind>-<name>.yaml`."""
+
+    def __init__(self, home: Home, *, port_range: tuple[int, int] = (20000, 29999)) -> None:
+        self._home = home
+        self._root = home.path / "applied"
+        self._port_range = port_range
+        self._parsed: dict[Path, tuple[tuple[int, int, int], Resource]] = {}
+
+    def namespaces(self) -> list[str]:
+        try:
+            return sorted(entry.name for entry in os.scandir(self._root) if entry.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def resources(self, namespace: str) -> list[Resource]:
+        """All of a namespace's documents, tombstones included."""
+        try:
+            files = sorted(p for p in (self._root / namespace).iterdir() if p.suffix == ".yaml" and p.name[0] != ".")
+        except FileNotFoundError:
+            return []
+        return [self._resource(file) for file in files]
+
+    def _resource(self, file: Path) -> Resource:
+        """Parsed once for as long as it does not change."""
+        stat = file.stat()
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        known = self._parsed.get(file)
+        if known is None or known[0] != stamp:
+            known = (stamp, _read(file))
+            self._parsed[file] = known
+        return known[1]
+
+    def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph:
+        """The namespace as it is kept, or as it would be with `resources` instead; files read now."""
+        everything = self.resources(namespace) if resources is None else list(resources)
+        contents, unreadable = _contents(everything)
+        return graph_of(
+            namespace,
+            everything,
+            owner=identity.owner,
+            contents=contents,
+            unreadable=unreadable,
+            seal=identity.seal,
+            port_range=self._port_range,
+        )
+
+    def keep(self, resource: Resource) -> None:
+        """Durably, and at once: this is the moment from which it is desired."""
+        directory = self._root / resource.key.namespace
+        self._home.ensure()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        marks = {TOMBSTONE: "with-data" if resource.delete_data else "keep-data"} if resource.deleting else {}
+        document = unparse(replace(resource, annotations={**resource.annotations, **marks}), reveal=True)
+        _write(self._path(resource.key), to_yaml(document).encode())
+
+    def forget(self, key: Key) -> None:
+        """The end of a tombstone, once nothing of it is left in the world."""
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        try:
+            path.parent.rmdir()
+        except OSError:
+            return  # others are still there
+
+    def _path(self, key: Key) -> Path:
+        return self._root / key.namespace / f"{key.kind}-{key.name}.yaml"
+
+
+def _read(file: Path) -> Resource:
+    document = parse([Text(str(file), file.read_bytes(), str(file.parent))], environment={}, namespace=file.parent.name)
+    resource = document[0].resource
+    mark = resource.annotations.get(TOMBSTONE)
+    if mark is None:
+        return resource
+    kept = {name: value for name, value in resource.annotations.items() if name != TOMBSTONE}
+    return replace(resource, annotations=kept, deleting=True, delete_data=mark == "with-data")
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _contents(resources: Iterable[Resource]) -> tuple[dict[str, bytes], dict[Key, str]]:
+    """The files that specs point at. What can't be read concerns only those who asked for it."""
+    contents: dict[str, bytes] = {}
+    unreadable: dict[Key, str] = {}
+    for resource in resources:
+        for path in () if resource.deleting else _paths(resource):
+            try:
+                if path not in contents:
+                    contents[path] = _content(path)
+            except OSError as error:
+                unreadable[resource.key] = f"{path} can't be read: {error.strerror or error}"
+    return contents, unreadable
+
+
+def _paths(resource: Resource) -> Iterator[str]:
+    kind = find(resource.key.kind)
+    assert kind is not None and kind.name in KINDS, "validated"  # noqa: PT018
+    for _, path in kind.paths(resource.spec):
+        yield path
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as stream:  # noqa: PTH123
+        content = stream.read(MAX_CONTENT + 1)
+    if len(content) > MAX_CONTENT:
+        raise OSError(0, "it is larger than 1 MiB")
+    return content
