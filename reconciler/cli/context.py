@@ -29,6 +29,14 @@ class Context:
     without_config: bool = False
     """For `doctor`, which goes on beside a broken config file."""
 
+    def check(self) -> None:
+        """Complains of what was typed before anything happens."""
+        flags = self.invocation.flags
+        if flags.output is not None:
+            _known_output(flags.output, self.outputs)
+        if flags.namespace is not None:
+            _label(flags.namespace)
+
     @property
     def stdout(self) -> TextIO:
         return self.invocation.stdout

@@ -69,7 +69,9 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         assert self.callback is not None
-        return ctx.invoke(self.callback, Context(_later_flags(ctx), self.outputs), **ctx.params)
+        context = Context(_later_flags(ctx), self.outputs)
+        context.check()
+        return ctx.invoke(self.callback, context, **ctx.params)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _write_options("Options", ctx, formatter, self.own_params)

@@ -1,0 +1,51 @@
+"""The command line as people and scripts use it: a real process, with a home directory of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def user_home(tmp_path: Path) -> Path:
+    path = tmp_path / "user"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def environment(user_home: Path) -> dict[str, str]:
+    """Nothing of the tester's own settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST", "LANG") if name in os.environ}
+    return {**kept, "HOME": str(user_home), "PYTHONUTF8": "1"}
+
+
+@pytest.fixture
+def cli(environment: dict[str, str], tmp_path: Path) -> Run:
+    """`cli("version", "-o", "json")`, and more variables with env=."""
+
+    def run(
+        *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "", cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "reconciler", *arguments],
+            env={**environment, **(env or {})}, input=stdin, capture_output=True, text=True, timeout=60,
+            cwd=cwd or tmp_path, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def config_file(user_home: Path) -> Path:
+    """Where the user's config file would be; its directory is there."""
+    path = user_home / ".config/reconciler/config.yaml"
+    path.parent.mkdir(parents=True)
+    return path
