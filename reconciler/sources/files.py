@@ -76,19 +76,29 @@ def _tree(root: str, *, recursive: bool) -> Iterator[str]:
         if (here.st_dev, here.st_ino) in entered:
             continue
         entered.add((here.st_dev, here.st_ino))
-        names = sorted(_names(directory))
-        looked_at += sum(1 for name in names if name.endswith(SUFFIXES))
+        names = _names(directory)
+        specs = [name for name, is_directory in names if name.endswith(SUFFIXES) and not is_directory]
+        looked_at += len(specs)
         _check_count(looked_at)
-        paths = [os.path.join(directory, name) for name in names if not name.startswith(".")]  # noqa: PTH118 -- keeps ./
-        yield from (path for path in paths if path.endswith(SUFFIXES) and not Path(path).is_dir())
-        pending += reversed([path for path in paths if Path(path).is_dir()]) if recursive else ()
+        yield from (os.path.join(directory, name) for name in specs)  # noqa: PTH118 -- as the user gave it: keeps ./
+        deeper = [os.path.join(directory, name) for name, is_directory in reversed(names) if is_directory]  # noqa: PTH118
+        pending += deeper if recursive else ()
 
 
-def _names(directory: str) -> list[str]:
+def _names(directory: str) -> list[tuple[str, bool]]:
+    """Names in order, and which are directories. Hidden ones are not specs but leftovers of editors and Git."""
     try:
-        return os.listdir(directory)  # noqa: PTH208 -- names, not paths
+        with os.scandir(directory) as entries:
+            return sorted((entry.name, _is_directory(entry)) for entry in entries if not entry.name.startswith("."))
     except OSError as error:
         raise _unreadable(directory, error) from None
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link in a circle: when it is called like a spec, reading it will say so
 
 
 def _facts(path: str) -> os.stat_result:
@@ -96,7 +106,7 @@ def _facts(path: str) -> os.stat_result:
         facts = Path(path).stat()
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
-    if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+    if not any(test(facts.st_mode) for test in (stat.S_ISREG, stat.S_ISDIR, stat.S_ISFIFO)):
         raise UsageError(f"{path}: neither a file nor a directory", hint="use - to read specs from standard input")
     return facts
 
@@ -131,4 +141,4 @@ def _unreadable(path: str, error: OSError | ValueError) -> UsageError:
         case OSError():
             return UsageError(f"{path}: {error.strerror or error}", hint="-f takes a file, a directory or -")
         case _:
-            return UsageError(f"{ascii(path)} is not a path", hint="-f takes a file, a directory or -")
+            return UsageError(f"{path!a} is not a path", hint="-f takes a file, a directory or -")
