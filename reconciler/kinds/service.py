@@ -356,7 +356,7 @@ def _range_faults(text: str, path: tuple[str | int, ...], replicas: int) -> Iter
 def port_range(text: str) -> tuple[int, int] | None:
     """ "8080-8099" as its bounds; None if it is no such thing."""
     low, dash, high = text.partition("-")
-    if not (dash and low.isdecimal() and high.isdecimal()):
+    if not (dash and low.isdecimal() and high.isdecimal() and len(text) <= 11):
         return None
     bounds = (int(low), int(high))
     return bounds if 1 <= bounds[0] <= bounds[1] <= 65535 else None
