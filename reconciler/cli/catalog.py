@@ -6,8 +6,13 @@ A table, so that neither of them imports a verb; a test holds it against the ver
 from __future__ import annotations
 
 GROUPS: dict[str, dict[str, str]] = {
-    "Change": {},
-    "Look": {},
+    "Change": {
+        "apply": "Make the world what the specs say, and wait until it is.",
+        "delete": "Take things down, users before what they use. Volumes keep their data.",
+    },
+    "Look": {
+        "diff": "Show what apply would do, field by field, and do nothing.",
+    },
     "Reach in": {},
     "Write specs": {
         "init": "Write a starter spec that works.",

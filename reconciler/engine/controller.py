@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from reconciler.core.graph import Graph, link_faults
 from reconciler.core.preview import fold
@@ -15,14 +16,14 @@ from reconciler.core.world import World
 from reconciler.engine import edits
 from reconciler.engine.edits import Edit
 from reconciler.engine.reconcile import Parts, Pass
-from reconciler.engine.report import Report
+from reconciler.engine.report import Change, Foresight, Report
 from reconciler.engine.settle import Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.kinds.base import Fault
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Snapshot
-from reconciler.model.plan import Action, Plan
+from reconciler.model.observed import Observed
+from reconciler.model.plan import Action
 from reconciler.model.resource import Resource
 
 Faults = list[tuple[Key, Fault]]
@@ -39,14 +40,24 @@ class Unlinkable(ReconcilerError):
         super().__init__("\n".join(f"{key.short}: {fault.message}" for key, fault in faults))
 
 
-class Progress:
-    """Told of what happens, as it happens. The default one keeps it to itself."""
+class Progress(Protocol):
+    """Told of what happens, as it happens; from any thread."""
 
     def started(self, action: Action) -> None:
         """An action has begun."""
 
     def passed(self, current: Pass) -> None:
         """A pass is over: see its statuses and waits."""
+
+
+class Silent:
+    """Keeps it to itself."""
+
+    def started(self, action: Action) -> None:
+        """Nobody asked."""
+
+    def passed(self, current: Pass) -> None:
+        """Nobody asked."""
 
 
 class Controller:
@@ -69,19 +80,22 @@ class Controller:
             reports.append(replace(report, results=_results(edit.results, report.actions)))
         return _joined(reports)
 
-    def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[tuple[Graph, Snapshot, list[Plan]]]:
-        """What `apply` would do, wave by wave, for each namespace. Changes nothing, not even our home."""
+    def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[Foresight]:
+        """What `apply` would do, for each namespace. Changes nothing, not even our home."""
         found = []
         for namespace, mine in _by_namespace(given):
             edit = self._edit(namespace, mine, prune=prune)
             before = self._kept(namespace)
-            after = {**before, **{r.key: r for r in edit.keep}}
+            after = {**self._kept(namespace, tombstones=True), **{r.key: r for r in edit.keep}}
             graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False), after.values())
-            found.append(self._fold(graph))
+            changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
+            foresight = self._fold(graph)
+            results = _results(edit.results, foresight.actions)
+            found.append(replace(foresight, results=results, changes=changes))
         return found
 
-    def drift(self, namespace: str) -> tuple[Graph, Snapshot, list[Plan]]:
-        """What a pass over what is already desired would do."""
+    def drift(self, namespace: str) -> Foresight:
+        """What passes over what is already desired would do."""
         return self._fold(self.parts.source.graph(namespace, self.parts.home.identity(make=False)))
 
     def delete(
@@ -170,7 +184,7 @@ class Controller:
     def _settle(
         self, namespace: str, keys: set[Key], *, wait: bool, timeout: float, progress: Progress | None
     ) -> Report:
-        listener = progress or Progress()
+        listener = progress or Silent()
         settlement = settle(
             self.parts, namespace, deadline=self.parts.clock.now() + timeout, wait=wait,
             concerns=_concerned(keys), started=listener.started, passed=listener.passed,
@@ -190,11 +204,11 @@ class Controller:
             timed_out=settlement.timed_out,
         )
 
-    def _fold(self, graph: Graph) -> tuple[Graph, Snapshot, list[Plan]]:
+    def _fold(self, graph: Graph) -> Foresight:
         now = self.parts.clock.now()
         snapshot = self.parts.observer.look(graph, now, once=True)
         journal = self.parts.store.journal(graph.namespace)
-        return graph, snapshot, list(fold(graph, snapshot, journal, now))
+        return Foresight(graph, snapshot, tuple(fold(graph, snapshot, journal, now)))
 
 
 def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from reconciler.cli import line, specs
+from reconciler.cli.context import Context
+from reconciler.cli.render.progress import progress
+from reconciler.cli.verb import verb
+
+EXAMPLES = """
+reconciler apply -f web.yaml
+reconciler apply -f specs -R --prune
+cat web.yaml | reconciler apply -f - --timeout 120
+reconciler apply -f web.yaml --dry-run
+"""
+
+
+@verb("apply", examples=EXAMPLES, outputs=line.OUTPUTS)
+@specs.files_options
+@click.option("--prune", is_flag=True, help="Take down what the namespace holds and these files don't. Data stays.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, like `diff`, and do nothing.")
+@line.waiting_options
+def command(
+    context: Context, paths: Sequence[str], *, recursive: bool, prune: bool, dry_run: bool, wait: bool,
+    timeout: float | None,
+) -> int:  # fmt: skip
+    """Make the world what the specs say, and wait until it is."""
+    documents = specs.read(context, paths, recursive=recursive)
+    resources = [document.resource for document in documents]
+    controller = line.open_controller(context, acts=not dry_run)
+    if dry_run:
+        from reconciler.cli.diff import show
+
+        show(context, line.located(documents, lambda: controller.preview(resources, prune=prune)), controller)
+        return 0
+    with progress(context) as lines:
+        bridge = line.Bridge(lines, len({resource.key.namespace for resource in resources}))
+        limit = context.timeout if timeout is None else timeout
+        report = line.located(
+            documents,
+            lambda: controller.apply(resources, prune=prune, wait=wait, timeout=limit, progress=bridge),
+        )
+    return line.print_report(context, report)

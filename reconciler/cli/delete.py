@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import line, names, specs
+from reconciler.cli.context import Context
+from reconciler.cli.kinds import targets
+from reconciler.cli.render.progress import progress
+from reconciler.cli.selector import matches
+from reconciler.cli.verb import verb
+from reconciler.errors import ReconcilerError, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.engine.controller import Controller
+    from reconciler.model.key import Key
+
+EXAMPLES = """
+reconciler delete -f web.yaml
+reconciler delete service web
+reconciler delete services --all -n shop
+reconciler delete volume data --volumes      # its data too
+"""
+
+
+@verb("delete", examples=EXAMPLES, outputs=line.OUTPUTS)
+@click.argument("words", nargs=-1, metavar="[KIND NAME…]", shell_complete=names.kinds_and_resources)
+@specs.files_options
+@click.option("-l", "--selector", metavar="LABELS", help="Only what wears these labels: a=b,c!=d.")
+@click.option("--all", "everything", is_flag=True, help="All of the kind in the namespace.")
+@click.option("--volumes", is_flag=True, help="Volumes too, with their data. Never done unasked.")
+@click.option("--ignore-not-found", is_flag=True, help="What is not there counts as deleted.")
+@line.waiting_options
+def command(
+    context: Context, words: tuple[str, ...], paths: Sequence[str], *, recursive: bool, selector: str | None,
+    everything: bool, volumes: bool, ignore_not_found: bool, wait: bool, timeout: float | None,
+) -> int:  # fmt: skip
+    """Take things down, users before what they use. Volumes keep their data."""
+    controller = line.open_controller(context, acts=True)
+    if paths:
+        keys = [document.resource.key for document in specs.read(context, paths, recursive=recursive)]
+        known = _known(controller, {key.namespace for key in keys})
+        keys = [key for key in keys if key in known]  # what is gone already is as it should be
+    else:
+        keys = _named(context, controller, words, selector, everything=everything, missing_ok=ignore_not_found)
+    with progress(context) as lines:
+        report = controller.delete(
+            keys, data=volumes, wait=wait, timeout=context.timeout if timeout is None else timeout,
+            progress=line.Bridge(lines, len({key.namespace for key in keys})),
+        )  # fmt: skip
+    return line.print_report(context, report)
+
+
+def _known(controller: Controller, namespaces: set[str]) -> set[Key]:
+    found: set[Key] = set()
+    for namespace in namespaces:
+        found |= {resource.key for resource in controller.parts.source.resources(namespace)}
+        found |= set(controller.orphans(namespace))
+    return found
+
+
+def _named(
+    context: Context, controller: Controller, words: tuple[str, ...], selector: str | None, *, everything: bool,
+    missing_ok: bool,
+) -> list[Key]:  # fmt: skip
+    kind, wanted = targets(words)
+    known = sorted(_known(controller, {context.scope}))
+    candidates = [key for key in known if kind is None or key.kind == kind.key]
+    if selector is not None:
+        labels = {r.key: r.labels for r in controller.parts.source.resources(context.scope)}
+        return [key for key in candidates if matches(selector, labels.get(key, {}))]
+    if everything:
+        return candidates
+    if not wanted:
+        raise UsageError("nothing is named", hint="name it, or say --all, or -l LABELS")
+    missing = [name for name in wanted if name not in {key.name for key in candidates}]
+    if missing and not missing_ok:
+        what = kind.key if kind else "resource"
+        raise ReconcilerError(
+            f'{what} "{missing[0]}" not found in namespace "{context.scope}"', hint="see: reconciler status -A"
+        )
+    return [key for key in candidates if key.name in wanted]

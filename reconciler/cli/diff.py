@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import line, specs
+from reconciler.cli.context import Context
+from reconciler.cli.render.output import TREES, show_names, show_tree
+from reconciler.cli.render.text import clean, paint
+from reconciler.cli.verb import verb
+
+if TYPE_CHECKING:
+    from reconciler.engine.controller import Controller
+    from reconciler.engine.report import Change, Foresight
+    from reconciler.model.plan import Action
+
+EXAMPLES = """
+reconciler diff -f web.yaml
+reconciler diff -f specs -R --prune -o json
+reconciler diff -n shop                  # what has drifted since the last apply
+"""
+SIGNS = {"Create": "+", "Remove": "-", "Adjust": "~", "Start": ">", "Stop": "x"}
+STYLES = {"Create": "green", "Remove": "red", "Adjust": "yellow", "Start": "green", "Stop": "yellow"}
+
+
+@verb("diff", examples=EXAMPLES, outputs=(*TREES, "name"))
+@specs.files_options
+@click.option("--prune", is_flag=True, help="As if applied with --prune.")
+def command(context: Context, paths: Sequence[str], *, recursive: bool, prune: bool) -> int:
+    """Show what apply would do, field by field, and do nothing.
+
+    Without files: what has changed in the world since the last apply. Exit code 0: no differences, 1: some.
+    """
+    controller = line.open_controller(context)
+    if paths:
+        documents = specs.read(context, paths, recursive=recursive)
+        resources = [document.resource for document in documents]
+        foresights = line.located(documents, lambda: controller.preview(resources, prune=prune))
+    else:
+        foresights = [controller.drift(context.scope)]
+    show(context, foresights, controller)
+    return 0 if all(foresight.same for foresight in foresights) else 1
+
+
+def show(context: Context, foresights: Sequence[Foresight], controller: Controller) -> None:
+    if context.output == "name":
+        show_names(context, sorted({str(action.key) for foresight in foresights for action in foresight.actions}))
+    elif not show_tree(context, _tree(foresights)):
+        for text in (text for foresight in foresights for text in _lines(context, foresight, controller)):
+            print(clean(text) if not context.color else text, file=context.stdout)
+
+
+def _tree(foresights: Sequence[Foresight]) -> dict[str, object]:
+    from reconciler.engine.report import as_json
+
+    actions = [action for foresight in foresights for action in foresight.actions]
+    waits = [wait for foresight in foresights for wait in foresight.waits]
+    results = {key: word for foresight in foresights for key, word in foresight.results.items()}
+    return as_json(all(foresight.same for foresight in foresights), actions, waits, results)
+
+
+def _lines(context: Context, foresight: Foresight, controller: Controller) -> Iterator[str]:
+    for key in sorted(foresight.changes):
+        yield from _document(foresight.changes[key])
+    for number, wave in enumerate(foresight.waves, 1):
+        if wave.actions and number > 1:
+            yield f"then, once that is {'Ready' if number > 1 else 'done'}:"
+        for sequence in wave.sequences:
+            yield from _sequence(context, sequence, controller)
+    for wait in foresight.waits:
+        yield f"! {clean(str(wait.key))}  waits: {wait.reason}: {clean(wait.message)}"
+
+
+def _document(change: Change) -> Iterator[str]:
+    """What differs between what was declared and what is now."""
+    from reconciler.core.difference import differences
+    from reconciler.core.unparse import unparse
+
+    key = change.after.key
+    if change.after.deleting:
+        yield f"spec {key.short}: removed"
+    elif change.before is None:
+        yield f"spec {key.short}: new"
+    else:
+        yield f"spec {key.short}:"
+        before, after = unparse(change.before), unparse(change.after)
+        for tree in (before, after):
+            tree["metadata"].pop("generation", None)
+        for difference in differences(before, after):
+            yield f"    {clean(str(difference))}"
+        if before == after:
+            yield "    a secret value"
+
+
+def _sequence(context: Context, sequence: Sequence[Action], controller: Controller) -> Iterator[str]:
+    for action in sequence:
+        sign = paint(SIGNS[action.verb], STYLES[action.verb], color=context.color)
+        yield f"{sign} {clean(str(action.key))}  {action.verb}: {clean(action.cause)}"
+    first = sequence[0]
+    if first.desired and first.seen and first.seen.fingerprint != first.desired.fingerprint:
+        yield from _payload(first, controller)
+
+
+def _payload(action: Action, controller: Controller) -> Iterator[str]:
+    from reconciler.core.difference import differences
+    from reconciler.core.fingerprint import plain_json
+
+    assert action.seen, "compared with what is there"
+    assert action.desired, "and with what is wanted"
+    before = controller.parts.store.payload(action.seen.fingerprint)
+    if before is None:
+        yield f"    (what it was made of is not remembered here; its fingerprint is {clean(action.seen.fingerprint)})"
+        return
+    for difference in differences(json.loads(before), json.loads(plain_json(action.desired.payload))):
+        yield f"    {clean(str(difference))}"

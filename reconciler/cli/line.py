@@ -1,0 +1,120 @@
+"""From a verb to the engine room and back: opens the controller, passes progress on, prints reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.context import Context
+from reconciler.cli.render.output import TREES, show_names, show_tree
+from reconciler.cli.render.progress import DONE, FAILED, RUNNING
+from reconciler.cli.render.progress import Progress as Lines
+from reconciler.cli.render.text import clean, paint
+from reconciler.errors import SpecError
+
+if TYPE_CHECKING:
+    from reconciler.core.parse import Document
+    from reconciler.engine.controller import Controller
+    from reconciler.engine.reconcile import Pass
+    from reconciler.engine.report import Report, Trouble
+    from reconciler.model.plan import Action
+
+OUTPUTS = (*TREES, "name")
+DOING = {"Create": "creating", "Adjust": "adjusting", "Start": "starting", "Stop": "stopping", "Remove": "removing"}
+COLORS = {"created": "green", "configured": "yellow", "pruned": "red", "deleted": "red"}
+
+
+def open_controller(context: Context, *, acts: bool = False) -> Controller:
+    """The engine room of this home, with its notes on stderr. Only a verb that `acts` may make the home."""
+    from reconciler import wiring
+
+    def note(text: str) -> None:
+        print(f"note: {clean(text)}", file=context.stderr)
+
+    return wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note)
+
+
+def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    wait = click.option("--wait/--no-wait", default=True, help="Wait until all is Ready (the default), or not.")
+    timeout = click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait at most [60].")
+    return wait(timeout(function))
+
+
+def located(documents: Sequence[Document], action: Callable[[], Any]) -> Any:
+    """Runs the action; what it finds wrong between documents is said with the place of each."""
+    from reconciler.engine.controller import Unlinkable
+
+    try:
+        return action()
+    except Unlinkable as error:
+        known = {document.resource.key: document for document in documents}
+        if not all(key in known for key, _ in error.faults):
+            raise
+        raise SpecError([known[key].problem(fault) for key, fault in error.faults]) from None
+
+
+class Bridge:
+    """Tells the progress lines what the engine does, in words."""
+
+    def __init__(self, lines: Lines, namespaces: int = 1) -> None:
+        self._lines = lines
+        self._many = namespaces > 1
+
+    def started(self, action: Action) -> None:
+        self._lines.update(self._name(action.key.resource), RUNNING, f"{DOING[action.verb]}: {action.cause}")
+
+    def passed(self, current: Pass) -> None:
+        for note in current.plan.notes:
+            self._lines.note(f"note: {self._name(note.key.resource)}: {note.message}")
+        for outcome in current.outcomes:
+            if outcome.result != "done":
+                self._lines.update(self._name(outcome.action.key.resource), RUNNING, outcome.message)
+        waits = {wait.key.resource: wait for wait in reversed(current.plan.waits)}
+        for key in sorted({*current.statuses, *waits}):
+            if key in waits:
+                self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {waits[key].message}")
+            elif current.statuses[key].ready and not current.plan.actions:
+                self._lines.update(self._name(key), DONE, "ready")
+            elif not current.plan.actions:
+                condition = current.statuses[key].condition("Ready")
+                self._lines.update(
+                    self._name(key), FAILED, f"{condition.reason}: {condition.message}" if condition else ""
+                )
+
+    def _name(self, key: Any) -> str:
+        return str(key) if self._many else str(key.short)
+
+
+def print_report(context: Context, report: Report) -> int:
+    """Results to stdout in the form asked for, troubles to stderr; the exit code."""
+    many = len({key.namespace for key in report.results}) > 1
+    names = {key: str(key) if many else key.short for key in report.results}
+    if context.output == "name":
+        show_names(context, (names[key] for key in sorted(report.results)))
+    elif not show_tree(context, report.as_json()):
+        for key in sorted(report.results):
+            word = paint(report.results[key], COLORS.get(report.results[key], ""), color=context.color)
+            print(f"{names[key]} {word}", file=context.stdout)
+    for note in report.notes:
+        print(f"note: {clean(note)}", file=context.stderr)
+    for trouble in report.troubles:
+        _print_trouble(context, trouble)
+    if report.timed_out:
+        print(
+            "error: time is up before all was Ready; it may still get there: see reconciler status", file=context.stderr
+        )
+    elif not report.settled and not report.troubles:
+        for wait in report.waits:
+            print(f"error: {wait.key.short}: {wait.reason}: {clean(wait.message)}", file=context.stderr)
+    return 0 if report.ok else 1
+
+
+def _print_trouble(context: Context, trouble: Trouble) -> None:
+    head = paint("error:", "red", color=context.color_on_stderr)
+    print(f"{head} {trouble.key.short}: {trouble.reason}: {clean(trouble.message)}", file=context.stderr)
+    for line in trouble.log:
+        print(f"  | {clean(line)}", file=context.stderr)
+    if trouble.hint:
+        print(f"{paint('hint:', 'cyan', color=context.color_on_stderr)} {clean(trouble.hint)}", file=context.stderr)

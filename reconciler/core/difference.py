@@ -1,0 +1,59 @@
+"""What differs between two trees, leaf by leaf: how `diff` shows a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+class Missing:
+    """Stands for a side that has no such field."""
+
+    def __repr__(self) -> str:
+        return "(none)"
+
+
+MISSING = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    path: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {_shown(self.before)} -> {_shown(self.after)}"
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
+    """Lists of named things are compared by name, other lists whole: an argument list is one value."""
+    if before == after:
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in sorted({*before, *after}):
+            inner = f"{path}.{name}" if path else str(name)
+            yield from differences(before.get(name, MISSING), after.get(name, MISSING), inner)
+        return
+    named = _named(before), _named(after)
+    if named[0] is not None and named[1] is not None:
+        yield from differences(named[0], named[1], path)
+        return
+    yield Difference(path, before, after)
+
+
+def _named(value: Any) -> dict[str, Any] | None:
+    """[{name: a, …}] as {a: {…}}."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) and "name" in item for item in value):
+        return None
+    return {str(item["name"]): item for item in value}
+
+
+def _shown(value: Any) -> str:
+    if value is MISSING:
+        return "(none)"
+    if isinstance(value, str) and value.startswith("sealed:"):
+        return "*** (secret)"
+    text = repr(value) if not isinstance(value, str) else f'"{value}"'
+    return text if len(text) <= 200 else text[:197] + "..."

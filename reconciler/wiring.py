@@ -1,0 +1,57 @@
+"""The only place that constructs real runtimes, hosts and stores. Everybody else is handed them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from reconciler.engine.controller import Controller
+from reconciler.engine.observer import Observer
+from reconciler.engine.prober import Prober
+from reconciler.engine.reconcile import Parts
+from reconciler.hosts.local import LocalHost
+from reconciler.runtimes.docker.endpoint import locate
+from reconciler.runtimes.docker.runtime import DockerRuntime
+from reconciler.runtimes.process.runtime import ProcessRuntime
+from reconciler.sources.applied import Applied
+from reconciler.sources.home import Home
+from reconciler.store.sqlite import Diary
+
+
+def _nobody(_text: str) -> None:
+    """Whom a note is told to when nobody asked for notes."""
+
+
+class WallClock:
+    """The real one."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def controller(
+    home_path: str, *, acts: bool, port_range: tuple[int, int] = (20000, 29999), note: Callable[[str], None] = _nobody
+) -> Controller:
+    """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home."""
+    home = Home(home_path)
+    host = LocalHost()
+    clock = WallClock()
+    owner = home.identity(make=acts).owner
+    docker = DockerRuntime(lambda: locate(os.environ), owner=owner, logs_dir=f"{home_path}/logs")
+    process = ProcessRuntime(home_path, owner)
+    parts = Parts(
+        runtimes={"docker": docker, "process": process},
+        reach={"docker": docker, "process": process},
+        observer=Observer(
+            {"docker": docker, "process": process}, host, Prober({"docker": docker, "process": process}, clock)
+        ),
+        source=Applied(home, port_range=port_range),
+        store=Diary(f"{home_path}/diary.db", note),
+        home=home,
+        clock=clock,
+    )
+    return Controller(parts)
