@@ -8,7 +8,7 @@ from __future__ import annotations
 GROUPS: dict[str, dict[str, str]] = {
     "Change": {
         "apply": "Make the world what the specs say, and wait until it is.",
-        "delete": "Take things down, users before what they use. Volumes keep their data.",
+        "delete": "Take things down, users before what they use.",
     },
     "Look": {
         "diff": "Show what apply would do, field by field, and do nothing.",

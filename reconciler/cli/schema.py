@@ -32,9 +32,10 @@ def command(context: Context, kind: str | None, directory: str | None) -> None:
     if directory:
         _write_all(context, directory)
         return
+    name = _kind_name(kind) if kind else None
     from reconciler.core.schema import schema
 
-    tree = schema(_kind_name(kind) if kind else None)
+    tree = schema(name)
     if not show_tree(context, tree):
         context.stdout.write(json_text(tree))
 

@@ -28,11 +28,13 @@ def files_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def read(context: Context, paths: Sequence[str], *, recursive: bool) -> list[Document]:
     """All documents of all files, or a SpecError with all that is wrong with them."""
     from reconciler.core.parse import parse
+    from reconciler.core.yaml12 import MAX_BYTES
     from reconciler.sources import files
 
     if not paths:
         raise UsageError("no specs are named", hint="say which with -f FILE, -f DIR, or -f - to read standard input")
-    texts = files.read(paths, recursive=recursive, stdin=context.stdin.read)
+    # One byte more than is allowed is enough to know that it is too much.
+    texts = files.read(paths, recursive=recursive, stdin=lambda: context.stdin.read(MAX_BYTES + 1))
     documents = parse(texts, environment=context.invocation.environ, namespace=context.scope)
     return _moved(documents, context.namespace) if context.namespace else documents
 

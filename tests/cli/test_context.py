@@ -12,7 +12,9 @@ from tests.cli.conftest import Run
 
 def settings(cli: Run, *arguments: str, env: dict[str, str] | None = None) -> dict[str, tuple[object, str]]:
     shown = cli("doctor", *arguments, "-o", "json", env=env)
-    return {name: (setting["value"], setting["origin"]) for name, setting in json.loads(shown.stdout)["settings"].items()}
+    return {
+        name: (setting["value"], setting["origin"]) for name, setting in json.loads(shown.stdout)["settings"].items()
+    }
 
 
 def test_R20_a_flag_beats_the_environment_the_config_file_and_the_default(
@@ -40,7 +42,9 @@ def test_R20_each_setting_tells_where_it_comes_from(cli: Run, config_file: Path)
     assert f"({config_file}:1)" in cli("doctor").stdout
 
 
-@pytest.mark.parametrize("arguments", [["-o", "json", "version"], ["version", "-o", "json"], ["-o", "yaml", "version", "-o", "json"]])
+@pytest.mark.parametrize(
+    "arguments", [["-o", "json", "version"], ["version", "-o", "json"], ["-o", "yaml", "version", "-o", "json"]]
+)
 def test_global_options_stand_before_or_after_the_verb_and_the_last_wins(cli: Run, arguments: list[str]) -> None:
     assert json.loads(cli(*arguments).stdout)["version"]
 

@@ -36,7 +36,11 @@ LINES = {
 def test_cheap_command_lines_import_nothing_heavy(line: str, environment: dict[str, str]) -> None:
     arguments, more = LINES[line]
     ran = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], env={**environment, **more}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROBE, *arguments],
+        env={**environment, **more},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     code, modules = json.loads(ran.stderr.splitlines()[-1])
     assert code == 0

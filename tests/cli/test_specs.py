@@ -1,0 +1,168 @@
+"""The verbs that help to write specs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.kinds import KINDS
+from tests.cli.conftest import Run
+
+WEB = """\
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: web}
+spec:
+  process: {command: [sleep, "60"]}
+"""
+NEEDY = WEB + "  dependsOn: [db]\n"
+BROKEN = WEB + "  dependOn: [db]\n"
+TWO = f"{NEEDY}---\n{WEB.replace('web', 'db')}"
+
+
+def test_validate_says_of_each_resource_that_it_is_valid(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(TWO)
+    shown = cli("validate", "-f", "two.yaml", "--strict")
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "✓ service/web valid\n✓ service/db valid\n", "")
+    assert cli("validate", "-f", "two.yaml", "-o", "name").stdout == "service/web\nservice/db\n"
+
+
+def test_validate_shows_the_place_of_an_error_and_exits_with_2(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(BROKEN)
+    shown = cli("validate", "-f", "bad.yaml")
+    assert shown.returncode == 2
+    assert shown.stdout.startswith("✗ bad.yaml:6:3: ")
+    assert "did you mean dependsOn?" in shown.stdout
+    tree = json.loads(cli("validate", "-f", "bad.yaml", "-o", "json").stdout)
+    assert (tree["valid"], tree["resources"]) == (False, [])
+    assert (tree["errors"][0]["file"], tree["errors"][0]["line"]) == ("bad.yaml", 6)
+
+
+def test_validate_warns_of_what_is_not_among_the_specs_and_strict_fails_on_it(cli: Run) -> None:
+    shown = cli("validate", "-f", "-", stdin=NEEDY)
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(
+        "! service/web valid\n  warning: <stdin>:6:15: spec.dependsOn[0]: there is no service called 'db'"
+    )
+    assert cli("validate", "-f", "-", "--strict", stdin=NEEDY).returncode == 2
+    tree = json.loads(cli("validate", "-f", "-", "-o", "json", stdin=NEEDY).stdout)
+    assert tree["valid"]
+    assert tree["warnings"][0]["path"] == "spec.dependsOn[0]"
+
+
+def test_validate_finds_what_is_wrong_between_resources(cli: Run) -> None:
+    circle = f"{NEEDY}---\n{WEB.replace('web', 'db')}  dependsOn: [web]\n"
+    shown = cli("validate", "-f", "-", stdin=circle)
+    assert shown.returncode == 2
+    assert "circle" in shown.stdout
+    itself = cli("validate", "-f", "-", stdin=WEB + "  dependsOn: [web]\n")
+    assert (itself.returncode, "depends on itself" in itself.stdout) == (2, True)
+
+
+def test_validate_reads_the_environment(cli: Run) -> None:
+    spec = WEB + '  env: {WHO: "${SOMEBODY}"}\n'
+    assert "SOMEBODY" in cli("validate", "-f", "-", stdin=spec).stdout
+    assert cli("validate", "-f", "-", stdin=spec, env={"SOMEBODY": "x"}).returncode == 0
+
+
+def test_validate_without_files_says_how_to_name_them(cli: Run) -> None:
+    wrong = cli("validate")
+    assert wrong.returncode == 2
+    assert "-f FILE" in wrong.stderr
+    assert "no such file" in cli("validate", "-f", "missing.yaml").stderr
+
+
+def test_R20_a_namespace_that_is_typed_wins_over_the_spec_and_the_spec_over_the_config_file(
+    cli: Run, config_file: Path
+) -> None:
+    config_file.write_text("namespace: mine\n")
+    stated = WEB.replace("{name: web}", "{name: web, namespace: theirs}")
+
+    def key(spec: str, *arguments: str) -> str:
+        return str(json.loads(cli("validate", "-f", "-", "-o", "json", *arguments, stdin=spec).stdout)["resources"][0])
+
+    assert key(WEB) == "service/mine/web"
+    assert key(stated) == "service/theirs/web"
+    assert key(stated, "-n", "typed") == "service/typed/web"
+
+
+def test_a_namespace_that_would_make_two_resources_one_is_refused(cli: Run) -> None:
+    both = "---\n".join(WEB.replace("{name: web}", f"{{name: web, namespace: {name}}}") for name in ("a", "b"))
+    assert cli("validate", "-f", "-", stdin=both).returncode == 0
+    wrong = cli("validate", "-f", "-", "-n", "c", stdin=both)
+    assert wrong.returncode == 2
+    assert "service/a/web" in wrong.stderr
+    assert "would become one" in wrong.stderr
+
+
+def test_init_writes_a_spec_that_is_valid_and_names_the_next_commands(cli: Run, tmp_path: Path) -> None:
+    shown = cli("init", "my shop")
+    assert shown.returncode == 0
+    assert "reconciler apply -f 'my shop/reconciler.yaml'" in shown.stdout
+    valid = cli("validate", "--strict", "-f", str(tmp_path / "my shop"))
+    assert (valid.returncode, valid.stdout) == (0, "✓ config/site valid\n✓ service/web valid\n")
+
+
+def test_init_never_overwrites(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "reconciler.yaml").write_text("mine")
+    wrong = cli("init")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("error: reconciler.yaml is there already\n")
+    assert (tmp_path / "reconciler.yaml").read_text() == "mine"
+    (tmp_path / "dangling").mkdir()
+    (tmp_path / "dangling/reconciler.yaml").symlink_to(tmp_path / "elsewhere")
+    assert cli("init", "dangling").returncode == 1
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_other_ways_that_the_starter_mentions_are_valid_too(cli: Run, tmp_path: Path) -> None:
+    """With the comments of the container variant taken away and the process put in comments."""
+    cli("init")
+    path = tmp_path / "reconciler.yaml"
+    lines = path.read_text().splitlines()
+    hidden = ("# container:", "#   image:", "# port:", "# mountPath:")
+    turned = [
+        line.replace("# ", "", 1) if any(word in line for word in hidden)
+        else f"#{line}" if "process:" in line or "command:" in line
+        else line
+        for line in lines
+    ]  # fmt: skip
+    path.write_text("\n".join(turned) + "\n")
+    valid = cli("validate", "--strict", "-f", "reconciler.yaml")
+    assert (valid.returncode, valid.stdout) == (0, "✓ config/site valid\n✓ service/web valid\n")
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values()])
+def test_schema_prints_a_kind_by_any_of_its_names(cli: Run, kind: str) -> None:
+    words = (kind, KINDS[kind].key, KINDS[kind].plural, *KINDS[kind].short)
+    shown = {cli("schema", word).stdout for word in words}
+    assert len(shown) == 1
+    assert json.loads(shown.pop())["type"] == "object"
+
+
+def test_schema_writes_all_of_them_into_a_directory(cli: Run, tmp_path: Path) -> None:
+    shown = cli("schema", "--all", "out")
+    assert shown.returncode == 0
+    assert f"{tmp_path}" not in shown.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        Path(line).name for line in shown.stdout.splitlines()
+    }
+    assert {"service.json", "reconciler.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert cli("schema", "service", "--all", "out").returncode == 2
+
+
+def test_explain_describes_kinds_and_fields(cli: Run) -> None:
+    assert "hostPort" in cli("explain", "service.spec.ports").stdout
+    wrong = cli("explain", "service.spec.prots")
+    assert wrong.returncode == 2
+    assert "ports" in wrong.stderr
+
+
+def test_a_secret_is_never_shown_by_validate(cli: Run) -> None:
+    secret = "apiVersion: reconciler/v1\nkind: Secret\nmetadata: {name: s}\nspec: {data: {k: canary-4711}, dta: {}}\n"
+    for form in ([], ["-o", "json"], ["-vv"]):
+        shown = cli("validate", "-f", "-", *form, stdin=secret)
+        assert shown.returncode == 2
+        assert "canary-4711" not in shown.stdout + shown.stderr
