@@ -1,0 +1,101 @@
+"""One engine, and the two ways to speak with it: questions over the bare socket, changes through the client library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import Refused
+from reconciler.runtimes.docker.endpoint import Endpoint
+from reconciler.runtimes.docker.errors import engine_errors, garbled, refusal
+from reconciler.runtimes.docker.wire import Reply, Request, Stream, ask, ask_all, open_stream
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+READ_SECONDS = 5.0
+WRITE_SECONDS = 30
+
+
+class Connection:
+    """Made without any effort: the endpoint is looked up by the first question, the library imported by the first
+    change.
+    """
+
+    def __init__(self, locate: Callable[[], Endpoint]) -> None:
+        self._locate = locate
+        self._idle: list[APIClient] = []
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        return self._locate()
+
+    # -- questions
+
+    def get(self, path: str, doing: str, *, seconds: float = READ_SECONDS) -> Any:
+        """The JSON behind a path; a clear no is raised."""
+        return self.ask(Request(path), doing, seconds=seconds).json()
+
+    def ask(self, request: Request, doing: str, *, seconds: float = READ_SECONDS) -> Reply:
+        reply = ask(self.endpoint, request, seconds=seconds)
+        if reply.status >= 400:
+            raise refusal(reply.status, reply.message, doing)
+        return reply
+
+    def get_all(self, paths: list[str], *, seconds: float = READ_SECONDS) -> list[Any]:
+        """Several at once. Anything but success is as good as no answer: half a world is none."""
+        replies = ask_all(self.endpoint, [Request(path) for path in paths], seconds=seconds)
+        for reply in replies:
+            if reply.status != 200:
+                raise garbled(self.endpoint, f"status {reply.status}: {reply.message}")
+        return [reply.json() for reply in replies]
+
+    def open(self, request: Request, doing: str, *, seconds: float = READ_SECONDS) -> Stream:
+        stream = open_stream(self.endpoint, request, seconds=seconds)
+        if stream.status < 400:
+            return stream
+        with_words = Reply(stream.status, b"".join(stream.pieces()), self.endpoint)
+        stream.close()
+        raise refusal(stream.status, with_words.message, doing)
+
+    # -- changes
+
+    @contextmanager
+    def client(self, doing: str) -> Iterator[APIClient]:
+        """A client that nobody else uses meanwhile: they are not made for threads. Its errors come out as ours."""
+        client = self._idle.pop() if self._idle else self._connect()
+        try:
+            with engine_errors(self.endpoint, doing):
+                yield client
+        except Refused:
+            self._idle.append(client)
+            raise
+        except BaseException:
+            client.close()  # its connection may hold half an answer
+            raise
+        self._idle.append(client)
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self) -> APIClient:
+        from docker import APIClient, tls  # noqa: PLC0415 -- 140 ms, for those who change something
+
+        security = None
+        if folder := self.endpoint.certificates:
+            security = tls.TLSConfig(
+                client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"), ca_cert=f"{folder}/ca.pem", verify=True
+            )
+        url = self.endpoint.url if security is None else self.endpoint.url.replace("tcp://", "https://", 1)
+        return APIClient(base_url=url, version=self._api_version, timeout=WRITE_SECONDS, tls=security or False)
+
+    @cached_property
+    def _api_version(self) -> str:
+        """The newest API that the engine and the library both know; asked once, within our own deadline."""
+        from docker.constants import DEFAULT_DOCKER_API_VERSION as KNOWN  # noqa: PLC0415
+
+        offered = str(self.get("/version", "asking the engine's version").get("ApiVersion", KNOWN))
+        return min(KNOWN, offered, key=lambda version: [int(part) for part in version.split(".")])

@@ -1,0 +1,84 @@
+"""Images: there already, or pulled, or told apart why not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from urllib.parse import quote
+
+from reconciler.errors import Denied, Gone, ImageUnavailable, Refused
+from reconciler.runtimes.docker.connection import Connection
+from reconciler.runtimes.docker.wire import Request
+
+PULL_SECONDS = 600.0
+
+Progress = Callable[[str, str], None]
+"""Called with the image and what is happening to it."""
+
+LOOK = "`docker images` shows what is here"
+
+
+class Images:
+    def __init__(self, connection: Connection, progress: Progress | None = None) -> None:
+        self._connection = connection
+        self._progress = progress
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._pulled: dict[str, float] = {}
+
+    def prepare(self, image: str, policy: str) -> None:
+        if policy != "Always" and self._is_here(image):
+            return
+        if policy == "Never":
+            raise ImageUnavailable(
+                f"image {image} is not here, and pullPolicy Never forbids to pull it",
+                hint=f"build or pull it yourself, or set pullPolicy: IfNotPresent; {LOOK}",
+            )
+        asked = time.monotonic()
+        with self._locks[image]:  # a hundred instances of one image pull it once
+            if self._pulled.get(image, 0.0) < asked:
+                self._pull(image)
+                self._pulled[image] = time.monotonic()
+
+    def _is_here(self, image: str) -> bool:
+        try:
+            self._connection.ask(Request(f"/images/{quote(image, safe='/:@')}/json"), f"image {image}")
+        except (Gone, ImageUnavailable):
+            return False
+        return True
+
+    def _pull(self, image: str) -> None:
+        deadline = time.monotonic() + PULL_SECONDS
+        doing = f"pulling image {image}"
+        try:
+            with self._connection.client(doing) as client:
+                for step in client.pull(image, stream=True, decode=True):
+                    self._judge(image, step, deadline)
+        except (Gone, Denied, Refused) as error:
+            raise error if isinstance(error, ImageUnavailable) else unavailable(image, error.message) from error
+
+    def _judge(self, image: str, step: dict[str, str], deadline: float) -> None:
+        """The engine says 200 first and fails later, in the stream."""
+        if words := step.get("error"):
+            raise unavailable(image, words)
+        if time.monotonic() > deadline:
+            raise ImageUnavailable(f"image {image}: not pulled within {PULL_SECONDS:g} s", hint="the registry is slow")
+        if self._progress:
+            self._progress(image, " ".join(filter(None, (step.get("status"), step.get("progress")))))
+
+
+def unavailable(image: str, words: str) -> ImageUnavailable:
+    """Why a pull failed: a registry says 'denied' for what does not exist, so as not to tell what does."""
+    lower = words.lower()
+    if any(sign in lower for sign in ("not found", "manifest unknown", "does not exist", "pull access denied")):
+        cause, hint = "there is no such image, or it is private", f"check the name; `docker login` if private; {LOOK}"
+    elif any(sign in lower for sign in ("unauthorized", "denied", "authentication required")):
+        cause, hint = "the registry refuses", "run `docker login`"
+    elif any(sign in lower for sign in ("toomanyrequests", "429")):
+        cause, hint = "the registry limits how often one may pull", "wait, or run `docker login`"
+    elif any(sign in lower for sign in ("dial", "lookup", "timeout", "no such host", "refused", "unreachable", "eof")):
+        cause, hint = "the registry can't be reached", f"check the network, or load the image by other means; {LOOK}"
+    else:
+        cause, hint = "it could not be pulled", LOOK
+    return ImageUnavailable(f"image {image}: {cause} ({words})", hint=hint)

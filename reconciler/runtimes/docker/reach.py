@@ -1,0 +1,176 @@
+"""How to get into a container: its log, commands inside, a terminal, its ports. All over the bare socket."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused, Unreachable
+from reconciler.model.observed import Observed
+from reconciler.ports import Completed
+from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
+from reconciler.runtimes.docker.frames import STDERR, STDOUT, Frames
+from reconciler.runtimes.docker.wire import Request, Stream
+
+LARGEST_OUTPUT = 64 * 1024
+UPGRADE = ("Connection: Upgrade", "Upgrade: tcp")
+EXEC_MARK = "RECONCILER_EXEC"
+
+END_MARKED = (
+    "n=0; more=1; while [ $more = 1 ] && [ $n -lt 20 ]; do more=0; n=$((n+1)); "
+    'for d in /proc/[0-9]*; do if grep -q "$0" $d/environ 2>/dev/null; '
+    "then kill -9 ${d#/proc/} 2>/dev/null && more=1; fi; done; done"
+)
+"""Ends every process that carries a mark in its environment: the engine has no call for ending an exec, and
+children that left their parent carry the mark too. A constant; the mark is its only argument."""
+
+
+class DockerReach:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def logs(
+        self,
+        seen: Observed,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        doing = f"reading the log of {seen.title}"
+        tty = self._inspect(seen, doing)["Config"]["Tty"]
+        options = {
+            "stdout": 1,
+            "stderr": 1,
+            "follow": int(follow),
+            "tail": "all" if tail is None else tail,
+            "since": f"{since:.9f}" if since else 0,
+            "timestamps": int(timestamps),
+        }
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        stream = self._connection.open(Request(f"/containers/{seen.id}/logs?{query}"), doing)
+        try:
+            yield from stream.pieces() if tty else (data for _, data in Frames(stream))
+        finally:
+            stream.close()
+
+    def run(self, seen: Observed, argv: Sequence[str], *, deadline: float) -> Completed:
+        doing = f"running {argv[0]} in {seen.title}"
+        mark = f"{EXEC_MARK}={secrets.token_hex(8)}"
+        command = self._exec(
+            seen, {"Cmd": list(argv), "Env": [mark], "AttachStdout": True, "AttachStderr": True}, doing
+        )
+        output = {STDOUT: bytearray(), STDERR: bytearray()}
+        try:
+            self._collect(command, output, time.monotonic() + deadline, doing)
+        except Unreachable as error:
+            raise OutcomeUnknown(f"{doing}: no end after {deadline:g} s, {self._end(seen, mark)}") from error
+        return Completed(self._exit_code(command, doing), bytes(output[STDOUT]), bytes(output[STDERR]))
+
+    def attach(
+        self,
+        seen: Observed,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        stdin: bool,
+        env: Mapping[str, str],
+        user: str = "",
+        workdir: str = "",
+    ) -> int:
+        from reconciler.runtimes.docker.terminal import converse  # noqa: PLC0415 -- termios is for those who attach
+
+        doing = f"attaching to {seen.title}"
+        config = {
+            "Cmd": list(argv),
+            "Tty": tty,
+            "AttachStdin": stdin,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Env": [f"{name}={env[name]}" for name in sorted(env)],
+            "User": user,
+            "WorkingDir": workdir,
+        }
+        command = self._exec(seen, config, doing)
+        stream = self._begin(command, doing, tty=tty)
+        try:
+            converse(stream, tty=tty, stdin=stdin, resize=lambda rows, columns: self._resize(command, rows, columns))
+        finally:
+            stream.close()
+        return self._exit_code(command, doing)
+
+    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
+        """The published port where there is one, else the container's own address."""
+        inspected = self._inspect(seen, f"looking for port {port} of {seen.title}")
+        settings = inspected["NetworkSettings"]
+        if published := (settings.get("Ports") or {}).get(f"{port}/{protocol}"):
+            return self._reachable(str(published[0].get("HostIp") or "")), int(published[0]["HostPort"])
+        if inspected["HostConfig"].get("NetworkMode") == "host":
+            return self._reachable(""), port
+        for network in (settings.get("Networks") or {}).values():
+            if address := network.get("IPAddress"):
+                return str(address), port
+        raise Refused(f"{seen.title}: nothing leads to port {port}/{protocol}", hint="is it running? publish the port")
+
+    # -- parts
+
+    def _inspect(self, seen: Observed, doing: str) -> Any:
+        return self._connection.get(f"/containers/{seen.id}/json", doing)
+
+    def _reachable(self, bound: str) -> str:
+        """Where a bound address is found from here."""
+        if not self._connection.endpoint.path:
+            return self._connection.endpoint.machine[0]
+        return "127.0.0.1" if bound in {"", "0.0.0.0", "::"} else bound  # noqa: S104 -- compared, not bound
+
+    def _exec(self, seen: Observed, config: dict[str, Any], doing: str) -> str:
+        reply = self._connection.ask(Request(f"/containers/{seen.id}/exec", "POST", config), doing)
+        return str(reply.json()["Id"])
+
+    def _begin(self, command: str, doing: str, *, tty: bool = False) -> Stream:
+        body = {"Detach": False, "Tty": tty}
+        return self._connection.open(Request(f"/exec/{command}/start", "POST", body, UPGRADE), doing)
+
+    def _collect(self, command: str, output: dict[int, bytearray], deadline: float, doing: str) -> None:
+        stream = self._begin(command, doing)
+        stream.deadline = deadline
+        try:
+            for kind, data in Frames(stream):
+                kept = output[kind]
+                kept += data[: LARGEST_OUTPUT - len(kept)]
+        finally:
+            stream.close()
+
+    def _exit_code(self, command: str, doing: str) -> int:
+        """The stream may end a moment before the engine knows how the command did."""
+        deadline = time.monotonic() + READ_SECONDS
+        while True:
+            told = self._connection.get(f"/exec/{command}/json", doing)
+            if not told["Running"] and told["ExitCode"] is not None:
+                return int(told["ExitCode"])
+            if time.monotonic() > deadline:
+                raise OutcomeUnknown(f"{doing}: it closed its output, and still runs")
+            time.sleep(0.01)
+
+    def _resize(self, command: str, rows: int, columns: int) -> None:
+        path = f"/exec/{command}/resize?h={rows}&w={columns}"
+        self._connection.ask(Request(path, "POST"), "telling the size of the terminal")
+
+    def _end(self, seen: Observed, mark: str) -> str:
+        """As the container's own user, as the command was: the environment of its processes is open to no other.
+        Says what became of it.
+        """
+        doing = f"ending what ran too long in {seen.title}"
+        output = {STDOUT: bytearray(), STDERR: bytearray()}
+        config = {"Cmd": ["sh", "-c", END_MARKED, mark], "AttachStdout": True, "AttachStderr": True}
+        try:
+            command = self._exec(seen, config, doing)
+            self._collect(command, output, time.monotonic() + READ_SECONDS, doing)
+            code = self._exit_code(command, doing)
+        except ReconcilerError as error:
+            return f"it may still run ({error.message})"
+        words = (output[STDERR] or output[STDOUT]).decode(errors="replace").strip()
+        return "so it was killed" if code == 0 else f"it still runs, for it could not be killed ({words})"

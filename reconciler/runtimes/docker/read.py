@@ -1,0 +1,147 @@
+"""The engine's JSON as observations. Pure: nothing here asks anybody anything.
+
+Everything is read, foreign things too: they hold names and ports, and a person may want to know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from reconciler.model import labels
+from reconciler.model.observed import Binding, Observed, Phase
+from reconciler.runtimes.docker.uptime import Moments, exit_code
+
+RUNTIME = "docker"
+JSON = Mapping[str, Any]
+
+PHASES = {
+    "created": Phase.CREATED,
+    "running": Phase.RUNNING,
+    "restarting": Phase.RUNNING,
+    "paused": Phase.PAUSED,
+    "exited": Phase.EXITED,
+    "dead": Phase.EXITED,
+    "removing": Phase.REMOVING,
+}
+DETAILS = {
+    "restarting": "the engine is restarting it",
+    "dead": "the engine could not remove it wholly",
+}
+
+
+def containers(items: Any, owner: str, moments: Moments, now: float) -> tuple[Observed, ...]:
+    """All of a list. Raises KeyError, TypeError or ValueError for what is no list of containers."""
+    found = tuple(container(item, owner, moments, now) for item in _listed(items))
+    moments.forget_all_but({one.id for one in found})
+    return found
+
+
+def networks(items: Any, owner: str) -> tuple[Observed, ...]:
+    return tuple(network(item, owner) for item in _listed(items))
+
+
+def volumes(answer: Any, owner: str) -> tuple[Observed, ...]:
+    """No volumes at all are written as null. A warning about some driver makes the rest no less true."""
+    return tuple(volume(item, owner) for item in _listed(answer["Volumes"] or []))
+
+
+def container(item: JSON, owner: str, moments: Moments, now: float) -> Observed:
+    state, status = str(item["State"]), str(item.get("Status") or "")
+    phase = PHASES.get(state, Phase.UNKNOWN)
+    runs = phase in {Phase.RUNNING, Phase.PAUSED}
+    identity = item["Id"]
+    seen = Observed(
+        id=identity,
+        name=_name(item),
+        kind="service",
+        runtime=RUNTIME,
+        phase=phase,
+        bindings=tuple(sorted(_bindings(item.get("Ports") or []), key=lambda b: (b.port, b.protocol, b.address))),
+        networks=tuple(sorted(item.get("NetworkSettings", {}).get("Networks") or {})),
+        exit_code=exit_code(status) if phase is Phase.EXITED else None,
+        started_at=moments.tell(identity, "start", status, now) if runs else None,
+        finished_at=moments.tell(identity, "end", status, now) if phase is Phase.EXITED else None,
+        image=str(item.get("Image") or ""),
+        detail=DETAILS.get(state, "" if phase is not Phase.UNKNOWN else f"the engine calls it {state!r}"),
+    )
+    return _owned(seen, item.get("Labels") or {}, owner, indexed=True)
+
+
+def network(item: JSON, owner: str) -> Observed:
+    addresses = (item.get("IPAM") or {}).get("Config") or []
+    seen = Observed(
+        id=item["Id"],
+        name=item["Name"],
+        kind="network",
+        runtime=RUNTIME,
+        gateway=next((str(one["Gateway"]).partition("/")[0] for one in addresses if one.get("Gateway")), ""),
+    )
+    return _owned(seen, item.get("Labels") or {}, owner, indexed=False)
+
+
+def volume(item: JSON, owner: str) -> Observed:
+    seen = Observed(id=item["Name"], name=item["Name"], kind="volume", runtime=RUNTIME)
+    return _owned(seen, item.get("Labels") or {}, owner, indexed=False)
+
+
+def deepened(seen: Observed, inspected: JSON) -> Observed:
+    """The same container, with what only a closer look tells."""
+    state = inspected["State"]
+    ended = seen.phase is Phase.EXITED
+    causes = ("OOM killed" if state.get("OOMKilled") else "", str(state.get("Error") or ""))
+    return replace(
+        seen,
+        pid=state.get("Pid") or None,
+        started_at=moment(state.get("StartedAt")) if seen.phase is not Phase.CREATED else None,
+        finished_at=moment(state.get("FinishedAt")) if ended else None,
+        exit_code=state.get("ExitCode") if ended else None,
+        detail="; ".join(text for text in (*causes, seen.detail) if text),
+    )
+
+
+def moment(text: str | None) -> float | None:
+    """Seconds since 1970. The engine writes nanoseconds, and the year 1 for never."""
+    if not text or text.startswith("0001-"):
+        return None
+    whole, _, rest = text.rstrip("Z").partition(".")
+    fraction = "".join(character for character in rest if character.isdecimal())[:6]
+    return datetime.fromisoformat(f"{whole}.{fraction or '0':0<6}+00:00").timestamp()
+
+
+def _listed(items: Any) -> list[JSON]:
+    if not isinstance(items, list):
+        raise TypeError(f"a list was expected, not {type(items).__name__}")
+    return items
+
+
+def _name(item: JSON) -> str:
+    """Links of other containers stand among the names too, as /other/alias. One that is being removed may have none."""
+    names = [name.removeprefix("/") for name in item.get("Names") or []]
+    return next((name for name in names if "/" not in name), str(item["Id"])[:12])
+
+
+def _bindings(ports: list[JSON]) -> Iterator[Binding]:
+    for port in ports:
+        if port.get("PublicPort"):
+            yield Binding(int(port["PublicPort"]), str(port.get("Type") or "tcp"), str(port.get("IP") or ""))
+
+
+def _owned(seen: Observed, worn: Mapping[str, str], owner: str, *, indexed: bool) -> Observed:
+    """Ours only when the labels are whole and the owner is us. Whoever else wears them keeps its owner's name."""
+    wearer = worn.get(labels.OWNER, "")
+    key = labels.read_key(worn)
+    fingerprint = worn.get(labels.FINGERPRINT, "")
+    whole = key is not None and (key.index is not None) == indexed and bool(fingerprint)
+    if not whole or wearer != owner:
+        return replace(seen, owner=wearer)
+    return replace(
+        seen,
+        key=key,
+        owner=wearer,
+        fingerprint=fingerprint,
+        generation=labels.read_generation(worn),
+        grants=labels.read_grants(worn),
+    )

@@ -1,0 +1,139 @@
+"""The runtime: one look at everything, and five verbs that hand on to what a thing is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.errors import ReconcilerError, Refused
+from reconciler.model.desired import ContainerPayload, Desired, NetworkPayload, Stop, VolumePayload
+from reconciler.model.observed import Observed, Phase, View
+from reconciler.runtimes.docker import read
+from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
+from reconciler.runtimes.docker.containers import Containers
+from reconciler.runtimes.docker.endpoint import Endpoint
+from reconciler.runtimes.docker.errors import garbled
+from reconciler.runtimes.docker.images import Images, Progress
+from reconciler.runtimes.docker.lastlog import LastLog
+from reconciler.runtimes.docker.networks import Networks, Volumes
+from reconciler.runtimes.docker.reach import DockerReach
+from reconciler.runtimes.docker.uptime import Moments
+
+LISTS = ["/containers/json?all=1", "/networks", "/volumes"]
+"""Unfiltered: foreign things hold names and ports too."""
+
+
+class DockerRuntime(DockerReach):
+    """Containers, networks and volumes of one engine. `locate` is called by the first use, not before."""
+
+    name = read.RUNTIME
+
+    def __init__(
+        self,
+        locate: Callable[[], Endpoint],
+        *,
+        owner: str,
+        host: str = "local",
+        logs_dir: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.host = host
+        self._owner = owner
+        connection = Connection(locate)
+        super().__init__(connection)
+        self._moments = Moments()
+        self._images = Images(connection, progress)
+        self._containers = Containers(connection, LastLog(self, logs_dir).save)
+        self._networks = Networks(connection)
+        self._volumes = Volumes(connection)
+
+    def observe(self, *, deep: bool = False) -> View:
+        try:
+            seen = self._look()
+            return View(self.name, self.host, self._look_closer(seen) if deep else seen)
+        except ReconcilerError as error:
+            return View(self.name, self.host, problem=error.message, hint=error.hint)
+
+    def prepare(self, desired: Desired) -> None:
+        if isinstance(desired.payload, ContainerPayload):
+            self._images.prepare(desired.payload.image, desired.payload.pull_policy)
+
+    def create(self, desired: Desired) -> None:
+        match desired.payload:
+            case ContainerPayload() as payload:
+                self._containers.create(desired, payload)
+            case NetworkPayload() as payload:
+                self._networks.create(desired, payload)
+            case VolumePayload() as payload:
+                self._volumes.create(desired, payload)
+            case payload:
+                raise Refused(f"{desired.key}: a container engine can't make a {type(payload).__name__}")
+
+    # Everything below changes what was seen, and only what is ours: a second lock on a door that stays shut anyway.
+
+    def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
+        _require_ours(seen)
+        self._containers.adjust(seen, desired, changes)
+
+    def start(self, seen: Observed, desired: Desired) -> None:
+        _require_ours(seen)
+        assert isinstance(desired.payload, ContainerPayload), "only containers are started"
+        self._containers.start(seen, desired.payload)
+
+    def stop(self, seen: Observed, stop: Stop) -> None:
+        _require_ours(seen)
+        self._containers.stop(seen, stop)
+
+    def remove(self, seen: Observed) -> None:
+        _require_ours(seen)
+        match seen.kind:
+            case "network":
+                self._networks.remove(seen)
+            case "volume":
+                self._volumes.remove(seen)
+            case _:
+                self._containers.remove(seen)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _look(self) -> tuple[Observed, ...]:
+        """The three lists at once. What can't be read as what it should be is no world, least of all an empty one."""
+        containers, networks, volumes = self._connection.get_all(LISTS)
+        try:
+            seen = (
+                *read.containers(containers, self._owner, self._moments, time.time()),
+                *read.networks(networks, self._owner),
+                *read.volumes(volumes, self._owner),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise garbled(self._connection.endpoint, f"lists that can't be read ({error!r})") from error
+        return tuple(replace(one, host=self.host) for one in seen) if self.host != "local" else seen
+
+    def _look_closer(self, seen: tuple[Observed, ...]) -> tuple[Observed, ...]:
+        """Inspects our own. One that does not answer is unknown; the others are none the worse for it."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- a plain look does without
+
+        ours = [one for one in seen if one.kind == "service" and one.key is not None]
+        if not ours:
+            return seen
+        with ThreadPoolExecutor(max_workers=min(len(ours), 16)) as pool:
+            closer = dict(zip((one.id for one in ours), pool.map(self._closer, ours), strict=True))
+        return tuple(closer.get(one.id, one) for one in seen)
+
+    def _closer(self, one: Observed) -> Observed:
+        try:
+            inspected: Any = self._connection.get(f"/containers/{one.id}/json", one.title, seconds=READ_SECONDS)
+            found = read.deepened(one, inspected)
+        except (ReconcilerError, KeyError, TypeError, ValueError) as error:
+            return replace(one, phase=Phase.UNKNOWN, detail=f"inspecting it failed: {error}")
+        self._moments.learn(one.id, "start", found.started_at)
+        self._moments.learn(one.id, "end", found.finished_at)
+        return found
+
+
+def _require_ours(seen: Observed) -> None:
+    if seen.key is None:
+        raise Refused(f"{seen.title} is not ours, and so is not touched")

@@ -1,0 +1,192 @@
+"""HTTP with the engine over a bare socket, for all that is asked often: a list takes 7 ms this way, where only the
+import of a client library takes 140.
+
+Requests are HTTP/1.0: one for each connection, and the answer's body ends where the connection does.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.runtimes.docker.endpoint import Endpoint
+from reconciler.runtimes.docker.errors import garbled, unreachable
+
+LARGEST_HEAD = 64 * 1024
+LARGEST_BODY = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    path: str
+    method: str = "GET"
+    body: Any = None
+    """Sent as JSON."""
+    headers: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        body = b"" if self.body is None else json.dumps(self.body).encode()
+        lines = [f"{self.method} {self.path} HTTP/1.0", "Host: engine", *self.headers]
+        if self.method != "GET":
+            lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+    endpoint: Endpoint = field(repr=False)
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise garbled(self.endpoint, "not whole JSON") from error
+
+    @property
+    def message(self) -> str:
+        """The engine's own words about a failure."""
+        try:
+            return str(json.loads(self.body)["message"])
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return self.body[:200].decode(errors="replace").strip()
+
+
+def ask(endpoint: Endpoint, request: Request, *, seconds: float) -> Reply:
+    """One question, answered wholly within the deadline, or Unreachable."""
+    return ask_all(endpoint, [request], seconds=seconds)[0]
+
+
+def ask_all(endpoint: Endpoint, requests: Sequence[Request], *, seconds: float) -> list[Reply]:
+    """Several questions at once: all are sent before the first answer is read. One deadline for all."""
+    deadline = time.monotonic() + seconds
+    streams: list[Stream] = []
+    try:
+        for request in requests:
+            streams.append(Stream(endpoint, deadline, seconds))
+            streams[-1].send(request.encode())
+        return [stream.reply() for stream in streams]
+    finally:
+        for stream in streams:
+            stream.close()
+
+
+def open_stream(endpoint: Endpoint, request: Request, *, seconds: float) -> Stream:
+    """Asks, and reads only the answer's head within the deadline; what follows has none unless it is set."""
+    stream = Stream(endpoint, time.monotonic() + seconds, seconds)
+    try:
+        stream.send(request.encode())
+        stream.read_head()
+    except BaseException:
+        stream.close()
+        raise
+    stream.deadline = None
+    return stream
+
+
+class Stream:
+    """One connection: a request out, an answer in. Every wait on it ends at the deadline."""
+
+    def __init__(self, endpoint: Endpoint, deadline: float | None, seconds: float) -> None:
+        self.endpoint = endpoint
+        self.deadline = deadline
+        self.status = 0
+        self._seconds = seconds
+        self._length: int | None = None
+        self._rest = b""
+        try:
+            self.socket = _dial(endpoint, self._patience())
+        except OSError as error:
+            raise unreachable(endpoint, error, seconds) from error
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.socket.settimeout(self._patience())
+            self.socket.sendall(data)
+        except OSError as error:
+            raise unreachable(self.endpoint, error, self._seconds) from error
+
+    def reply(self) -> Reply:
+        self.read_head()
+        body = b"".join(self._limited())
+        if self._length is not None and len(body) < self._length:
+            raise garbled(self.endpoint, f"{len(body)} of {self._length} bytes")
+        return Reply(self.status, body, self.endpoint)
+
+    def read_head(self) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = self.read()
+            head += piece
+            if not piece or len(head) > LARGEST_HEAD:
+                raise garbled(self.endpoint, "not HTTP" if head else "nothing")
+        head, _, self._rest = head.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        protocol, _, rest = first.partition(" ")
+        if not protocol.startswith("HTTP/1.") or not rest[:3].isdecimal():
+            raise garbled(self.endpoint, "not HTTP")
+        self.status = int(rest[:3])
+        lengths = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("content-length:")]
+        self._length = int(lengths[0]) if lengths and lengths[0].isdecimal() else None
+
+    def read(self, most: int = 65536) -> bytes:
+        """The next piece; empty at the end."""
+        if self._rest:
+            piece, self._rest = self._rest[:most], self._rest[most:]
+            return piece
+        try:
+            self.socket.settimeout(self._patience())
+            return self.socket.recv(most)
+        except OSError as error:
+            raise unreachable(self.endpoint, error, self._seconds) from error
+
+    def pieces(self) -> Iterator[bytes]:
+        while piece := self.read():
+            yield piece
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _limited(self) -> Iterator[bytes]:
+        total = 0
+        for piece in self.pieces():
+            total += len(piece)
+            if total > LARGEST_BODY:
+                raise garbled(self.endpoint, "no end")
+            yield piece
+
+    def _patience(self) -> float | None:
+        """What is left of the deadline. Zero would mean 'don't block', so a little stays."""
+        return None if self.deadline is None else max(self.deadline - time.monotonic(), 0.001)
+
+
+def _dial(endpoint: Endpoint, seconds: float | None) -> socket.socket:
+    if not endpoint.path:
+        plain = socket.create_connection(endpoint.machine, timeout=seconds)
+        return _secured(endpoint, plain) if endpoint.certificates else plain
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        connection.connect(endpoint.path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _secured(endpoint: Endpoint, plain: socket.socket) -> socket.socket:
+    import ssl  # noqa: PLC0415 -- 15 ms, and hardly anybody's engine is far away
+
+    folder = endpoint.certificates
+    try:
+        context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+        context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
+        return context.wrap_socket(plain, server_hostname=endpoint.machine[0])
+    except BaseException:
+        plain.close()
+        raise
