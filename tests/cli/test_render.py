@@ -15,7 +15,7 @@ from reconciler.cli.invocation import Flags, Invocation
 from reconciler.cli.render.age import age
 from reconciler.cli.render.output import TREES, json_line, json_text, show_tree
 from reconciler.cli.render.table import Column, table
-from reconciler.cli.render.text import clean, cut, mark, width
+from reconciler.cli.render.text import clean, cut, mark, paint, width
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,11 @@ def test_cleaned_text_is_one_line_without_control_and_stays_so(text: str) -> Non
 @given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"])), st.integers(1, 30))
 def test_cut_text_never_takes_more_room(text: str, columns: int) -> None:
     assert width(cut(text, columns)) <= columns
+
+
+def test_paint_colours_only_when_it_may_and_there_is_a_style() -> None:
+    assert paint("x", "red", color=True) == "\x1b[31mx\x1b[0m"
+    assert paint("x", "red", color=False) == paint("x", "", color=True) == "x"
 
 
 def test_marks_are_words_where_the_stream_has_no_such_characters() -> None:

@@ -73,7 +73,8 @@ def cut(text: str, columns: int) -> str:
 
 
 def paint(text: str, style: str, *, color: bool) -> str:
-    return f"\x1b[{COLORS[style]}m{text}\x1b[0m" if color else text
+    """An empty style leaves the text as it is."""
+    return f"\x1b[{COLORS[style]}m{text}\x1b[0m" if color and style else text
 
 
 def mark(level: str, stream: TextIO) -> str:
