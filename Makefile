@@ -33,20 +33,26 @@ setup: .venv/ready ## make .venv with everything that development needs
 .PHONY: run
 run: setup ## start the quickstart, show it, and say what next
 	@mkdir -p -m 0700 .run
-	$(RECONCILER) apply -f specs/quickstart
-	@if $(ENGINE_ANSWERS); then set -x; $(RECONCILER) apply -f specs/quickstart-container; \
+	$(RECONCILER) apply -f specs/quickstart.yaml
+	@if $(ENGINE_ANSWERS); then \
+	  echo "$(RECONCILER) apply -f specs/quickstart-container.yaml"; \
+	  $(RECONCILER) apply -f specs/quickstart-container.yaml --timeout 120 \
+	    || echo "The container part did not come up (see above); the native part runs."; \
 	else echo "No container engine answers: the container part of the quickstart is left out."; fi
-	$(RECONCILER) status
+	@echo; $(RECONCILER) status -n quickstart
 	@printf '\n%s\n' \
-	  "It runs detached. Look:    $(RECONCILER) status" \
-	  "                           $(RECONCILER) logs service/web" \
-	  "Change a spec and see:     $(RECONCILER) diff -f specs/quickstart" \
-	  "Stop it all:               make stop"
+	  "It runs detached, and outlives this terminal." \
+	  "  look     $(RECONCILER) status -n quickstart" \
+	  "           $(RECONCILER) logs -n quickstart visitor" \
+	  "  change   edit specs/quickstart.yaml, then" \
+	  "           $(RECONCILER) diff -f specs/quickstart.yaml" \
+	  "           $(RECONCILER) apply -f specs/quickstart.yaml" \
+	  "  stop     make stop"
 
 .PHONY: stop
 stop: setup ## undo `make run`
-	@if [ -d $(HOME_DIR) ]; then $(RECONCILER) delete -f specs/quickstart --ignore-not-found; \
-	  if $(ENGINE_ANSWERS); then $(RECONCILER) delete -f specs/quickstart-container --ignore-not-found; fi; fi
+	@if [ -d $(HOME_DIR) ]; then $(RECONCILER) delete all --all -n quickstart && rm -rf .run; \
+	else echo "Nothing runs here."; fi
 
 .PHONY: test
 test: setup ## all tests, with a container engine of their own where none answers
