@@ -17,7 +17,6 @@ from reconciler.core.scalar import Value, resolve
 from reconciler.core.shape import Anything, Either, Entries, Flag, Items, Number, Optional, Path, Record, Shape, Text
 from reconciler.core.sheet import Sheet, show_path, spot
 from reconciler.core.yaml12 import Entry, Listing, Node, Scalar, Table, plain
-from reconciler.errors import Problem
 
 GAP: Final = object()
 """In place of a value that was complained about."""
@@ -37,7 +36,6 @@ class Fit:
     secret: frozenset[str] = frozenset()
     """Fields of the root whose values are never shown."""
     elsewhere: Iterable[tuple[str, str]] = ()
-    problems: list[Problem] = field(default_factory=list)
     complained: set[Path] = field(default_factory=set)
 
     def value(self, node: Node, shape: Shape, path: Path = (), place: Place | None = None) -> Any:
@@ -66,7 +64,7 @@ class Fit:
     def complain(self, path: Path, place: Place, complaint: wording.Complaint) -> None:
         self.complained.add(path)
         shown = f"{self.root}.{show_path(path)}" if path and not isinstance(path[0], int) else self.root
-        self.problems.append(self.sheet.problem(place, shown.replace(".[", "["), *complaint))
+        self.sheet.complain(place, shown.replace(".[", "["), *complaint)
 
     def complained_above(self, path: Path) -> bool:
         return any(path[:length] in self.complained for length in range(len(path) + 1))

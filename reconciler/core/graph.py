@@ -117,7 +117,7 @@ def _missing(graph: Graph, need: Need) -> Fault:
 
 def _service_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
     if any(d.service == key.name for d in spec.dependencies):
-        yield Fault(("dependsOn",), f"{key.name} depends on itself")
+        yield Fault(("dependsOn",), f"{key.name} depends on itself", "remove it from the list")
     for path, text in strings(spec):
         for reference in references(text):
             yield from _reference_faults(graph, spec, path, reference)

@@ -40,7 +40,8 @@ def interpolate(text: str, environment: Mapping[str, str], *, nesting: int = 0) 
                 parts.append(_expression(text[dollar : end + 1], environment, nesting))
                 done = end + 1
             case _:
-                parts.append("$")
+                last_of_default = nesting > 0 and dollar + 1 == len(text)
+                parts.append("$$" if last_of_default else "$")  # or it would join what follows the expression
                 done = dollar + 1
     return "".join((*parts, text[done:]))
 

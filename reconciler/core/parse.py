@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final
 
 from reconciler.core import envelope, validate
@@ -20,9 +21,9 @@ from reconciler.core import shape as shapes
 from reconciler.core.envelope import API_VERSION, Metadata
 from reconciler.core.fit import Fit
 from reconciler.core.interpolation import Unresolved, readable
-from reconciler.core.sheet import Sheet, locate, show_path
+from reconciler.core.sheet import Flooded, Sheet, locate, show_path
 from reconciler.core.wording import did_you_mean, unfit_node, unknown
-from reconciler.core.yaml12 import Listing, Node, Scalar, Table, load
+from reconciler.core.yaml12 import Listing, Loaded, Node, Scalar, Table, load
 from reconciler.errors import Problem, SpecError
 from reconciler.kinds import KINDS
 from reconciler.kinds.base import Fault, Kind
@@ -52,8 +53,8 @@ class Document:
 
     def problem(self, fault: Fault) -> Problem:
         """The fault at its exact place, or at the nearest parent that is written down."""
-        shape = shapes.record(self.resource.spec.__class__)
-        return _fault_problem(self._sheet, self._node, "spec", shape, fault)
+        place, path = _fault_place(self._node, "spec", self.resource.spec.__class__, fault)
+        return self._sheet.problem(place, path, fault.message, fault.hint)
 
 
 def parse(
@@ -80,31 +81,27 @@ class _Reading:
     def text(self, text: Text) -> None:
         loaded = load(text.content)
         sheet = Sheet(text.name, loaded.lines)
-        for node in loaded.documents:
-            if _discreet(node):
-                sheet.hide(node.line, node.end)
-        if loaded.flaws and _MENTIONS_SECRET.search(text.content):
-            sheet.hide(1 + max((node.end for node in loaded.documents), default=0), len(loaded.lines))
-        self.problems += [sheet.flaw(flaw) for flaw in loaded.flaws]
-        for node in loaded.documents:
-            self.document(_Page(sheet, node, text.base, self.environment, self.namespace))
+        _hide_secrets(sheet, loaded, text.content)
+        try:
+            sheet.flaws(loaded.flaws)
+            for node in loaded.documents:
+                self._document(_Page(sheet, node, text.base, self.environment, self.namespace))
+        except Flooded:
+            sheet.give_up()
+        self.problems += sheet.problems
 
-    def document(self, page: _Page) -> None:
+    def _document(self, page: _Page) -> None:
         for item in page.unfolded():
             resource = item.resource()
-            self.problems += item.problems
-            if resource and not item.problems and isinstance(item.node, Table):
-                self.problems += self._repeated(resource, item)
+            if resource and isinstance(item.node, Table):
+                self._check_unique(resource, item)
                 self.documents.append(Document(resource, item.sheet, item.node))
-        self.problems += page.problems if page.is_list else ()
 
-    def _repeated(self, resource: Resource, page: _Page) -> Iterator[Problem]:
+    def _check_unique(self, resource: Resource, page: _Page) -> None:
         first = self.seen.setdefault(resource.key, resource.origin)
         if first is not resource.origin:
             message = f"{resource.key} is declared twice: in {first} and here"
-            yield page.sheet.problem(
-                locate(page.node, ("metadata", "name")), "metadata.name", message, "rename one, or remove it"
-            )
+            page.complain(("metadata", "name"), message, "rename one, or remove it")
 
 
 _ENVELOPE = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -119,7 +116,6 @@ class _Page:
     base: str
     environment: Mapping[str, str]
     namespace: str
-    problems: list[Problem] = field(default_factory=list)
 
     @property
     def is_list(self) -> bool:
@@ -133,18 +129,21 @@ class _Page:
         items = self.node.get("items")
         if not isinstance(items, Listing):
             hint = "a List has items: [...], each a whole document"
-            self.complain(("items",), "expected a list of documents" if items else "items is missing", hint)
+            self.complain(
+                ("items",) if items else (), "expected a list of documents" if items else "items is missing", hint
+            )
             return
         for node in items.items:
-            item = replace(self, node=node, problems=[])
-            yield from item.unfolded()
-            self.problems += item.problems if item.is_list else ()
+            yield from replace(self, node=node).unfolded()
 
     def resource(self) -> Resource | None:
+        """None when there was something to complain about."""
+        before = len(self.sheet.problems)
         if not isinstance(self.node, Table):
-            found, _ = unfit_node(self.node, _DOCUMENT)
-            hint = "a document begins with apiVersion: reconciler/v1, kind: ... and metadata: {name: ...}"
-            self.complain((), found, hint)
+            message, _ = unfit_node(self.node, _DOCUMENT)
+            self.complain((), message, "a document has apiVersion: reconciler/v1, kind: ... and metadata: {name: ...}")
+            return None
+        if self._foreign(self.node):
             return None
         self._api_version(self.node)
         kind = self._kind(self.node)
@@ -153,15 +152,14 @@ class _Page:
             return None
         self._unknown_keys(self.node, kind)
         spec = self._spec(self.node, kind)
-        if metadata is None or spec is None or self.problems:
-            return None
-        return self._resource(kind, metadata, spec)
+        return self._resource(kind, metadata, spec) if len(self.sheet.problems) == before else None
 
     def complain(self, path: shapes.Path, message: str, hint: str = "", *, key: bool = False) -> None:
         place = locate(self.node, path, key=key)
-        self.problems.append(self.sheet.problem(place, show_path(path), message, hint))
+        self.sheet.complain(place, show_path(path), message, hint)
 
-    def _resource(self, kind: Kind, metadata: Metadata, spec: Any) -> Resource:
+    def _resource(self, kind: Kind, metadata: Metadata | None, spec: Any) -> Resource:
+        assert metadata is not None, "or there would have been a complaint"
         line, column = locate(self.node, ())
         return Resource(
             key=Key(kind.key, metadata.namespace or self.namespace, metadata.name),
@@ -171,6 +169,14 @@ class _Page:
             generation=metadata.generation,
             origin=Origin(self.sheet.name, line, column),
         )
+
+    def _foreign(self, node: Table) -> bool:
+        """A file of Compose gets one complaint, not one for each field that it lacks."""
+        compose = "services" in node.entries and not {"kind", "apiVersion"} & set(node.entries)
+        if compose:
+            hint = "write each service as a document of kind Service; see `reconciler explain service`"
+            self.complain(("services",), "this is a Compose file, not a spec", hint, key=True)
+        return compose
 
     def _api_version(self, node: Table) -> None:
         found = node.get("apiVersion")
@@ -189,8 +195,7 @@ class _Page:
         if word in KINDS:
             return KINDS[word]
         if found is None:
-            hint = f"add kind: one of {', '.join(KINDS)}"
-            self.complain((), "kind is missing", _COMPOSE_HINT if "services" in node.entries else hint)
+            self.complain((), "kind is missing", f"add kind: one of {', '.join(KINDS)}")
         else:
             self.complain(("kind",), f"{_shown(found)} is not a kind", _kind_hint(word))
         return None
@@ -208,11 +213,8 @@ class _Page:
             return None
         fit = Fit(self.sheet, "metadata", elsewhere=_elsewhere(shapes.record(kind.spec)) if kind else ())
         metadata: Metadata | None = validate.build(Metadata, found, fit)
-        self.problems += fit.problems
         if metadata:
-            shape = shapes.record(Metadata)
-            faults = envelope.faults(metadata, kind.name if kind else "")
-            self.problems += [_fault_problem(self.sheet, node, "metadata", shape, fault) for fault in faults]
+            self._faults("metadata", Metadata, envelope.faults(metadata, kind.name if kind else ""))
         return metadata
 
     def _spec(self, node: Table, kind: Kind) -> Any:
@@ -225,13 +227,17 @@ class _Page:
             _UNSHOWN.get(kind.name, frozenset()), _elsewhere(shape),
         )  # fmt: skip
         spec = validate.build(kind.spec, found, fit)
-        self.problems += fit.problems
         if spec is None:
             return None
-        faults = list(kind.faults(spec))
-        spec, more = self._finished(spec, kind)
-        self.problems += [_fault_problem(self.sheet, node, "spec", shape, fault) for fault in (*faults, *more)]
+        self._faults("spec", kind.spec, kind.faults(spec))
+        spec, faults = self._finished(spec, kind)
+        self._faults("spec", kind.spec, faults)
         return spec
+
+    def _faults(self, root: str, cls: type, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            place, path = _fault_place(self.node, root, cls, fault)
+            self.sheet.complain(place, path, fault.message, fault.hint)
 
     def _finished(self, spec: Any, kind: Kind) -> tuple[Any, list[Fault]]:
         """What depends on where it is read: paths made absolute, secrets fetched."""
@@ -250,7 +256,6 @@ _DOCUMENT: Final = shapes.Record(
 _LITERAL: Final = {"Secret": frozenset({"data", "env"})}
 """Where a dollar is a dollar."""
 _UNSHOWN: Final = {"Secret": frozenset({"data"})}
-_COMPOSE_HINT: Final = "this looks like a Compose file; here each service is a document of kind Service"
 _MENTIONS_SECRET: Final = re.compile(rb"(?i)kind\W{1,6}\w{0,8}sec")
 _FOREIGN_KINDS: Final = {
     "configmap": "Config", "container": "Service", "daemonset": "Service", "deployment": "Service", "pod": "Service",
@@ -259,10 +264,11 @@ _FOREIGN_KINDS: Final = {
 }  # fmt: skip
 
 
-def _fault_problem(sheet: Sheet, node: Table, root: str, shape: shapes.Record, fault: Fault) -> Problem:
-    parent = shapes.bare(shapes.at(shape, fault.path[:-1])) if fault.path else None
-    place = locate(node, (root, *fault.path), key=isinstance(parent, shapes.Entries))
-    return sheet.problem(place, show_path((root, *fault.path)), fault.message, fault.hint)
+def _fault_place(node: Node, root: str, cls: type, fault: Fault) -> tuple[tuple[int, int], str]:
+    """A name that the user chose is pointed at by itself, other fields by their value."""
+    parent = shapes.bare(shapes.at(shapes.record(cls), fault.path[:-1])) if fault.path else None
+    path = (root, *fault.path)
+    return locate(node, path, key=isinstance(parent, shapes.Entries)), show_path(path)
 
 
 def _fetched(spec: SecretSpec, environment: Mapping[str, str], faults: list[Fault]) -> SecretSpec:
@@ -289,11 +295,11 @@ def _in_home(path: str) -> bool:
     return path == "~" or path.startswith("~/")
 
 
-def _elsewhere(shape: shapes.Record) -> Iterable[tuple[str, str]]:
+@cache
+def _elsewhere(shape: shapes.Record) -> tuple[tuple[str, str], ...]:
     """Every field that a document of the kind can have, and where."""
-    yield from shapes.places(shape)
-    yield from shapes.places(shapes.record(Metadata), "metadata")
-    yield from ((name, "the document itself, beside kind") for name in _ENVELOPE)
+    outer = ((name, "the document itself, beside kind") for name in _ENVELOPE)
+    return (*shapes.places(shape), *shapes.places(shapes.record(Metadata), "metadata"), *outer)
 
 
 def _kind_hint(word: str) -> str:
@@ -307,6 +313,14 @@ def _word(node: Node | None) -> str:
 
 def _shown(node: Node) -> str:
     return ascii(node.text[:60]) if isinstance(node, Scalar) else "this"
+
+
+def _hide_secrets(sheet: Sheet, loaded: Loaded, content: bytes) -> None:
+    for node in loaded.documents:
+        if _discreet(node):
+            sheet.hide(node.line, node.end)
+    if loaded.flaws and _MENTIONS_SECRET.search(content):
+        sheet.hide(1 + max((node.end for node in loaded.documents), default=0), len(loaded.lines))
 
 
 def _discreet(node: Node) -> bool:

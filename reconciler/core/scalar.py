@@ -7,6 +7,7 @@ same file may see another. So the difference is told, never resolved by guessing
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -86,6 +87,8 @@ def show(value: Value | Odd) -> str:
             return str(value).lower()
         case Odd():
             return value.words
+        case float() if not math.isfinite(value):
+            return "not a number" if math.isnan(value) else "a number too large to tell"
         case float() if value.is_integer() and abs(value) < 1e15:
             return f"the number {int(value)}"
         case int() | float():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from reconciler.core.shape import Path
@@ -10,11 +11,17 @@ from reconciler.core.yaml12 import Entry, Flaw, Listing, Node, Scalar, Table
 from reconciler.errors import Problem
 
 WIDEST = 160
+MOST = 100
+"""Problems of one file that are told. Nobody reads more, and a hostile file has a hundred thousand."""
 
-_TRICKY = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_TRICKY = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Control, zero-width and direction characters: an excerpt shows what is there, it doesn't act it out."""
 
 _SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class Flooded(Exception):
+    """So many problems that the rest of the file is not worth a look."""
 
 
 @dataclass(slots=True)
@@ -23,14 +30,27 @@ class Sheet:
     lines: list[str]
     hidden: list[tuple[int, int]] = field(default_factory=list)
     """First and last lines that hold secrets: they are never quoted."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def complain(self, place: tuple[int, int], path: str, message: str, hint: str = "") -> None:
+        self.problems.append(self.problem(place, path, message, hint))
+        if len(self.problems) >= MOST:
+            raise Flooded
 
     def problem(self, place: tuple[int, int], path: str, message: str, hint: str = "") -> Problem:
         line, column = place
         excerpt = self._excerpt(line, column)
         return Problem(clean(self.name), line, column, clean(path), clean(message), clean(hint), excerpt)
 
-    def flaw(self, flaw: Flaw) -> Problem:
-        return self.problem((flaw.line, flaw.column), "", flaw.message, flaw.hint)
+    def give_up(self) -> None:
+        """Says that there is more, at the end of what is said."""
+        line = max(problem.line for problem in self.problems)
+        message = f"there are more problems; these are the first {MOST} of this file"
+        self.problems.append(Problem(clean(self.name), line, 10**6, "", message, "mend these, then look again"))
+
+    def flaws(self, flaws: Iterable[Flaw]) -> None:
+        for flaw in flaws:
+            self.complain((flaw.line, flaw.column), "", flaw.message, flaw.hint)
 
     def hide(self, first: int, last: int) -> None:
         self.hidden.append((first, last))

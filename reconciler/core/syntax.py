@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "did not find expected alphabetic",
-        "an anchor or alias without a name",
-        "a text that starts with & or * has to be quoted",
+        "a text can't begin with * or &",
+        "quote it",
     ),
     (
         "did not find expected node content",
@@ -82,16 +83,32 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
 
 
 def explain(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[int, int, str, str]:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    here = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
     said = (error.problem or "not YAML").strip()
+    line, column = _place(error, said)
+    here = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
     if "cannot start any token" in said:
         return line, column, *_bad_start(here)
     for pattern, message, hint in _WORDS:
         if pattern in said.lower():
-            return *_within(line, column, lines), message, hint
+            return *_within(line, column, lines), message + _beginning(error, line, said), hint
     return *_within(line, column, lines), f"not YAML: {said}", "look at the quotes and the indentation around here"
+
+
+def _place(error: yaml.MarkedYAMLError, said: str) -> tuple[int, int]:
+    """Where the mistake is, which for a key without a colon is where the key began."""
+    marks = [error.problem_mark, error.context_mark]
+    if "expected ':'" in said:
+        marks.reverse()
+    mark = next(filter(None, marks), None)
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _beginning(error: yaml.MarkedYAMLError, line: int, said: str) -> str:
+    """For what is left open: where it was opened, which may be far above."""
+    begun = error.context_mark
+    if not begun or begun.line + 1 == line or not re.search(r"end of stream|document indicator|or '[\]}]'", said):
+        return ""
+    return f"; it begins in line {begun.line + 1}"
 
 
 def _bad_start(character: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ class Complaint:
 
 
 def build(cls: type, node: Node, fit: Fit) -> Any:
-    """The dataclass that the node describes; None when there were complaints, which are then in the fit."""
+    """The dataclass that the node describes; None when there were complaints, which are then on the sheet."""
     shape = shapes.record(cls)
     tree = fit.value(node, shape)
     if tree is GAP:
@@ -36,7 +36,7 @@ def build(cls: type, node: Node, fit: Fit) -> Any:
     for complaint in complaints:
         if not fit.complained_above(complaint.path):
             fit.complain(complaint.path, locate(node, complaint.path), (complaint.message, complaint.hint))
-    return None if fit.problems else built
+    return None if fit.complained else built
 
 
 def construct(cls: type, tree: Any, *, secret: bool = False) -> tuple[Any, list[Complaint]]:

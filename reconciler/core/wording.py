@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.core.scalar import Value, resolve, resolve_old, show
+from reconciler.core.scalar import Value, ambiguous, resolve, resolve_old, show
 from reconciler.core.shape import Either, Entries, Flag, Items, Number, Optional, Record, Shape, Text, describe
 from reconciler.core.yaml12 import Listing, Node, Scalar, Table
 
@@ -37,6 +38,7 @@ _FAMILIAR = {
     "scale": "spec.replicas",
     "startupprobe": "spec.probes.startup",
     "stopgraceperiod": "spec.stop.graceSeconds",
+    "stringdata": "spec.data",
     "stopsignal": "spec.stop.signal",
     "targetport": "port",
     "template": "container or process in spec",
@@ -55,9 +57,9 @@ def unfit_text(text: str, *, secret: bool = False) -> Complaint | None:
         return "expected a string, found nothing", 'write "" for the empty string'
     if secret:
         return "expected a string, found something that YAML reads as another type", "quote it"
-    quote = f"quote it: {json.dumps(text, ensure_ascii=False)}"
+    quote = f"quote it: {json.dumps(_cut(text), ensure_ascii=False)}"
     if isinstance(new, str):
-        return f"{text} is a string here, but {show(old)} to readers of YAML 1.1", quote
+        return f"{_cut(text)} is a string here, but {show(old)} to readers of YAML 1.1", quote
     if isinstance(new, bool) or str(new) == text:
         return f"expected a string, found {show(new)}", quote
     also = f", or {show(old)} to readers of YAML 1.1" if isinstance(old, int | float) and old != new else ""
@@ -74,12 +76,17 @@ def unfit_number(text: str, meaning: Value, shape: Number, *, plain: bool) -> Co
                 "write the number plainly, in decimal",
             )
         return mismatch(shape, _found(text, new), _unquoted(text, plain=plain))
-    if isinstance(old, int) and old != new:
-        return f"{text} is {show(new)} here, but {show(old)} to readers of YAML 1.1", f"write {new}, or {old}"
-    if new != new or new in {float("inf"), float("-inf")}:  # noqa: PLR0124 -- NaN differs from itself
-        return mismatch(shape, f"found {_cut(text)}", "")
+    if not math.isfinite(new):
+        return mismatch(shape, f"found {_cut(text)}", "write a number that the field can hold")
     if shape.whole and isinstance(new, float):
-        return mismatch(shape, f"found {_cut(text)}", f"write {int(new)}" if new == int(new) else "")
+        return mismatch(
+            shape,
+            f"found {_cut(text)}",
+            "write " + " or ".join(str(n) for n in sorted({math.floor(new), math.ceil(new)})),
+        )
+    if plain and ambiguous(text):
+        either = f"write {_number(new)}" + (f", or {old}" if isinstance(old, int) else "")
+        return f"{_cut(text)} is {show(new)} here, but {show(old)} to readers of YAML 1.1", either
     return None
 
 
@@ -87,10 +94,10 @@ def unfit_flag(text: str, meaning: Value, *, plain: bool) -> Complaint | None:
     if isinstance(meaning, bool):
         return None
     old = resolve_old(text)
-    if isinstance(old, bool):
-        where = " in YAML 1.2" if plain else ""
-        return f"expected true or false, found {text}, which is a string{where}", f"write {show(old)}"
-    return mismatch(Flag(), _found(text, meaning), "")
+    if isinstance(old, bool) and plain:
+        return f"expected true or false, found {text}, which is a string in YAML 1.2", f"write {show(old)}"
+    hint = f"write {show(old)}, without quotes" if isinstance(old, bool) else "write true or false"
+    return mismatch(Flag(), _found(text, meaning), hint)
 
 
 def mismatch(shape: Shape, found: str, hint: str) -> Complaint:
@@ -146,7 +153,7 @@ def unknown(key: str, record: Record, elsewhere: Iterable[tuple[str, str]]) -> C
     return message, f"fields here: {', '.join(record.fields)}" if record.fields else "there are no fields here"
 
 
-def meant(key: str, record: Record, likeness: float = 0.75) -> str:
+def meant(key: str, record: Record, likeness: float = 0.8) -> str:
     """The field of the record that an unknown one was probably meant to be; empty if none is close."""
     folded = {_fold(name): name for name in record.fields}
     close = difflib.get_close_matches(_fold(key), folded, 1, likeness)
@@ -157,7 +164,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A guess, or the whole choice."""
     names = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), names, 1, 0.5)
-    return f"did you mean {names[close[0]]}?" if close else f"one of {', '.join(names.values())}"
+    if close:
+        return f"did you mean {names[close[0]]}?"
+    return f"one of {', '.join(names.values())}" if len(names) > 1 else f"write {', '.join(names.values())}"
 
 
 def _found(text: str, meaning: Value) -> str:
@@ -169,7 +178,8 @@ def _found(text: str, meaning: Value) -> str:
 
 
 def _unquoted(text: str, *, plain: bool) -> str:
-    return "write it without quotes" if not plain and isinstance(resolve(text), int | float) else ""
+    numeric = isinstance(resolve(text), int | float)
+    return "write it without quotes" if numeric and not plain else "write a number, or remove the field"
 
 
 def _instead(node: Node, shape: Shape) -> str:
@@ -189,8 +199,10 @@ def _instead(node: Node, shape: Shape) -> str:
             return "write [a, b], or one item per line, each after a dash"
         case Listing(), Record():
             return "remove the dash"
+        case _, Text():
+            return "write one string; quote it if it holds brackets, braces or ': '"
         case _:
-            return ""
+            return f"write {describe(shape)}"
 
 
 _EMPTY: dict[type, str] = {Items: "[]", Entries: "{}", Record: "{}"}
@@ -202,7 +214,7 @@ def _as_list(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         words = command.split()
-    if re.search(r"[|&;<>`*]|\$[A-Za-z({]", command):
+    if re.search(r"[|&;<>`*]|\$[A-Za-z({]", re.sub(r"'[^']*'", "", command)):
         words = ["sh", "-c", command]
     return _cut(json.dumps(words, ensure_ascii=False), 100)
 
@@ -220,6 +232,9 @@ def _record_hint(text: str, shape: Shape) -> str:
     if "mountPath" in record.fields and (pair := re.fullmatch(r"([^:]+):(/[^:]*)(?::\w+)?", text)):
         source = "hostPath" if pair[1][0] in "./~" else "volume"
         return f"write {{{source}: {pair[1]}, mountPath: {pair[2]}}}"
+    needed = next((entry for entry in record.fields.values() if entry.required), None)
+    if needed and text:
+        return f"write {{{needed.name}: {_as_list(text) if isinstance(needed.shape, Items) else _cut(text)}}}"
     return f"write {{{', '.join(f'{name}: ...' for name in list(record.fields)[:3])}}}"
 
 

@@ -226,7 +226,7 @@ class _Builder:
 
     def _scalar(self, event: Any) -> None:
         line, column = self._count(event)
-        node = Scalar(line, column, event.value, not event.style, event.end_mark.line + 1)
+        node = Scalar(line, column, event.value, not event.style and not event.tag, event.end_mark.line + 1)
         if event.anchor:
             self._anchors[event.anchor] = node
         self._add(node)
@@ -257,7 +257,7 @@ class _Builder:
                 "nothing above has the anchor that this alias names",
                 "a text that starts with * has to be quoted",
             )
-            self._add(Scalar(line, column, "", plain=True, end=line))
+            self._add(Scalar(line, column, "", plain=False, end=line))
             return
         target = self._anchors[event.anchor]
         if target is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from reconciler.kinds.base import EDGE, Argv, Fault, Ge, Le, PortNumber, Seconds
+from reconciler.kinds.base import EDGE, Argv, Fault, Ge, Le, PortNumber, Seconds, camel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +113,10 @@ def probe_faults(probes: Probes, path: tuple[str | int, ...], port_names: set[st
         if probe is None:
             continue
         here = (*path, role)
-        given = [name for name in ("http_get", "tcp_socket", "exec", "log") if getattr(probe, name)]
+        given = [camel(name) for name in ("http_get", "tcp_socket", "exec", "log") if getattr(probe, name)]
         if len(given) != 1:
-            yield Fault(here, f"exactly one of httpGet, tcpSocket, exec and log is needed, not {' and '.join(given) or 'none'}")
+            message = f"exactly one of httpGet, tcpSocket, exec and log is needed, not {' and '.join(given) or 'none'}"
+            yield Fault(here, message, f"keep {given[0]}, remove the rest" if given else "like tcpSocket: {port: 80}")
         yield from _port_faults(probe, here, port_names)
         if probe.log:
             yield from _pattern_faults(probe.log.pattern, (*here, "log", "pattern"))
@@ -134,6 +135,6 @@ def _pattern_faults(pattern: str, here: tuple[str | int, ...]) -> Iterator[Fault
             warnings.simplefilter("ignore")  # what may mean something else in a later Python is still a pattern
             re.compile(pattern)
     except re.error as error:
-        yield Fault(here, f"not a regular expression: {error}")
+        yield Fault(here, f"not a regular expression: {error}", "a backslash makes ( ) [ ] . * + ? mean themselves")
     except (RecursionError, OverflowError):
         yield Fault(here, "a regular expression with too deep a nesting, or too large a count", "write a simpler one")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from reconciler.kinds.base import EDGE, Argv, Fault, Ge, Kind, Le, Need, PortNumber, Seconds
+from reconciler.kinds.base import EDGE, Argv, Fault, Ge, Kind, Le, Need, PortNumber, Seconds, camel
 from reconciler.kinds.probes import Probes, probe_faults
 from reconciler.kinds.quantity import bytes_of
 
@@ -280,7 +280,7 @@ def _workload_faults(spec: ServiceSpec) -> Iterator[Fault]:
     if spec.container:
         yield from _container_faults(spec.container)
     if spec.process and not spec.process.command[0]:
-        yield Fault(("process", "command", 0), "the program's name is empty")
+        yield Fault(("process", "command", 0), "the program's name is empty", "like [./run, --fast]")
     if spec.restart.by == "engine" and spec.process:
         yield Fault(("restart", "by"), "a native process has no engine to restart it", "use by: reconciler")
     if spec.stop.signal.removeprefix("SIG") not in SIGNALS:
@@ -292,7 +292,7 @@ def _container_faults(container: Container) -> Iterator[Fault]:
     if not image or image != image.strip() or any(c.isspace() for c in image):
         yield Fault(("container", "image"), f"{image!r} is not an image reference", "like nginx:1.27")
     elif image.startswith("-"):
-        yield Fault(("container", "image"), f"{image!r} starts with a dash")
+        yield Fault(("container", "image"), f"{image!r} starts with a dash", "like nginx:1.27")
     if container.keep_alive and (container.command or container.entrypoint):
         yield Fault(
             ("container", "keepAlive"),
@@ -300,10 +300,10 @@ def _container_faults(container: Container) -> Iterator[Fault]:
             "remove keepAlive, or the command; an explicit command is never replaced",
         )
     if len(set(container.networks)) != len(container.networks):
-        yield Fault(("container", "networks"), "a network is named twice")
+        yield Fault(("container", "networks"), "a network is named twice", "remove one of the two")
     for i, entry in enumerate(container.extra_hosts):
         if ":" not in entry.strip(":"):
-            yield Fault(("container", "extraHosts", i), f"{entry!r} is not name:address")
+            yield Fault(("container", "extraHosts", i), f"{entry!r} is not name:address", "like db:10.0.0.5")
     for i, device in enumerate(container.devices):
         if not device.startswith("/") or device.count(":") > 2:
             yield Fault(("container", "devices", i), f"{device!r} is not a device", "like /dev/fuse or /dev/a:/dev/b:rwm")
@@ -314,20 +314,21 @@ def _environment_faults(spec: ServiceSpec) -> Iterator[Fault]:
         if not name or name[0] not in VARIABLE_START or not set(name) <= VARIABLE_REST:
             yield Fault(("env", name), f"{name!r} is not a variable's name", "letters, digits and _, not starting with a digit")
         elif "\0" in spec.env[name]:
-            yield Fault(("env", name), "a value can't hold a NUL byte")
+            yield Fault(("env", name), "a value can't hold a NUL byte", "remove it")
     for i, source in enumerate(spec.env_from):
         given = [name for name in ("file", "config", "secret") if getattr(source, name)]
         if len(given) != 1:
-            yield Fault(("envFrom", i), f"exactly one of file, config and secret is needed, not {' and '.join(given) or 'none'}")
+            message = f"exactly one of file, config and secret is needed, not {' and '.join(given) or 'none'}"
+            yield Fault(("envFrom", i), message, "make an item of each" if given else "like file: ./.env")
 
 
 def _port_faults(spec: ServiceSpec) -> Iterator[Fault]:
     seen: set[str] = set()
     for i, port in enumerate(spec.ports):
         if not port.name and len(spec.ports) > 1:
-            yield Fault(("ports", i), "with several ports each one needs a name")
+            yield Fault(("ports", i), "with several ports each one needs a name", "add name: http, or the like")
         elif port.label in seen:
-            yield Fault(("ports", i, "name"), f"two ports are called {port.label!r}")
+            yield Fault(("ports", i, "name"), f"two ports are called {port.label!r}", "rename one of them")
         seen.add(port.label)
         if port.name and not _is_label(port.name):
             yield Fault(("ports", i, "name"), f"{port.name!r} is not a port's name", "lower-case letters, digits and dashes")
@@ -348,7 +349,8 @@ def _range_faults(text: str, path: tuple[str | int, ...], replicas: int) -> Iter
         return
     bounds = port_range(text)
     if bounds is None:
-        yield Fault(path, f"{text!r} is not a host port", 'a number, a range like "8080-8099", or auto')
+        hint = "write it without quotes" if text.isdecimal() else 'a number, a range like "8080-8099", or auto'
+        yield Fault(path, f"{text!r} is not a host port", hint)
     elif bounds[1] - bounds[0] + 1 < replicas:
         yield Fault(path, f"{text} has fewer ports than there are replicas ({replicas})", "widen the range")
 
@@ -365,10 +367,10 @@ def port_range(text: str) -> tuple[int, int] | None:
 def _volume_faults(spec: ServiceSpec) -> Iterator[Fault]:
     targets: set[str] = set()
     for i, mount in enumerate(spec.volumes):
-        given = [name for name in ("volume", "host_path", "config", "secret") if getattr(mount, name)]
+        given = [camel(name) for name in ("volume", "host_path", "config", "secret") if getattr(mount, name)]
         if len(given) != 1:
-            named = " and ".join(given) or "none"
-            yield Fault(("volumes", i), f"exactly one of volume, hostPath, config and secret is needed, not {named}")
+            message = f"exactly one of volume, hostPath, config and secret is needed, not {' and '.join(given) or 'none'}"
+            yield Fault(("volumes", i), message, "make an item of each" if given else "like volume: data")
         if spec.process and mount.host_path:
             yield Fault(("volumes", i, "hostPath"), "a native process sees the host's files anyway", "use the path itself")
         elif spec.process and mount.mount_path:
@@ -380,7 +382,7 @@ def _volume_faults(spec: ServiceSpec) -> Iterator[Fault]:
         if spec.container and not mount.mount_path.startswith("/"):
             yield Fault(("volumes", i), "a container needs an absolute mountPath", f"mountPath: /{mount.source or 'data'}")
         elif spec.container and mount.mount_path in targets:
-            yield Fault(("volumes", i, "mountPath"), f"two volumes are mounted at {mount.mount_path}")
+            yield Fault(("volumes", i, "mountPath"), f"two volumes are mounted at {mount.mount_path}", "change one of the paths")
         targets.add(mount.mount_path)
 
 
@@ -395,7 +397,7 @@ def _dependency_faults(spec: ServiceSpec) -> Iterator[Fault]:
     seen: set[str] = set()
     for i, dependency in enumerate(spec.dependencies):
         if dependency.service in seen:
-            yield Fault(("dependsOn", i), f"{dependency.service} is named twice")
+            yield Fault(("dependsOn", i), f"{dependency.service} is named twice", "remove one of the two")
         seen.add(dependency.service)
 
 
