@@ -1,0 +1,208 @@
+"""Cgroups: what a service can't leave by forking, what can be killed in one stroke, and what limits are set on.
+
+Each service has one group in the unified (v2) hierarchy, where we may make one: by it its processes are found
+and killed. Limits go there too if the controllers are at hand; on a machine whose controllers still live in v1
+hierarchies they are set in a group of the same name there. Where neither is permitted, the service runs all the
+same, and says that its limits are not enforced.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from reconciler.model.desired import Limits
+from reconciler.runtimes.process.identity import slurp
+
+PARENT = "reconciler"
+CPU_PERIOD = 100_000
+"""Microseconds, the kernel's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The groups of one service."""
+
+    path: str = ""
+    """Of the unified hierarchy, as the kernel names it; empty without one."""
+    directories: Sequence[str] = ()
+    """All of them, in the file system."""
+    unenforced: str = ""
+    """Why limits that were asked for have no effect."""
+
+    @property
+    def joins(self) -> list[str]:
+        return [f"{directory}/cgroup.procs" for directory in self.directories]
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroups:
+    """Where on this machine we may make groups. Looked up once: mounts don't come and go."""
+
+    mount: str = ""
+    """Where the unified hierarchy is mounted; empty when there is none, or none that we may write to."""
+    base: str = ""
+    """Our place in it, as the kernel names it: "" is its root."""
+    legacy: Mapping[str, str] = field(default_factory=dict)
+    """Where the controllers of v1 can be used, by controller."""
+
+    @classmethod
+    def find(cls) -> Cgroups:
+        mount, legacy = _mounts()
+        base = _own_place() if os.geteuid() else ""
+        writable = bool(mount) and all(os.access(f"{mount}{base}{part}", os.W_OK) for part in ("", "/cgroup.procs"))
+        usable = {name: path for name, path in legacy.items() if os.access(path, os.W_OK)}
+        return cls(mount if writable else "", base, usable)
+
+    def make(self, name: str, limits: Limits) -> Group:
+        """Groups for a service about to start, fresh: the old ones' counters would speak of an earlier run."""
+        asked = _settings(limits)
+        path, place = self.place(name)
+        directories = [self._fresh(place)] if place else []
+        problems = []
+        for controller, setting in asked.items():
+            try:
+                self._limit(controller, setting, name, directories)
+            except OSError as error:
+                problems.append(f"{controller} ({error.strerror})")
+        return Group(path, tuple(directories), ", ".join(problems))
+
+    def _limit(self, controller: str, setting: _Setting, name: str, directories: list[str]) -> None:
+        if self.mount and controller in slurp(f"{self.mount}{self.base}/cgroup.controllers").decode().split():
+            for level in (f"{self.mount}{self.base}", f"{self.mount}{self.base}/{PARENT}"):
+                _write(f"{level}/cgroup.subtree_control", f"+{controller}")
+            _write(f"{directories[0]}/{setting.file}", setting.value)
+        elif controller in self.legacy:
+            directory = self._fresh(f"{self.legacy[controller]}/{PARENT}/{name}")
+            directories.append(directory)
+            _write(f"{directory}/{setting.legacy_file}", setting.legacy_value)
+        else:
+            raise PermissionError(1, "no cgroup controller that this user may use")
+
+    def _fresh(self, directory: str) -> str:
+        remove([directory], keep_parent=True)
+        while True:
+            try:
+                os.makedirs(directory, exist_ok=True)
+            except FileNotFoundError:  # somebody took the empty parent away between its making and our next step
+                continue
+            return directory
+
+    def place(self, name: str) -> tuple[str, str]:
+        """How the kernel names a service's group, and where it lies; empty without a hierarchy of ours."""
+        path = f"{self.base}/{PARENT}/{name}"
+        return (path, f"{self.mount}{path}") if self.mount else ("", "")
+
+
+def members(directory: str) -> Iterator[int]:
+    """Everybody in it and in the groups that its members have made below it. Zombies are not listed."""
+    for place, _, _ in os.walk(directory):
+        yield from map(int, slurp(f"{place}/cgroup.procs").split())
+
+
+def populated(directory: str) -> bool:
+    return b"populated 1" in slurp(f"{directory}/cgroup.events")
+
+
+def kill(directory: str) -> bool:
+    """SIGKILL for all members at once, forks in flight included. False where the kernel can't."""
+    try:
+        _write(f"{directory}/cgroup.kill", "1")
+    except OSError:
+        return False
+    return True
+
+
+def was_out_of_memory(directories: Sequence[str]) -> bool:
+    """Whether the kernel has killed somebody in it for want of memory."""
+    for directory in directories:
+        for file in ("memory.events", "memory.oom_control"):
+            words = slurp(f"{directory}/{file}").split()
+            if any(name == b"oom_kill" and count != b"0" for name, count in pairwise(words)):
+                return True
+    return False
+
+
+def remove(directories: Sequence[str], *, keep_parent: bool = False) -> None:
+    """Take them away, and our common parent with the last of them. The processes in them are gone already."""
+    for directory in directories:
+        for place, _, _ in os.walk(directory, topdown=False):
+            _remove_one(place)
+        if not keep_parent:
+            _remove_if_empty(os.path.dirname(directory))
+
+
+def _remove_one(place: str, deadline: float = 2.0) -> None:
+    """The last member's exit is over a moment after its death was seen: wait for that, not for long."""
+    until = time.monotonic() + deadline
+    while True:
+        try:
+            os.rmdir(place)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != 16 or time.monotonic() > until:
+                raise
+            select.select([], [], [], 0.005)
+        else:
+            return
+
+
+def _remove_if_empty(parent: str) -> None:
+    try:
+        os.rmdir(parent)
+    except OSError:  # others are still in it, or it is gone
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    file: str
+    value: str
+    legacy_file: str
+    legacy_value: str
+
+
+def _settings(limits: Limits) -> dict[str, _Setting]:
+    settings: dict[str, _Setting] = {}
+    if limits.memory is not None:
+        settings["memory"] = _Setting("memory.max", str(limits.memory), "memory.limit_in_bytes", str(limits.memory))
+    if limits.cpus is not None:
+        quota = str(max(int(limits.cpus * CPU_PERIOD), 1000))
+        settings["cpu"] = _Setting("cpu.max", f"{quota} {CPU_PERIOD}", "cpu.cfs_quota_us", quota)
+    if limits.pids is not None:
+        settings["pids"] = _Setting("pids.max", str(limits.pids), "pids.max", str(limits.pids))
+    return settings
+
+
+def _mounts() -> tuple[str, dict[str, str]]:
+    """The unified hierarchy's mount point, and those of v1 by controller."""
+    unified = ""
+    legacy: dict[str, str] = {}
+    for line in slurp("/proc/self/mountinfo").decode(errors="replace").splitlines():
+        left, _, right = line.partition(" - ")
+        place, kind, options = left.split()[4], right.split()[0], right.split()[-1]
+        if kind == "cgroup2":
+            unified = unified or place
+        elif kind == "cgroup":
+            legacy |= {name: place for name in options.split(",") if name in {"memory", "cpu", "pids"}}
+    return unified, legacy
+
+
+def _own_place() -> str:
+    for line in slurp("/proc/self/cgroup").decode(errors="replace").splitlines():
+        if line.startswith("0::"):
+            return line[3:].rstrip("/")
+    return ""
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)

@@ -1,0 +1,176 @@
+"""What a service's directory says about it, together with /proc. Only looks; never writes, never takes a lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.model import labels as table
+from reconciler.model.key import Key
+from reconciler.model.observed import Binding, Grant, Observed, Phase
+from reconciler.runtimes.process import cgroup, lock
+from reconciler.runtimes.process.directory import (
+    Record,
+    directory_name,
+    read_exit,
+    read_labels,
+    read_record,
+)
+from reconciler.runtimes.process.identity import boot_id, environ, living, processes, slurp, wait_for_end
+from reconciler.runtimes.process.tree import Tree
+
+LAST_WORDS = 0.5
+"""How long the shell parent may take to write down an exit code after the service has died: seconds at most."""
+
+
+class Markers:
+    """Which of an owner's markers are carried by living processes: one look at all of /proc, made when needed."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner.encode()
+        self._carried: set[bytes] | None = None
+
+    def carried(self, key: Key) -> bool:
+        if self._carried is None:
+            tables = [environ(pid) for pid in processes()]
+            self._carried = {
+                env.get(b"RECONCILER_KEY", b"") for env in tables if env.get(b"RECONCILER_OWNER") == self._owner
+            }
+        return str(key).encode() in self._carried
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A service directory, and whose it would have to be to be ours."""
+
+    directory: str
+    owner: str
+    mount: str
+    """Of the unified cgroup hierarchy; empty without one."""
+    markers: Markers
+    host: str = "local"
+
+    @property
+    def name(self) -> str:
+        """The name as an engine would write it."""
+        return os.path.basename(self.directory).replace(".", "-")
+
+    def tree(self, key: Key, record: Record | None) -> Tree:
+        """Its processes. A record of another boot names none: its numbers mean nothing now."""
+        if record is None or record.boot != boot_id():
+            return Tree(self.owner, str(key))
+        directory = f"{self.mount}{record.group}" if record.group and self.mount else ""
+        path = f"{self.directory}/lock"
+        return Tree(self.owner, str(key), record.service, record.group if directory else "", directory, path)
+
+
+def observe(watched: Watched) -> Observed | None:
+    """None for a directory in which nothing was made yet: the trace of a launcher killed at its very start."""
+    labels = read_labels(watched.directory)
+    key = our_key(labels, watched)
+    if labels is None or key is None:
+        return _foreign(watched, labels)
+    seen = Observed(
+        id=str(labels["id"]),
+        name=watched.name,
+        kind=key.kind,
+        runtime="process",
+        host=watched.host,
+        key=key,
+        owner=watched.owner,
+        phase=Phase.CREATED,
+        fingerprint=str(labels.get(table.FINGERPRINT, "")),
+        generation=table.read_generation(labels),
+        grants=table.read_grants(labels),
+        detail=_limits_note(labels),
+    )
+    return _in_its_phase(seen, watched, labels)
+
+
+def our_key(labels: dict[str, Any] | None, watched: Watched) -> Key | None:
+    """Whom the labels speak of, if they are whole, ours, and lie where the thing that they speak of lies."""
+    if labels is None or labels.get(table.OWNER) != watched.owner or not isinstance(labels.get("id"), str):
+        return None
+    if not all(
+        isinstance(labels.get(name, ""), str) for name in (table.NAMESPACE, table.KIND, table.NAME, table.INDEX)
+    ):
+        return None
+    key = table.read_key(labels)
+    return key if key and directory_name(key) == os.path.basename(watched.directory) else None
+
+
+def _foreign(watched: Watched, labels: dict[str, Any] | None) -> Observed | None:
+    path = f"{watched.directory}/lock"
+    if (
+        labels is None
+        and not slurp(f"{watched.directory}/pid")
+        and not os.path.lexists(f"{watched.directory}/labels.json")
+    ):
+        return None
+    return Observed(
+        id=f"inode-{os.stat(watched.directory).st_ino}",
+        name=watched.name,
+        kind="service",
+        runtime="process",
+        host=watched.host,
+        phase=Phase.RUNNING if lock.held(path) else Phase.UNKNOWN,
+        detail=f"{watched.directory}/labels.json is not one of this installation's",
+    )
+
+
+def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> Observed:
+    record = read_record(watched.directory)
+    if record is None:
+        return _not_begun(seen, watched)
+    seen = replace(seen, started_at=record.written)
+    if record.boot != boot_id():
+        return _ended(seen, watched, "the machine was restarted")
+    if found := living(record.service):
+        phase = Phase.PAUSED if found.state == "T" else Phase.RUNNING
+        return replace(seen, phase=phase, pid=record.service.pid, bindings=_bindings(labels, seen.grants))
+    if read_exit(watched.directory) is None:
+        # Between a service's death and the note of its exit code lies a moment; who looks just then waits it out.
+        wait_for_end(record.parent.pid, record.parent, LAST_WORDS)
+    ended = _ended(seen, watched, "the exit code was lost")
+    if ended.exit_code == 137 and cgroup.was_out_of_memory(labels.get("cgroups", ())):
+        ended = replace(ended, detail="killed by the kernel: out of memory")
+    return replace(ended, stragglers=seen.key is not None and _has_stragglers(watched, seen.key, record))
+
+
+def _not_begun(seen: Observed, watched: Watched) -> Observed:
+    if lock.held(f"{watched.directory}/lock"):
+        return replace(seen, phase=Phase.STARTING)
+    problem = slurp(f"{watched.directory}/refused").decode(errors="replace")
+    return replace(seen, detail=problem or seen.detail)
+
+
+def _ended(seen: Observed, watched: Watched, without_code: str) -> Observed:
+    last = read_exit(watched.directory)
+    problem = slurp(f"{watched.directory}/refused").decode(errors="replace")
+    if last is None:
+        return replace(seen, phase=Phase.EXITED, detail=without_code)
+    return replace(seen, phase=Phase.EXITED, exit_code=last[0], finished_at=last[1], detail=problem)
+
+
+def _has_stragglers(watched: Watched, key: Key, record: Record) -> bool:
+    """Whether others of its processes outlived it."""
+    if directory := watched.tree(key, record).directory:
+        return cgroup.populated(directory)
+    return lock.held(f"{watched.directory}/lock") or watched.markers.carried(key)
+
+
+def _bindings(labels: dict[str, Any], grants: Mapping[str, Grant]) -> tuple[Binding, ...]:
+    """What it was told to listen on. Whether it does is the prober's question."""
+    told = labels.get("ports", {})
+    found = []
+    for name, grant in sorted(grants.items()):
+        protocol, address = told.get(name, ("tcp", "127.0.0.1"))
+        found.append(Binding(grant.port, protocol, address))
+    return tuple(found)
+
+
+def _limits_note(labels: dict[str, Any]) -> str:
+    why = labels.get("unenforced")
+    return f"limits not enforced: {why}" if why else ""

@@ -1,0 +1,160 @@
+"""From a payload to what a launch needs: environment, user, program. Refuses what can't work, before anything is."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from dataclasses import dataclass
+
+from reconciler.errors import Denied, Refused
+from reconciler.model.desired import Desired, ProcessPayload, Sealed
+from reconciler.runtimes.process.launcher import tool
+
+INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
+"""Of our own environment, what every program needs. All else would make a service depend on who applied it."""
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user a service runs as, where that is another one than we are."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str = "/"
+    shell: str = "/bin/sh"
+
+    @property
+    def become(self) -> list[str]:
+        groups = "--init-groups" if self.name else "--clear-groups"
+        return [tool("setpriv"), f"--reuid={self.uid}", f"--regid={self.gid}", groups, "--"]
+
+
+def payload_of(desired: Desired) -> ProcessPayload:
+    if isinstance(desired.payload, ProcessPayload):
+        return desired.payload
+    raise Refused(f"{desired.key}: {type(desired.payload).__name__} can't be run as a native process")
+
+
+def check(desired: Desired) -> None:
+    """What can be known before a launch. The launch itself has the last word: it acts as the user, in the place."""
+    payload = payload_of(desired)
+    account = account_of(desired)
+    directory = payload.working_dir or "/"
+    if not os.path.isdir(directory):
+        raise Refused(
+            f"{desired.key}: the working directory {directory} does not exist",
+            hint="make it, or set process.workingDir",
+        )
+    if account is None and not os.access(directory, os.X_OK):
+        raise Denied(f"{desired.key}: no permission to enter the working directory {directory}")
+    path = environment(desired).get("PATH", DEFAULT_PATH)
+    if find_program(payload.command[0], directory, path) is None:
+        raise missing(desired)
+
+
+def refusal(desired: Desired, verdict: str) -> Refused:
+    """What the launch said, as an error."""
+    payload = payload_of(desired)
+    match verdict.split():
+        case ["exec", _]:
+            return missing(desired)
+        case ["workdir"]:
+            who = payload.user or "this user"
+            return Denied(f"{desired.key}: {who} may not enter the working directory {payload.working_dir}")
+        case ["cgroup", path]:
+            return Denied(f"{desired.key}: it can't be put into its cgroup, {path}", hint="see the log of the kernel")
+        case ["record"]:
+            return Refused(f"{desired.key}: its pid can't be written down", hint="is the disk full?")
+        case _ if payload.user:
+            return Denied(
+                f"{desired.key}: the step to user {payload.user} failed, or the launcher was killed", hint="try again"
+            )
+        case _:
+            return Refused(f"{desired.key}: its launcher was killed before the program began", hint="try again")
+
+
+def missing(desired: Desired) -> Refused:
+    """Why the program can't be executed, as far as the file system tells."""
+    payload = payload_of(desired)
+    program = payload.command[0]
+    if "/" not in program:
+        path = environment(desired).get("PATH", DEFAULT_PATH)
+        return Refused(
+            f"{desired.key}: no program {program!r} on the PATH ({path})", hint="install it, or give its full path"
+        )
+    place = os.path.join(payload.working_dir or "/", program)
+    if not os.path.lexists(place):
+        return Refused(
+            f"{desired.key}: the program {place} does not exist", hint="check process.command and process.workingDir"
+        )
+    if os.path.isdir(place):
+        return Refused(f"{desired.key}: {place} is a directory, not a program")
+    if not os.access(place, os.X_OK):
+        return Denied(f"{desired.key}: {place} is not executable", hint=f"chmod +x {place}")
+    if interpreter := _missing_interpreter(place):
+        return Refused(
+            f"{desired.key}: the interpreter of {place}, {interpreter}, does not exist", hint="see its first line"
+        )
+    return Refused(
+        f"{desired.key}: {place} can't be executed", hint="is it a program for this machine, and may its user run it?"
+    )
+
+
+def find_program(program: str, directory: str, path: str) -> str | None:
+    if "/" in program:
+        place = os.path.join(directory, program)
+        return place if os.path.isfile(place) and os.access(place, os.X_OK) else None
+    # A relative entry on the PATH counts from the working directory of the service, not from ours.
+    places = os.pathsep.join(os.path.join(directory, entry) for entry in path.split(os.pathsep))
+    return shutil.which(program, path=places)
+
+
+def account_of(desired: Desired) -> Account | None:
+    """None when it runs as who we are."""
+    name = payload_of(desired).user
+    if not name:
+        return None
+    account = _look_up(name)
+    if account is None:
+        raise Refused(
+            f"{desired.key}: there is no user {name!r} on this machine", hint="create it, or change process.user"
+        )
+    if account.uid == os.geteuid():
+        return None
+    if os.geteuid() != 0:
+        raise Denied(
+            f"{desired.key}: only root may run a process as {name!r}",
+            hint="run reconciler as root, or leave process.user out",
+        )
+    return account
+
+
+def environment(desired: Desired) -> dict[str, str]:
+    """The whole environment of the service, secrets revealed. For the exec and nothing else."""
+    base = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
+    base.setdefault("PATH", DEFAULT_PATH)
+    if account := account_of(desired):
+        base |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}
+    given = payload_of(desired).env
+    return base | {name: value.text() if isinstance(value, Sealed) else value for name, value in given.items()}
+
+
+def _look_up(name: str) -> Account | None:
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    except KeyError:
+        return Account("", int(name), int(name)) if name.isdecimal() else None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_shell)
+
+
+def _missing_interpreter(place: str) -> str:
+    try:
+        with open(place, "rb") as file:
+            first = file.readline(512)
+    except OSError:
+        return ""
+    words = first[2:].decode(errors="replace").split() if first.startswith(b"#!") else []
+    return words[0] if words and not os.path.exists(words[0]) else ""

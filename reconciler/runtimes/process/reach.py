@@ -1,0 +1,328 @@
+"""How to get into a service: its log, and commands beside it in its own surroundings."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from reconciler.errors import Denied, Refused
+from reconciler.ports import Completed
+from reconciler.runtimes.process import lock
+from reconciler.runtimes.process.directory import read_record
+from reconciler.runtimes.process.identity import Identity, environ, living, open_pidfd, processes, send, slurp, stat
+from reconciler.runtimes.process.launcher import SHELL, tool
+
+CHUNK = 1 << 16
+OUTPUT_CAP = 1 << 16
+FOLLOW_INTERVAL = 0.1
+ENTER = r"""
+while [ "$1" != -- ]; do
+  echo 0 >"$1" || exit 125
+  shift
+done
+shift
+exec "$@"
+"""
+"""Constant text, like the launcher's: into the cgroups that are named up to `--`, then the command."""
+
+
+# -- logs ------------------------------------------------------------------------------------------------------
+
+
+def logs(directory: str, *, follow: bool, tail: int | None, since: float | None) -> Iterator[bytes]:
+    """Lines carry no time, so `since` leaves out only what was written before as a whole file."""
+    paths = [f"{directory}/log.1", f"{directory}/log"]
+    wanted = [path for path in paths if since is None or _modified(path) >= since]
+    return _follow(directory, tail) if follow else read_logs(wanted, tail)
+
+
+def read_logs(paths: Sequence[str], tail: int | None) -> Iterator[bytes]:
+    if tail is not None:
+        content = b"".join(map(_read, paths))
+        yield from _chunks(_last_lines(content, tail))
+        return
+    for path in paths:
+        yield from _chunks(_read(path))
+
+
+def read_tail(directory: str, limit: int) -> bytes:
+    """The last bytes of a service's log."""
+    return (_read(f"{directory}/log.1") + _read(f"{directory}/log"))[-limit:]
+
+
+def _follow(directory: str, tail: int | None) -> Iterator[bytes]:
+    """What is there, then what comes, until the service has ended and all it said was read.
+
+    The keeper of the log moves `log` to `log.1` and begins a new one, so the old file is read to its end first.
+    """
+    file = _open_or_none(f"{directory}/log")
+    already = _read(f"{directory}/log.1") + (_drain(file) if file is not None else b"")
+    yield from _chunks(_last_lines(already, tail) if tail is not None else already)
+    try:
+        while True:
+            ended = not lock.held(f"{directory}/lock")
+            if file is not None and (news := _drain(file)):
+                yield from _chunks(news)
+                continue
+            turned = _open_or_none(f"{directory}/log")
+            if _same(file, turned):
+                _close(turned)
+            else:
+                _close(file)
+                file = turned
+                continue
+            if ended and not _keeper_lives(directory):
+                return
+            time.sleep(FOLLOW_INTERVAL)
+    finally:
+        _close(file)
+
+
+def _keeper_lives(directory: str) -> bool:
+    """Whether the shell that keeps the log is still emptying its pipe."""
+    record = read_record(directory)
+    if record is None:
+        return False
+    sessions = (found.session for pid in processes() if (found := stat(pid)) and found.alive)
+    return record.parent.pid in sessions
+
+
+def _last_lines(content: bytes, count: int) -> bytes:
+    """Like tail(1): an unfinished last line counts as one."""
+    position = len(content) - content.endswith(b"\n")
+    for _ in range(count):
+        position = content.rfind(b"\n", 0, position)
+        if position < 0:
+            return content
+    return content[position + 1 :] if count > 0 else b""
+
+
+def _chunks(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), CHUNK):
+        yield content[start : start + CHUNK]
+
+
+def _read(path: str) -> bytes:
+    """At most two times 5 MiB lie there, so it is read whole."""
+    fd = _open_or_none(path)
+    try:
+        return _drain(fd) if fd is not None else b""
+    finally:
+        _close(fd)
+
+
+def _drain(fd: int) -> bytes:
+    return b"".join(iter(lambda: os.read(fd, 1 << 20), b""))
+
+
+def _open_or_none(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)
+
+
+def _same(one: int | None, other: int | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return os.path.samestat(os.fstat(one), os.fstat(other))
+
+
+def _modified(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+# -- commands --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A running service, to be entered."""
+
+    title: str
+    service: Identity
+    joins: Sequence[str]
+
+
+def run(place: Place, argv: Sequence[str], deadline: float) -> Completed:
+    """To its end, or to the deadline, when it dies with all that it has started: exit code 124, as timeout(1)."""
+    until = time.monotonic() + deadline
+    mark = os.urandom(8).hex()
+    env = _environment(place, {"RECONCILER_RUN": mark})
+    child = subprocess.Popen(
+        _entering(place, argv, user=""),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=_working_directory(place),
+        env=env,
+        start_new_session=True,
+    )
+    try:
+        out, err = _collect(child, until)
+    finally:
+        over = child.poll() is None
+        _end_all(child, mark)
+    return Completed(124 if over else _shell_code(child.returncode), out, err)
+
+
+def attach(
+    place: Place,
+    argv: Sequence[str],
+    *,
+    tty: bool,
+    stdin: bool,
+    env: Mapping[str, str],
+    user: str,
+    workdir: str,
+) -> int:
+    """In our own foreground, on our own terminal: its keys, its size and its job control simply work."""
+    more = dict(env)
+    if tty:
+        more.setdefault("TERM", os.environ.get("TERM", "dumb"))
+    with _terminal_kept():
+        child = subprocess.Popen(
+            _entering(place, argv, user=user),
+            stdin=None if stdin or tty else subprocess.DEVNULL,
+            cwd=workdir or _working_directory(place),
+            env=_environment(place, more),
+        )
+        return _shell_code(child.wait())
+
+
+def _environment(place: Place, more: Mapping[str, str]) -> dict[str, str]:
+    found = environ(place.service.pid)
+    if not found or living(place.service) is None:
+        raise Denied(
+            f"{place.title}: its environment can't be read", hint="has it ended, or does it belong to another user?"
+        )
+    return {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()} | dict(more)
+
+
+def _working_directory(place: Place) -> str:
+    return f"/proc/{place.service.pid}/cwd"
+
+
+def _entering(place: Place, argv: Sequence[str], *, user: str) -> list[str]:
+    """Cgroups first, while we still may; then the user; then the command."""
+    if not argv:
+        raise Refused(f"{place.title}: no command is given", hint="name one after --")
+    return [SHELL, "-c", ENTER, "reconciler", *place.joins, "--", *_become(place, user), *argv]
+
+
+def _become(place: Place, user: str) -> list[str]:
+    """Who the service is, where that is another one than we are. What it may is what its process may."""
+    if user:
+        return [tool("setpriv"), f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
+    status = dict(
+        line.split(":", 1) for line in slurp(f"/proc/{place.service.pid}/status").decode().splitlines() if ":" in line
+    )
+    uid, gid = (status.get(field, "").split()[:1] for field in ("Uid", "Gid"))
+    if not uid or not gid or int(uid[0]) == os.geteuid():
+        return []
+    groups = ",".join(status.get("Groups", "").split())
+    keep = f"--groups={groups}" if groups else "--clear-groups"
+    return [tool("setpriv"), f"--reuid={uid[0]}", f"--regid={gid[0]}", keep, "--"]
+
+
+def _collect(child: subprocess.Popen[bytes], until: float) -> tuple[bytes, bytes]:
+    """Both streams, each up to the cap: what is more is read and dropped, so that the child never waits for us.
+
+    The end is the child's own end: a grandchild that keeps the streams open is nobody we wait for.
+    """
+    assert child.stdout is not None
+    assert child.stderr is not None
+    kept = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    poll = select.poll()
+    ended = open_pidfd(child.pid)
+    for fd in (*kept, *([] if ended is None else [ended])):
+        poll.register(fd, select.POLLIN)
+    open_ones = set(kept)
+    try:
+        while (left := until - time.monotonic()) > 0:
+            ready = [fd for fd, _ in poll.poll(left * 1000)]
+            for fd in open_ones.intersection(ready):
+                if not _take(fd, kept[fd]):
+                    poll.unregister(fd)
+                    open_ones.discard(fd)
+            if ended in ready and not open_ones.intersection(ready):
+                child.wait()
+                break
+    finally:
+        _close(ended)
+        child.stdout.close()
+        child.stderr.close()
+    out, err = kept.values()
+    return bytes(out), bytes(err)
+
+
+def _take(fd: int, kept: bytearray) -> bool:
+    chunk = os.read(fd, CHUNK)
+    kept += chunk[: OUTPUT_CAP - len(kept)]
+    return bool(chunk)
+
+
+def _end_all(child: subprocess.Popen[bytes], mark: str) -> None:
+    """The command and whatever it has left behind, in its session or marked as its own."""
+    if child.poll() is None:
+        child.kill()
+    while fds := _marked(mark):
+        for fd in fds:
+            send(fd, signal.SIGKILL)
+        for fd in fds:
+            select.select([fd], [], [], 1.0)
+            os.close(fd)
+    child.wait()
+
+
+def _marked(mark: str) -> list[int]:
+    fds = []
+    for pid in processes():
+        if _is_marked(pid, mark) and (fd := open_pidfd(pid)) is not None:
+            if _is_marked(pid, mark):
+                fds.append(fd)
+            else:
+                os.close(fd)
+    return fds
+
+
+def _is_marked(pid: int, mark: str) -> bool:
+    found = stat(pid)
+    return bool(found and found.alive) and environ(pid).get(b"RECONCILER_RUN") == mark.encode()
+
+
+def _shell_code(code: int) -> int:
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """Ctrl-C is for the command, not for us; and whatever it did to the terminal is undone afterwards."""
+    import termios  # noqa: PLC0415 -- only for who attaches
+
+    terminal = 0 if os.isatty(0) else None
+    before = termios.tcgetattr(terminal) if terminal is not None else None
+    ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU)
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    try:
+        yield
+    finally:
+        if terminal is not None and before is not None:
+            os.tcsetpgrp(terminal, os.getpgrp())
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,388 @@
+"""The process runtime: observe, and five verbs on service directories."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
+from reconciler.model import labels as table
+from reconciler.model.desired import Desired, ProcessPayload, Stop
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Phase, View
+from reconciler.ports import Completed
+from reconciler.runtimes.process import cgroup, launcher, lock, reach, tree
+from reconciler.runtimes.process.cgroup import Cgroups, Group
+from reconciler.runtimes.process.directory import (
+    begin,
+    deliver,
+    directory_name,
+    make_private,
+    open_way,
+    read_labels,
+    read_record,
+    take_apart,
+    write_labels,
+    write_new,
+)
+from reconciler.runtimes.process.identity import wait_for_end
+from reconciler.runtimes.process.launcher import Launch, Launched
+from reconciler.runtimes.process.observation import Markers, Watched, observe
+from reconciler.runtimes.process.payload import account_of, check, environment, payload_of, refusal
+from reconciler.runtimes.process.tree import Tree
+from reconciler.runtimes.process.volumes import Volumes
+
+SETTLING = 10.0
+"""How long to wait for somebody else's verb, or the last steps of an end, before saying that we don't know."""
+POLL = 0.01
+KEPT_LOG = 1 << 20
+"""Bytes of a removed service's log that are kept."""
+
+
+class ProcessRuntime:
+    """Native processes and their volumes under one home, on this machine."""
+
+    name = "process"
+
+    def __init__(self, home: str, owner: str, *, host: str = "local") -> None:
+        self.host = host
+        self._home = os.path.abspath(home)
+        self._owner = owner
+        self._root = os.path.join(self._home, "processes")
+        self._volumes = Volumes(self._home, owner, host)
+        self._cgroups: Cgroups | None = None
+        self._parents: set[int] = set()
+        """Shell parents that are children of this very process: somebody has to reap them while we last."""
+        self._mutex = threading.Lock()
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
+        self._reap()
+        try:
+            found = [*self._instances(), *self._volumes.observe()]
+        except OSError as error:
+            return View(
+                self.name, self.host, problem=f"{self._root} can't be read: {error.strerror}", hint="check its owner"
+            )
+        return View(self.name, self.host, tuple(found))
+
+    def _instances(self) -> Iterator[Observed]:
+        if not os.path.isdir(self._root):
+            return
+        markers = Markers(self._owner)
+        with os.scandir(self._root) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        for name in names:
+            if seen := self._look(name, markers):
+                yield seen
+
+    def _look(self, name: str, markers: Markers | None = None) -> Observed | None:
+        """One instance as it is now; None as well when it went away while we looked."""
+        watched = self._watched(name, markers)
+        try:
+            return observe(watched)
+        except FileNotFoundError:
+            return None
+
+    def _watched(self, name: str, markers: Markers | None = None) -> Watched:
+        mount = self.cgroups.mount
+        return Watched(os.path.join(self._root, name), self._owner, mount, markers or Markers(self._owner), self.host)
+
+    # -- the verbs -------------------------------------------------------------------------------------------
+
+    def prepare(self, desired: Desired) -> None:
+        if isinstance(desired.payload, ProcessPayload):
+            check(desired)
+
+    def create(self, desired: Desired) -> None:
+        if desired.key.kind == "volume":
+            self._volumes.create(desired)
+            return
+        check(desired)
+        name = directory_name(desired.key)
+        with self._turn(name, make=True):
+            now = self._past_starting(name)
+            if now is None or not self._already(now, desired):
+                self._launch(desired, name, now)
+
+    def start(self, seen: Observed, desired: Desired) -> None:
+        check(desired)
+        with self._turn(self._addressed(seen)) as name:
+            now = self._past_starting(name)
+            if now is None:
+                raise _gone(seen)
+            if not self._already(now, desired):
+                self._launch(desired, name, now)
+
+    def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
+        if unknown := set(changes) - {"unpause"}:
+            raise Refused(f"{desired.key}: {', '.join(sorted(unknown))} can't be changed on a process that runs")
+        if changes:
+            tree.signal_all(self._tree(self._addressed(seen), desired.key), signal.SIGCONT)
+
+    def stop(self, seen: Observed, stop: Stop) -> None:
+        with self._turn(self._addressed(seen)) as name:
+            now = self._past_starting(name)
+            if now is None or now.key is None:
+                raise _gone(seen)
+            if now.phase in {Phase.RUNNING, Phase.PAUSED}:
+                tree.end(self._tree(name, now.key), _number(stop.signal), stop.grace_seconds)
+            self._end_leftovers(name, now)
+        self._reap()
+
+    def remove(self, seen: Observed) -> None:
+        if seen.kind == "volume":
+            self._volumes.remove(seen)
+            return
+        try:
+            with self._turn(self._addressed(seen)) as name:
+                now = self._past_starting(name)
+                if now and now.phase in {Phase.RUNNING, Phase.PAUSED}:
+                    raise Refused(f"{seen.title} still runs", hint="stop it first")
+                if now:
+                    self._end_leftovers(name, now)
+                    self._keep_log(name)
+                    self._forget(name)
+        except Gone:
+            return
+
+    # -- whose turn it is, and at what -----------------------------------------------------------------------
+
+    def _addressed(self, seen: Observed) -> str:
+        """The directory of what was observed, provided that it is still the same one."""
+        if seen.key is None:
+            raise Refused(f"{seen.title} is not ours", hint="it is never touched")
+        name = directory_name(seen.key)
+        labels = read_labels(os.path.join(self._root, name))
+        if labels is None or labels.get("id") != seen.id:
+            raise _gone(seen)
+        return name
+
+    @contextmanager
+    def _turn(self, name: str, *, make: bool = False) -> Iterator[str]:
+        """One verb at a time on one instance, whoever calls it. Not the service's lock: this one is let go again."""
+        directory = os.path.join(self._root, name)
+        deadline = time.monotonic() + SETTLING
+        while True:
+            try:
+                if make:
+                    make_private(self._root)
+                    make_private(directory)
+                turn = lock.take(os.path.join(directory, "turn"))
+            except FileNotFoundError:
+                if make:  # removed between the two
+                    continue
+                raise Gone(f"{name} is not there any more", hint="look again") from None
+            if turn is not None:
+                break
+            if time.monotonic() > deadline:
+                raise Refused(f"{name}: somebody else has been at work on it for {SETTLING:.0f} s", hint="try again")
+            time.sleep(POLL)
+        with turn:
+            yield name
+
+    def _past_starting(self, name: str) -> Observed | None:
+        """What is there now. A launch whose launcher was killed goes on by itself: its end is waited for."""
+        deadline = time.monotonic() + SETTLING
+        path = os.path.join(self._root, name, "lock")
+        while True:
+            now = self._look(name)
+            if now.phase is not Phase.STARTING if now else not lock.held(path):
+                return now
+            if time.monotonic() > deadline:
+                raise OutcomeUnknown(f"{name}: it has been starting for {SETTLING:.0f} s", hint="look again")
+            time.sleep(POLL)
+
+    def _already(self, now: Observed, desired: Desired) -> bool:
+        """Whether the wanted one runs. Another one under its name is for the planner to judge, not for us."""
+        if now.key is None:
+            raise NameTaken(
+                f"{desired.key}: {self._root}/{directory_name(desired.key)} is not ours", hint="move it away"
+            )
+        if now.phase not in {Phase.RUNNING, Phase.PAUSED}:
+            return False
+        if now.fingerprint != desired.fingerprint:
+            raise NameTaken(f"{desired.key}: an older one still runs as pid {now.pid}", hint="stop it first")
+        return True
+
+    def _end_leftovers(self, name: str, now: Observed) -> None:
+        """Those who outlived their service. They have its lock, so nothing can be started before they are gone."""
+        if now.key is None:
+            return
+        if now.stragglers:
+            tree.kill(self._tree(name, now.key))
+        path = os.path.join(self._root, name, "lock")
+        if record := read_record(os.path.join(self._root, name)):
+            wait_for_end(record.parent.pid, record.parent)
+        if lock.held(path):
+            tree.kill_holders(path)
+        deadline = time.monotonic() + SETTLING
+        while lock.held(path):
+            if time.monotonic() > deadline:
+                raise OutcomeUnknown(
+                    f"{now.key}: its lock is still held after all of it was stopped", hint="look again"
+                )
+            time.sleep(POLL)
+
+    def _tree(self, name: str, key: Key) -> Tree:
+        return self._watched(name).tree(key, read_record(os.path.join(self._root, name)))
+
+    # -- launching -------------------------------------------------------------------------------------------
+
+    def _launch(self, desired: Desired, name: str, now: Observed | None) -> None:
+        directory = os.path.join(self._root, name)
+        if now is not None:
+            self._end_leftovers(name, now)
+        group_name = f"{self._owner[:8]}-{name}"
+        self._end_orphans(desired.key, group_name)
+        held = lock.take(os.path.join(directory, "lock"))
+        if held is None:
+            raise Refused(f"{desired.key}: its lock is held", hint="look again")
+        try:
+            with held:
+                launched = launcher.launch(self._prepared(desired, directory, group_name), held)
+        except OSError as error:
+            raise Refused(
+                f"{desired.key}: can't be started: {error.strerror}: {error.filename}", hint="see the disk"
+            ) from error
+        with self._mutex:
+            self._parents.add(launched.parent)
+        if launched.verdict:
+            self._refuse(desired, name, launched, fresh=now is None)
+
+    def _end_orphans(self, key: Key, group_name: str) -> None:
+        """Processes of ours whose directory somebody deleted: only their cgroup still knows them."""
+        path, directory = self.cgroups.place(group_name)
+        if directory and cgroup.populated(directory):
+            tree.kill(Tree(self._owner, str(key), group=path, directory=directory))
+
+    def _prepared(self, desired: Desired, directory: str, group_name: str) -> Launch:
+        """Labels first: from then on it is ours, and whatever comes after can be done again."""
+        payload, account = payload_of(desired), account_of(desired)
+        group = self.cgroups.make(group_name, payload.limits)
+        write_labels(directory, self._labels(desired, directory, group))
+        begin(directory)
+        deliver(directory, payload.mounts, account)
+        if account and any(mount.files for mount in payload.mounts):
+            open_way(desired.key, directory, account)
+        return Launch(
+            title=f"reconciler: {desired.key}",
+            directory=directory,
+            owner=self._owner,
+            key=str(desired.key),
+            command=payload.command,
+            working_dir=payload.working_dir or "/",
+            env=environment(desired),
+            group=group.path,
+            joins=group.joins,
+            become=account.become if account else (),
+        )
+
+    def _labels(self, desired: Desired, directory: str, group: Group) -> dict[str, object]:
+        before = read_labels(directory) or {"id": os.urandom(16).hex(), "created": time.time()}
+        return {
+            **table.write(desired),
+            "id": before["id"],
+            "created": before["created"],
+            "ports": {port.name: [port.protocol, port.bind] for port in payload_of(desired).ports},
+            "cgroups": list(group.directories),
+            "unenforced": group.unenforced,
+        }
+
+    def _refuse(self, desired: Desired, name: str, launched: Launched, *, fresh: bool) -> None:
+        """Nothing has begun. One that was just made leaves no trace; an older one remembers why."""
+        problem = refusal(desired, launched.verdict)
+        wait_for_end(launched.parent)
+        if fresh:
+            self._forget(name)
+        else:
+            write_new(os.path.join(self._root, name, "refused"), problem.message.encode())
+        raise problem
+
+    def _forget(self, name: str) -> None:
+        directory = os.path.join(self._root, name)
+        cgroup.remove((read_labels(directory) or {}).get("cgroups", ()))
+        take_apart(directory)
+
+    def _keep_log(self, name: str) -> None:
+        kept = reach.read_tail(os.path.join(self._root, name), KEPT_LOG)
+        if kept:
+            make_private(os.path.join(self._home, "logs"))
+            write_new(os.path.join(self._home, "logs", f"{name}.log"), kept)
+
+    def _reap(self) -> None:
+        with self._mutex:
+            self._parents = {parent for parent in self._parents if not launcher.reap(parent)}
+
+    @property
+    def cgroups(self) -> Cgroups:
+        if self._cgroups is None:
+            self._cgroups = Cgroups.find()
+        return self._cgroups
+
+    # -- reaching in -----------------------------------------------------------------------------------------
+
+    def logs(
+        self,
+        seen: Observed,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        if timestamps:
+            raise Refused(f"{seen.title}: lines of native processes carry no time", hint="leave --timestamps out")
+        directory = os.path.join(self._root, self._addressed(seen))
+        return reach.logs(directory, follow=follow, tail=tail, since=since)
+
+    def previous_logs(self, key: Key, *, tail: int | None = None) -> Iterator[bytes]:
+        """Of the run before this one, or of an instance that was removed."""
+        name = directory_name(key)
+        kept = (os.path.join(self._root, name, "previous.log"), os.path.join(self._home, "logs", f"{name}.log"))
+        path = next((path for path in kept if os.path.exists(path)), None)
+        if path is None:
+            raise Gone(f"{key}: no earlier run has left a log", hint="it has not been restarted or removed yet")
+        return reach.read_logs([path], tail)
+
+    def run(self, seen: Observed, argv: Sequence[str], *, deadline: float) -> Completed:
+        return reach.run(self._place(seen), argv, deadline)
+
+    def attach(
+        self,
+        seen: Observed,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        stdin: bool,
+        env: Mapping[str, str],
+        user: str = "",
+        workdir: str = "",
+    ) -> int:
+        return reach.attach(self._place(seen), argv, tty=tty, stdin=stdin, env=env, user=user, workdir=workdir)
+
+    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:  # noqa: ARG002
+        return ("127.0.0.1", port)
+
+    def _place(self, seen: Observed) -> reach.Place:
+        """Inside a service is: with its environment, in its directory, as its user, in its cgroups."""
+        name = self._addressed(seen)
+        record = read_record(os.path.join(self._root, name))
+        now = self._look(name)
+        if record is None or now is None or now.phase not in {Phase.RUNNING, Phase.PAUSED}:
+            raise Refused(f"{seen.title} does not run", hint="start it first")
+        labels = read_labels(os.path.join(self._root, name)) or {}
+        return reach.Place(seen.title, record.service, [f"{group}/cgroup.procs" for group in labels.get("cgroups", ())])
+
+
+def _gone(seen: Observed) -> Gone:
+    return Gone(f"{seen.title} is not there any more", hint="look again")
+
+
+def _number(name: str) -> int:
+    return signal.Signals["SIG" + name.removeprefix("SIG")]
