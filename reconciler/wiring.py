@@ -11,7 +11,7 @@ from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
 from reconciler.engine.reconcile import Parts
 from reconciler.hosts.local import LocalHost
-from reconciler.runtimes.docker.endpoint import locate
+from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
@@ -41,7 +41,7 @@ def controller(
     host = LocalHost()
     clock = WallClock()
     owner = home.identity(make=acts).owner
-    docker = DockerRuntime(lambda: locate(os.environ), owner=owner, logs_dir=f"{home_path}/logs")
+    docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home_path}/logs")
     process = ProcessRuntime(home_path, owner)
     parts = Parts(
         runtimes={"docker": docker, "process": process},

@@ -73,22 +73,7 @@ def _service(spec: ServiceSpec, world: World, plan: Plan, journal: Journal, key:
     for instance, seen in _instances(world, key):
         wanted = plan.desired.get(instance)
         stands = world.standing(instance, spec)
-        instances.append(
-            Instance(
-                index=instance.index or 0,
-                id=seen.id,
-                host=seen.host,
-                runtime=seen.runtime,
-                phase=phase_word(seen, stands, record),
-                ready=stands.stands is Stands.READY,
-                restarts=record.restarts,
-                pid=seen.pid,
-                ports=ports,
-                started_at=seen.started_at,
-                fingerprint=seen.fingerprint,
-                exit_code=seen.exit_code,
-            )  # fmt: skip
-        )
+        instances.append(_instance(instance, seen, stands, journal.get(instance, Record())))
         bindings: tuple[PortBinding, ...] = getattr(wanted.payload, "ports", ()) if wanted else ()
         endpoints += [
             Endpoint(name=b.name, host=_host(b), port=b.host_port, index=instance.index or 0) for b in bindings
