@@ -32,7 +32,7 @@ class LocalHost:
         return run(argv, stdin=stdin, deadline=deadline)
 
     def read(self, path: str) -> bytes:
-        with _plainly("read", path), open(_open_regular(path), "rb") as file:  # noqa: PTH123 -- of a descriptor
+        with _plainly("read", path), os.fdopen(_open_regular(path), "rb") as file:
             content = file.read(READ_BYTES + 1)
         if len(content) > READ_BYTES:
             raise Refused(f"can't read {path}: it is larger than {READ_BYTES // 2**20} MiB")
@@ -97,7 +97,7 @@ def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
     draft = f".{name}.{secrets.token_hex(6)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.ExitStack() as on_failure:
-        with open(os.open(draft, flags, 0o600, dir_fd=directory), "wb") as file:
+        with os.fdopen(os.open(draft, flags, 0o600, dir_fd=directory), "wb") as file:
             on_failure.callback(_discard, directory, draft)
             file.write(content)
             file.flush()
