@@ -48,9 +48,13 @@ class Containers:
                         raise Refused(f"{seen.title}: nothing is known of the change {change!r}")
 
     def stop(self, seen: Observed, stop: Stop) -> None:
+        """A plain Stop() says nothing in particular: then it is stopped as it was made to be."""
         doing = f"stopping {seen.title}"
+        config = self._connection.get(f"/containers/{seen.id}/json", doing)["Config"]
+        configured = config.get("StopSignal") or "SIGTERM"
+        if stop == Stop():
+            stop = Stop(configured, config.get("StopTimeout") or stop.grace_seconds)
         seconds = write.grace(stop)
-        configured = self._connection.get(f"/containers/{seen.id}/json", doing)["Config"].get("StopSignal") or "SIGTERM"
         with self._connection.client(doing) as client:
             if configured == write.signal_name(stop) or seconds == 0:
                 client.stop(seen.id, timeout=seconds)  # the client waits so much longer

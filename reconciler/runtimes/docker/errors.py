@@ -22,7 +22,10 @@ START_IT = "is it running? start it (`sudo systemctl start docker`), or set DOCK
 JOIN_GROUP = "add yourself to its group (`sudo usermod -aG docker $USER`, then log in again), or run as root"
 STUCK = "it may be stuck or overloaded; see its log (`journalctl -u docker`)"
 
-TAKEN_PORT = re.compile(r"(?:[Bb]ind for|listen (?:tcp|udp)\w*|exposing port \w+) \S*?:(\d+)\b")
+TAKEN_PORT = re.compile(
+    r"(?:bind (?:for|host port(?: for)?)|listen \w+|exposing port \w+) (?:\[[^\]]*\]|[^\s:]*):(\d+)", re.IGNORECASE
+)
+"""How four generations of engines say it."""
 PROGRAM = re.compile(r'exec: (".*"): (.*?)(?:: unknown)?$', re.DOTALL)
 NO_SOURCE = re.compile(r"bind source path does not exist: (\S+)")
 
