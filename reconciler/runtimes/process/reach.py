@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from reconciler.errors import Denied, Refused
+from reconciler.errors import Denied, OutcomeUnknown, Refused
 from reconciler.ports import Completed
 from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import read_record
@@ -159,7 +159,7 @@ class Place:
 
 
 def run(place: Place, argv: Sequence[str], deadline: float) -> Completed:
-    """To its end, or to the deadline, when it dies with all that it has started: exit code 124, as timeout(1)."""
+    """To its end; at the deadline it dies with all that it has started. What it leaves behind by itself may stay."""
     until = time.monotonic() + deadline
     mark = os.urandom(8).hex()
     env = _environment(place, {"RECONCILER_RUN": mark})
@@ -175,9 +175,12 @@ def run(place: Place, argv: Sequence[str], deadline: float) -> Completed:
     try:
         out, err = _collect(child, until)
     finally:
-        over = child.poll() is None
-        _end_all(child, mark)
-    return Completed(124 if over else _shell_code(child.returncode), out, err)
+        late = child.poll() is None
+        if late:
+            _end_all(child, mark)
+    if late:
+        raise OutcomeUnknown(f"running {argv[0]} in {place.title}: no end after {deadline:g} s, so it was killed")
+    return Completed(_shell_code(child.returncode), out, err)
 
 
 def attach(
@@ -278,8 +281,7 @@ def _take(fd: int, kept: bytearray) -> bool:
 
 def _end_all(child: subprocess.Popen[bytes], mark: str) -> None:
     """The command and whatever it has left behind, in its session or marked as its own."""
-    if child.poll() is None:
-        child.kill()
+    child.kill()
     while fds := _marked(mark):
         for fd in fds:
             send(fd, signal.SIGKILL)
