@@ -180,7 +180,9 @@ class Prober:
         told = health(life.spec, life.state, now)
         if told.next_probe is None or not life.asked:
             return told
-        return replace(told, next_probe=max(told.next_probe, now + UNDER_WAY_SECONDS))
+        first = next((role for role in life.asked if not life.state.of(role).asked), None)
+        message = f"{first} probe: waiting for its first answer" if first and not told.ready else told.message
+        return replace(told, message=message, next_probe=max(told.next_probe, now + UNDER_WAY_SECONDS))
 
 
 def _started_anew(life: Life, seen: Observed) -> bool:
