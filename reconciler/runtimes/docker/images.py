@@ -56,7 +56,9 @@ class Images:
                 for step in client.pull(image, stream=True, decode=True):
                     self._judge(image, step, deadline)
         except (Gone, Denied, Refused) as error:
-            raise error if isinstance(error, ImageUnavailable) else unavailable(image, error.message) from error
+            if isinstance(error, ImageUnavailable):
+                raise
+            raise unavailable(image, error.message.removeprefix(f"{doing}: ")) from error
 
     def _judge(self, image: str, step: dict[str, str], deadline: float) -> None:
         """The engine says 200 first and fails later, in the stream."""

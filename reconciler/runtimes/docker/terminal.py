@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -88,8 +87,8 @@ def _raw(descriptor: int) -> Iterator[None]:
 @contextmanager
 def _following_size(resize: Resize) -> Iterator[None]:
     def tell(_number: int = 0, _frame: FrameType | None = None) -> None:
-        size = shutil.get_terminal_size()
-        with suppress(ReconcilerError):  # it may not have begun yet, or have ended
+        with suppress(OSError, ReconcilerError):  # no terminal after all; or the command has ended
+            size = os.get_terminal_size(sys.stdout.fileno())  # not shutil's, which believes COLUMNS of the environment
             resize(size.lines, size.columns)
 
     tell()

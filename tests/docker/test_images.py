@@ -1,0 +1,102 @@
+"""Images pulled from a real registry on this machine: when, how often, and what is said when it fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from reconciler.errors import ImageUnavailable
+from reconciler.runtimes.docker.endpoint import resolve
+from reconciler.runtimes.docker.runtime import DockerRuntime
+from tests.docker.conftest import OWNER, World
+from tests.docker.registry import Registry, serving
+from tests.engine_api import EngineError
+
+
+@pytest.fixture
+def registry(world: World) -> Iterator[Registry]:
+    with serving() as it:
+        prefix = it.image("x").partition("/")[0]
+        try:
+            yield it
+        finally:
+            for image in world.engine.get("/images/json?all=1"):
+                for tag in [tag for tag in image["RepoTags"] or [] if tag.startswith(prefix)]:
+                    forget(world, tag)
+
+
+def forget(world: World, image: str) -> None:
+    try:
+        world.engine.delete(f"/images/{image}?force=1")
+    except EngineError as error:
+        if error.status != 404:
+            raise
+
+
+def version_of(world: World, image: str, name: str) -> bytes:
+    seen = world.made(world.service(name, "sleep", "1000", image=image, entrypoint=("/sh",), init=True))
+    return world.runtime.run(seen, ["/sh", "cat", "/version"], deadline=5).stdout
+
+
+def test_a_missing_image_is_pulled_once_and_then_used(world: World, registry: Registry) -> None:
+    image = registry.image("app")
+    desired = world.service("web", image=image)
+    world.runtime.prepare(desired)
+    asked = len(registry.asked)
+    world.runtime.prepare(desired)
+    assert asked
+    assert len(registry.asked) == asked, "it is there now"
+    assert world.engine.get(f"/images/{image}/json")["RepoTags"] == [image]
+
+
+def test_always_means_again(world: World, registry: Registry) -> None:
+    image = registry.image("app")
+    desired = world.service("web", image=image, pull_policy="Always")
+    world.runtime.prepare(desired)
+    first = world.engine.get(f"/images/{image}/json")["Id"]
+    registry.publish("two")
+    world.runtime.prepare(desired)
+    assert world.engine.get(f"/images/{image}/json")["Id"] != first
+
+
+def test_many_instances_of_one_image_pull_it_once(world: World, registry: Registry) -> None:
+    desired = [world.service("web", image=registry.image("app"), pull_policy="Always", index=i) for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(world.runtime.prepare, desired))
+    fetched = [path for path in registry.asked if "/manifests/" in path]
+    assert len(fetched) <= 4, "a look and a fetch, and again for those who came while it was under way"
+
+
+def test_progress_is_told(world: World, registry: Registry) -> None:
+    told: list[tuple[str, str]] = []
+    runtime = DockerRuntime(
+        lambda: resolve(os.environ), owner=OWNER, progress=lambda image, text: told.append((image, text))
+    )
+    runtime.prepare(world.service("web", image=registry.image("app")))
+    runtime.close()
+    assert {image for image, _ in told} == {registry.image("app")}
+    assert any("Pull" in text for _, text in told)
+
+
+def test_an_image_that_does_not_exist_is_told_as_such(world: World, registry: Registry) -> None:
+    with pytest.raises(ImageUnavailable, match="no such image, or it is private"):
+        world.runtime.prepare(world.service("web", image=registry.image("missing")))
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "the registry refuses"),
+        (403, "no such image, or it is private"),
+        (429, "limits how often"),
+        (500, "could not"),
+    ],
+)
+def test_a_registry_that_says_no_is_told_apart(world: World, registry: Registry, status: int, words: str) -> None:
+    registry.failure = status
+    with pytest.raises(ImageUnavailable, match=words) as failed:
+        world.runtime.prepare(world.service("web", image=registry.image("app")))
+    assert failed.value.hint
