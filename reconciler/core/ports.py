@@ -41,6 +41,8 @@ class Claim:
     binding: Binding
     holder: str
     key: Key | None = None
+    given: bool = False
+    """In this very pass."""
 
 
 def assign(graph: Graph, snapshot: Snapshot, journal: Journal) -> Assignment:
@@ -161,7 +163,7 @@ class _Claims:
         return key in self._own and self._own[key].phase in ALIVE
 
     def take(self, key: Key, binding: Binding) -> None:
-        self._add(Claim(binding, str(key), key))
+        self._add(Claim(binding, str(key), key, given=True))
 
     def sticky(self, key: Key, port: Port) -> int | None:
         """What it had, if that was the answer to the same request."""
@@ -171,6 +173,9 @@ class _Claims:
     def against(self, key: Key, binding: Binding) -> Claim | None:
         """Who stands in the way of this one having it. Containers are named before their proxies' sockets."""
         claims = self._by_port.get((binding.port, binding.protocol), [])
+        twin = next((c for c in claims if c.key == key and c.given and c.binding.clashes(binding)), None)
+        if twin:
+            return twin  # another port of its own
         if any(claim.key == key for claim in claims) and self.runs(key):
             return None  # it has it: the socket that listens is its own
         return next((c for c in claims if c.key != key and c.binding.clashes(binding)), None)

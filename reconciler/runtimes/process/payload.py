@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.errors import Denied, Refused
-from reconciler.model.desired import Desired, ProcessPayload, Sealed
+from reconciler.model.desired import Desired, ProcessPayload, Sealed, places
 from reconciler.runtimes.process.launcher import tool
 
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
@@ -36,6 +36,24 @@ def payload_of(desired: Desired) -> ProcessPayload:
     if isinstance(desired.payload, ProcessPayload):
         return desired.payload
     raise Refused(f"{desired.key}: {type(desired.payload).__name__} can't be run as a native process")
+
+
+def placed(desired: Desired, home: str, directory: str) -> Desired:
+    """The same with every stand-in for a mount replaced by where it lies on this host."""
+    payload = payload_of(desired)
+    if not payload.mounts:
+        return desired
+    where = {
+        mount.name: f"{home}/volumes/{mount.volume}/data" if mount.volume else f"{directory}/files/{mount.name}"
+        for mount in payload.mounts
+    }
+    filled = replace(
+        payload,
+        command=tuple(places(argument, where) for argument in payload.command),
+        working_dir=places(payload.working_dir, where),
+        env={k: places(v, where) if isinstance(v, str) else v for k, v in payload.env.items()},
+    )
+    return replace(desired, payload=filled)
 
 
 def check(desired: Desired) -> None:

@@ -32,7 +32,7 @@ from reconciler.runtimes.process.directory import (
 from reconciler.runtimes.process.identity import wait_for_end
 from reconciler.runtimes.process.launcher import Launch, Launched
 from reconciler.runtimes.process.observation import Markers, Watched, observe
-from reconciler.runtimes.process.payload import account_of, check, environment, payload_of, refusal
+from reconciler.runtimes.process.payload import account_of, check, environment, payload_of, placed, refusal
 from reconciler.runtimes.process.tree import Tree
 from reconciler.runtimes.process.volumes import Volumes
 
@@ -97,20 +97,22 @@ class ProcessRuntime:
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ProcessPayload):
-            check(desired)
+            check(self._placed(desired))
 
     def create(self, desired: Desired) -> None:
         if desired.key.kind == "volume":
             self._volumes.create(desired)
             return
-        check(desired)
         name = directory_name(desired.key)
+        desired = self._placed(desired)
+        check(desired)
         with self._turn(name, make=True):
             now = self._past_starting(name)
             if now is None or not self._already(now, desired):
                 self._launch(desired, name, now)
 
     def start(self, seen: Observed, desired: Desired) -> None:
+        desired = self._placed(desired)
         check(desired)
         with self._turn(self._addressed(seen)) as name:
             now = self._past_starting(name)
@@ -150,6 +152,9 @@ class ProcessRuntime:
                     self._forget(name)
         except Gone:
             return
+
+    def _placed(self, desired: Desired) -> Desired:
+        return placed(desired, self._home, os.path.join(self._root, directory_name(desired.key)))
 
     # -- whose turn it is, and at what -----------------------------------------------------------------------
 
