@@ -177,9 +177,9 @@ class Update:
     strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
     """RollingUpdate replaces a few at a time and waits until they are Ready; Recreate replaces all at once."""
     max_surge: Annotated[int, Ge(0)] = 1
-    """How many new ones may run beside the old ones, where no host port stands in the way."""
+    """How many new ones may run beside the old ones. Replicas are replaced in place, so it has no effect yet."""
     max_unavailable: Annotated[int, Ge(0)] = 0
-    """How many replicas may be away at once; at least one, where old and new can't run side by side."""
+    """How many replicas may be away at once. At least one is, since replicas are replaced in place."""
     min_ready_seconds: Seconds = 0.0
     """How long a new replica must stay Ready before the next one is replaced."""
 
