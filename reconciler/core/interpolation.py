@@ -25,7 +25,7 @@ class Unresolved(Exception):
 
 
 def interpolate(text: str, environment: Mapping[str, str], *, nesting: int = 0) -> str:
-    if "${" not in text:
+    if "${" not in text and not (nesting and text.endswith("$")):
         return text
     parts: list[str] = []
     done = 0

@@ -50,6 +50,8 @@ def resolve(text: str) -> Value:
         return None
     if text in _BOOLS:
         return _BOOLS[text]
+    if text[0].isalpha():
+        return text
     if _INT.fullmatch(text):
         return _whole(text)
     if _FLOAT.fullmatch(text):
@@ -65,6 +67,8 @@ def resolve_old(text: str) -> Value | Odd:
         return None
     if text in _OLD_BOOLS:
         return _OLD_BOOLS[text]
+    if text[0].isalpha():
+        return text
     if _OLD_INT.fullmatch(text):
         return _old_whole(text.replace("_", ""))
     if _OLD_FLOAT.fullmatch(text) or text.lower().lstrip("+-") in {".inf", ".nan"}:

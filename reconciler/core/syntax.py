@@ -108,7 +108,7 @@ def _beginning(error: yaml.MarkedYAMLError, line: int, said: str) -> str:
     begun = error.context_mark
     if not begun or begun.line + 1 == line or not re.search(r"end of stream|document indicator|or '[\]}]'", said):
         return ""
-    return f"; it begins in line {begun.line + 1}"
+    return f"; what is open begins in line {begun.line + 1}"
 
 
 def _bad_start(character: str) -> tuple[str, str]:

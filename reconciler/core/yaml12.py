@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from reconciler.core import syntax
@@ -312,7 +313,7 @@ class _Builder:
         assert isinstance(key, Scalar), "a key without complaint is a string"
         first = table.entries.get(key.text)
         if first:
-            message = f"the key {key.text!r} stands twice: in line {first.line} and here"
+            message = f"the key {key.text[:60]!r} stands twice: in line {first.line} and here"
             self._flaw(key.line, key.column, message, "remove one of the two")
             return
         table.entries[key.text] = Entry(key.line, key.column, node)
@@ -334,9 +335,15 @@ def _key_complaint(key: Node) -> tuple[str, str] | None:
         return None
     if key.text == "<<":
         return "merge keys (<<) are not read", "write the fields out; a whole value may be repeated with *alias"
-    if not key.text:
+    return _misread_key(key.text)
+
+
+@lru_cache(maxsize=1024)
+def _misread_key(text: str) -> tuple[str, str] | None:
+    """Remembered, because the same few words are the keys of every document."""
+    if not text:
         return "a key is missing before the colon", 'write one; the empty string is ""'
-    for meaning in (resolve(key.text), resolve_old(key.text)):
+    for meaning in (resolve(text), resolve_old(text)):
         if not isinstance(meaning, str):
-            return f"the key {key.text} is {show(meaning)} to YAML readers, not a string", f'quote it: "{key.text}"'
+            return f"the key {text[:60]} is {show(meaning)} to YAML readers, not a string", f'quote it: "{text[:60]}"'
     return None

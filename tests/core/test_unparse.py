@@ -1,0 +1,186 @@
+"""Resources written as documents, and read again."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from reconciler.core import shape
+from reconciler.core.parse import Text, parse
+from reconciler.core.unparse import MASK, to_yaml, unparse
+from reconciler.core.yaml12 import load, plain
+from reconciler.errors import SpecError
+from reconciler.kinds import KINDS
+from reconciler.model.resource import Resource
+from tests.core.specs import documents, resource
+
+NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True).filter(
+    lambda name: name not in {"ports", "volumes", "matrix"}
+)
+TRICKY = st.sampled_from([
+    "", "no", "on", "y", "010", "0o17", "1e3", "22:22", "2026-11-20", "=", "<<", "~", "null", "1.10", "1_000", "0x1f", ".5",
+    "a: b", "# x", "- a", "a #b", "'", '"', "\\", "*a", "&a", "!a", "@a", "`a", "%a", "|", ">", "[a", "{a", "a,", "?", ":",
+    " a", "a ", "a\n", "\na", "a\n\nb\n", "a\n b\n", " a\nb", "a \nb", "a\tb", "\ta", "a\r\nb", "a\rb", "\x85", "\u2028",
+    "\ufeff", "\x7f", "\x1b[0m", "---", "...", "--- a\n", "é", "😀", "日本", "\u202e", "a" * 200, "a b " * 100,
+    "line one\nline two\n", "key: |\n  text\n", "$$", "$HOME", "${db.addr}", "a\u00a0b", "\u200b",
+])  # fmt: skip
+TEXT = (TRICKY | st.text(max_size=12)).filter(lambda text: "\0" not in text and "${" not in text.replace("${db.addr}", ""))
+KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True)
+
+
+def values(form: shape.Shape, name: str = "") -> st.SearchStrategy[Any]:
+    """Trees that fit a shape: whatever the kinds hold, this follows."""
+    match form:
+        case shape.Record():
+            required = {key: values(entry.shape, key) for key, entry in form.fields.items() if entry.required}
+            optional = {key: values(entry.shape, key) for key, entry in form.fields.items() if not entry.required}
+            return st.fixed_dictionaries(required, optional=optional)
+        case shape.Items(item):
+            return st.lists(values(item, name), min_size=1, max_size=3)
+        case shape.Entries(value):
+            return st.dictionaries(KEYS, values(value), max_size=3)
+        case shape.Optional(inner):
+            return values(inner, name)
+        case shape.Either(arms):
+            return st.one_of([values(arm, name) for arm in arms])
+        case shape.Text(choices):
+            return st.sampled_from(choices) if choices else SENSIBLE.get(name, TEXT)
+        case shape.Number(whole):
+            return st.integers(1, 200) if whole else st.floats(0.1, 100) | st.integers(1, 100)
+        case _:
+            return st.booleans()
+
+
+SENSIBLE = {
+    "image": st.sampled_from(["nginx", "nginx:1.27", "a/b@sha256:00"]),
+    "hostPort": st.sampled_from(["auto", "8080-8099"]),
+    "signal": st.sampled_from(["TERM", "INT"]),
+    "pattern": st.sampled_from(["ready", "^a .* b$"]),
+    "memory": st.sampled_from(["256Mi", "1024"]),
+    "shmSize": st.just("1Gi"),
+    "subnet": st.just("10.0.0.0/24"),
+    "mountPath": st.sampled_from(["/a", "/b/c"]),
+    "name": st.sampled_from(["http", "admin", "x-1"]),
+    "devices": st.just("/dev/fuse"),
+    "extraHosts": st.just("db:10.0.0.5"),
+    "port": st.just("http"),
+}
+"""Fields whose strings have rules of their own, which another test tries to break."""
+
+EXCLUSIVE = (("container", "process"), ("httpGet", "tcpSocket", "exec", "log"), ("volume", "hostPath", "config", "secret"),
+             ("file", "config", "secret"))  # fmt: skip
+
+
+def pruned(tree: Any) -> Any:
+    """Of fields that exclude one another, the first: otherwise no generated service would be one."""
+    if isinstance(tree, list):
+        return [pruned(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    kept = {key: pruned(value) for key, value in tree.items()}
+    for group in EXCLUSIVE:
+        for name in [name for name in group if name in kept][1:]:
+            del kept[name]
+    return kept
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> dict[str, Any]:
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    spec = pruned(draw(values(shape.record(KINDS[kind].spec))))
+    metadata: dict[str, Any] = {"name": draw(NAMES), "namespace": draw(NAMES), "generation": draw(st.integers(1, 99))}
+    metadata["annotations"] = draw(st.dictionaries(KEYS, TEXT, max_size=2))
+    return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+@given(trees())
+def test_what_is_written_is_what_is_read(tree: dict[str, Any]) -> None:
+    """A document is read, written, read again: the same resource. So is the applied store's copy."""
+    try:
+        (document,) = documents(to_yaml(tree), {"VARIABLE": "a$b${c}"})
+    except SpecError as error:
+        assume(not error)
+    again = reread(document.resource)
+    assert again == document.resource
+    assert reread(again) == again
+
+
+@given(st.dictionaries(KEYS, TEXT | st.text(), min_size=1, max_size=3))
+def test_any_text_survives_in_a_config(data: dict[str, str]) -> None:
+    assume(not any("\0" in text or "${" in text for text in data.values()))
+    config = resource(to_yaml({"apiVersion": "reconciler/v1", "kind": "Config", "metadata": {"name": "a"}, "spec": {"data": data}}))
+    assert config.spec.data == data
+    assert reread(config) == config
+
+
+@given(st.recursive(TEXT | st.integers(-999, 999) | st.booleans() | st.none(),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS.filter(lambda k: len(k) > 3), inner, max_size=3)))  # fmt: skip
+def test_readers_of_both_versions_see_the_same(tree: Any) -> None:
+    """What we write, YAML 1.1 and YAML 1.2 read alike: other tools may have it."""
+    assume(not isinstance(tree, str | int | bool | None))
+    text = to_yaml(tree)
+    assert yaml.safe_load(text) == tree
+    loaded = load(text.encode())
+    assert [flaw for flaw in loaded.flaws if "the key" not in flaw.message] == []
+    if not loaded.flaws:
+        assert [plain(node) for node in loaded.documents] == [tree]
+
+
+def reread(found: Resource) -> Resource:
+    text = to_yaml(unparse(found, reveal=True))
+    (document,) = parse([Text("applied", text.encode(), "/elsewhere")], environment={})
+    return document.resource
+
+
+def test_only_what_differs_from_the_defaults_is_written() -> None:
+    found = resource("""\
+        apiVersion: reconciler/v1
+        kind: Service
+        metadata: {name: web}
+        spec:
+          dependsOn: [db]
+          container: {image: nginx, pullPolicy: IfNotPresent, command: [a, "b c"]}
+          env: {MOTD: "one\\ntwo\\n", MODE: "010"}
+          replicas: 1
+          stop: {graceSeconds: 3}
+        """)
+    assert to_yaml(unparse(found)) == (
+        "apiVersion: reconciler/v1\n"
+        "kind: Service\n"
+        "metadata:\n"
+        "  name: web\n"
+        "  namespace: default\n"
+        "  generation: 1\n"
+        "spec:\n"
+        "  container:\n"
+        "    image: nginx\n"
+        "    command:\n"
+        "      - a\n"
+        "      - b c\n"
+        "  env:\n"
+        "    MOTD: |\n"
+        "      one\n"
+        "      two\n"
+        '    MODE: "010"\n'
+        "  stop:\n"
+        "    graceSeconds: 3\n"
+        "  dependsOn:\n"
+        "    - db\n"
+    )
+
+
+def test_secrets_are_masked_unless_asked_for() -> None:
+    found = resource("apiVersion: reconciler/v1\nkind: Secret\nmetadata: {name: db}\nspec: {data: {a: hunter2}, env: {B: V}}\n", {"V": "hunter3"})
+    assert unparse(found)["spec"] == {"data": {"a": MASK, "B": MASK}}
+    assert unparse(found, reveal=True)["spec"] == {"data": {"a": "hunter2", "B": "hunter3"}}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.key)
+def test_the_example_of_a_kind_reads_and_writes(kind: Any) -> None:
+    found = resource(kind.example, {"DB_PASSWORD": "x"})
+    assert reread(found) == dataclasses.replace(found)
