@@ -11,6 +11,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "delete": "Take things down, users before what they use.",
     },
     "Look": {
+        "status": "Show everything at a glance.",
+        "get": "List resources, with how they stand.",
         "diff": "Show what apply would do, field by field, and do nothing.",
     },
     "Reach in": {},

@@ -53,6 +53,8 @@ class Reason(StrEnum):
     PENDING = "Pending"
     CRASH_LOOP = "CrashLoop"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
+    ORPHAN = "Orphan"
+    """Ours, but declared by nobody."""
 
 
 @dataclass(frozen=True, slots=True)

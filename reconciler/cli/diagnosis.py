@@ -1,0 +1,163 @@
+"""What is wrong with a resource, in the order in which a person would find out, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.cli.render import words
+from reconciler.cli.render.age import age
+from reconciler.kinds.service import ServiceSpec
+from reconciler.model.observed import Observed, Phase
+from reconciler.model.plan import Reason
+
+if TYPE_CHECKING:
+    from reconciler.engine.looking import Look, Sight
+    from reconciler.model.key import Key
+
+AT_ONCE_SECONDS = 5.0
+"""Who ends sooner after its start than this never did its work."""
+SHORTEST_SECRET = 4
+"""Shorter ones are masked by nobody: every line holds an `a`."""
+EXIT_CODES = {
+    126: "the command was found, but could not be run",
+    127: "the command was not found",
+    137: "it was killed (signal 9): by hand, or because it ran out of memory",
+    139: "it crashed (signal 11, a bad memory access)",
+    143: "it was asked to end (signal 15)",
+}
+FINE = frozenset({Reason.READY, Reason.COMPLETED, Reason.STOPPED, "Starting", "Stopping"})
+
+
+def at(key: Key, verb: str, *rest: str) -> str:
+    """A command line that names a resource, for people to copy."""
+    name = key.name if key.kind == "service" else key.short
+    place = () if key.namespace == "default" else ("-n", key.namespace)
+    return " ".join(("reconciler", verb, name, *place, *rest))
+
+
+def next_step(look: Look, sight: Sight) -> str:
+    """The command to type next; empty where nothing needs to be done, or only time will help."""
+    key, word = sight.key, words.status_word(look, sight)
+    if word in FINE:
+        return ""
+    if word == Reason.ORPHAN:
+        return f"reconciler delete {key.short}{_place(key)}"
+    if word == "Unknown":
+        return "reconciler doctor"
+    if key.kind == "service" and words.actions_on(look, key) and word != "Deleting":
+        return at(key, "start")
+    return at(key, "why")
+
+
+def _place(key: Key) -> str:
+    return "" if key.namespace == "default" else f" -n {key.namespace}"
+
+
+def findings(look: Look, sight: Sight) -> list[str]:
+    """What can be told from looking at each instance: never started, ended early, nothing to keep it up."""
+    spec = sight.resource.spec if sight.resource else None
+    found = [
+        text
+        for thing in sight.things
+        if isinstance(spec, ServiceSpec)
+        for text in _instance_findings(look, spec, thing)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _instance_findings(look: Look, spec: ServiceSpec, thing: Observed) -> Iterator[str]:
+    name = thing.key.name + f"/{thing.key.index}" if thing.key else thing.name
+    detail = f": {thing.detail}" if thing.detail else ""
+    match thing.phase:
+        case Phase.CREATED:
+            yield f"{name} was created, but never ran{detail}"
+        case Phase.PAUSED:
+            yield f"{name} is paused: somebody froze it; the next pass lets it go on"
+        case Phase.EXITED:
+            yield from _exit_findings(look, spec, thing, name)
+        case Phase.RUNNING if (health := look.snapshot.health.get(thing.id)) and health.message:
+            yield f"{name} runs, but its {health.message}"
+        case Phase.UNKNOWN | Phase.REMOVING:
+            yield f"{name} is {thing.phase.lower()}{detail}"
+
+
+def _exit_findings(look: Look, spec: ServiceSpec, thing: Observed, name: str) -> Iterator[str]:
+    lived = _lived(thing)
+    ago = f" {age(look.at - thing.finished_at)} ago" if thing.finished_at else ""
+    after = f", {lived:.1f} s after its start" if lived is not None and lived < AT_ONCE_SECONDS else ""
+    code = "an exit code that is lost" if thing.exit_code is None else f"exit code {thing.exit_code}"
+    yield f"{name} ended{ago} with {code}{after}{f' ({thing.detail})' if thing.detail else ''}"
+    if thing.exit_code in EXIT_CODES and not thing.detail:
+        yield f"exit code {thing.exit_code}: {EXIT_CODES[thing.exit_code]}"
+    if _wants_keep_alive(spec, thing, lived):
+        yield (
+            "keepAlive is missing: its image has no command that stays. Give it a command, or "
+            "container.keepAlive: true to have it stay up and be attached to"
+        )
+
+
+def _lived(thing: Observed) -> float | None:
+    if thing.started_at is None or thing.finished_at is None:
+        return None
+    return max(thing.finished_at - thing.started_at, 0.0)
+
+
+def _wants_keep_alive(spec: ServiceSpec, thing: Observed, lived: float | None) -> bool:
+    """An image's own command that ends well and at once: a shell without a terminal, most often."""
+    container = spec.container
+    own = container is not None and not (container.keep_alive or container.command or container.entrypoint)
+    return own and thing.exit_code == 0 and (lived is None or lived < AT_ONCE_SECONDS)
+
+
+def by_hand(sight: Sight) -> list[str]:
+    """Command lines to try by oneself what the workload is to do."""
+    spec = sight.resource.spec if sight.resource else None
+    running = next((thing for thing in sight.things if thing.phase is Phase.RUNNING), None)
+    if running:
+        own = at(sight.key, "exec", "-it", "--", "sh")
+        return [own, f"docker exec -it {running.name} sh"] if running.runtime == "docker" else [own]
+    match spec:
+        case ServiceSpec(container=container) if container:
+            return [shlex.join(["docker", "run", "--rm", "-it", "--entrypoint", "sh", container.image])]
+        case ServiceSpec(process=process) if process:
+            return [f"cd {shlex.quote(process.working_dir or '.')} && {shlex.join(process.command)}"]
+        case _:
+            return []
+
+
+def advice(look: Look, sight: Sight) -> list[str]:
+    """What a person can do, the likeliest first."""
+    from reconciler.engine.troubles import HINTS
+
+    told = []
+    ready = sight.status.condition("Ready")
+    if ready and ready.status != "True":
+        told += [hint for reason, hint in HINTS.items() if reason == ready.reason]
+    if step := next_step(look, sight):
+        own = at(sight.key, "why")
+        told.append(step if step != own else at(sight.key, "logs") if sight.things else own)
+    if words.actions_on(look, sight.key):
+        told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
+    return list(dict.fromkeys(told))
+
+
+def secrets(look: Look) -> list[str]:
+    """Every secret value of the namespace: for `masked`, and for nothing else."""
+    values: set[str] = set()
+    for key, resource in look.graph.resources.items():
+        if key.kind == "secret":
+            files = (look.graph.contents.get(path, b"") for path in resource.spec.files.values())
+            values |= {*resource.spec.data.values(), *(content.decode(errors="replace").strip() for content in files)}
+    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def masked(lines: Sequence[str], hidden: Sequence[str]) -> list[str]:
+    """A workload may print what it was told in confidence; a report that people paste elsewhere does not."""
+    told = []
+    for line in lines:
+        for value in hidden:
+            line = line.replace(value, "***")  # noqa: PLW2901 -- one value after another
+        told.append(line)
+    return told

@@ -1,0 +1,94 @@
+"""Which instances a verb reaches into, found by looking at the world only: no probe is asked for this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.cli import picking
+from reconciler.cli.diagnosis import at
+from reconciler.errors import ReconcilerError, Unreachable
+from reconciler.model.observed import Observed, Phase
+
+if TYPE_CHECKING:
+    from reconciler.engine.reconcile import Parts
+    from reconciler.model.key import Key
+
+RUNS = frozenset({Phase.RUNNING, Phase.PAUSED})
+
+
+def instances(parts: Parts, key: Key, *, deep: bool = False) -> list[Observed]:
+    """All of a service's, whatever their phase, by index. One that nobody declares is found too."""
+    resource = next((r for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
+    runtimes = [str(resource.spec.runtime)] if resource else sorted(parts.runtimes)
+    owner = parts.home.identity(make=False).owner
+    found: list[Observed] = []
+    for name in runtimes:
+        view = parts.runtimes[name].observe(deep=deep)
+        if not view.reachable and resource:
+            raise Unreachable(f"{key.short}: {view.problem}", hint=view.hint)
+        found += [thing for thing in view.objects if owner and thing.owner == owner and _is(thing, key)]
+    if not found and resource is None:
+        raise picking.not_found(parts, key.namespace, (key.kind, key.name), _known(parts, key.namespace))
+    return sorted(found, key=_index)
+
+
+def _is(thing: Observed, key: Key) -> bool:
+    """Another thing that wears a copy of the labels has another name."""
+    return thing.key is not None and thing.key.resource == key and thing.name == thing.key.engine_name
+
+
+def _index(thing: Observed) -> int:
+    return (thing.key.index or 0) if thing.key else 0
+
+
+def _known(parts: Parts, namespace: str) -> list[Key]:
+    return [resource.key for resource in parts.source.resources(namespace)]
+
+
+def of_index(key: Key, things: Sequence[Observed], index: int | None) -> list[Observed]:
+    if index is None:
+        return list(things)
+    chosen = [thing for thing in things if _index(thing) == index]
+    if not chosen:
+        known = ", ".join(str(_index(thing)) for thing in things) or "none"
+        raise ReconcilerError(f"{key.short} has no instance {index}", hint=f"instances now: {known}")
+    return chosen
+
+
+def one_that_runs(parts: Parts, key: Key, index: int | None) -> Observed:
+    """The first that runs, or the one of that index; if none does, why not."""
+    chosen = of_index(key, instances(parts, key), index)
+    running = [thing for thing in chosen if thing.phase is Phase.RUNNING]
+    if not running:
+        raise not_running(parts, key)
+    return running[0]
+
+
+def not_running(parts: Parts, key: Key) -> ReconcilerError:
+    """Says what stands in the way, and what to type."""
+    from reconciler.cli.diagnosis import findings
+    from reconciler.cli.render.words import message
+    from reconciler.engine.looking import look
+
+    seen = look(parts, key.namespace)
+    sight = seen.sight(key)
+    if sight is None or (sight.resource and not sight.resource.deleting and sight.resource.spec.replicas == 0):
+        return ReconcilerError(f"{key.short} is stopped", hint=f"start it: {at(key, 'start')}")
+    told = findings(seen, sight) or [message(seen, sight) or "no instance of it exists"]
+    return ReconcilerError(
+        f"{key.short} is not running: {'; '.join(told)}",
+        hint=f"start it: {at(key, 'start')}; see more: {at(key, 'describe')}",
+    )
+
+
+def last_lines(parts: Parts, thing: Observed, count: int) -> list[str]:
+    """What it said last; that it can't be read is said in its place."""
+    reach = parts.reach.get(thing.runtime)
+    if reach is None:
+        return []
+    try:
+        text = b"".join(reach.logs(thing, tail=count)).decode(errors="replace")
+    except ReconcilerError as error:
+        return [f"(its log can't be read: {error.message})"]
+    return text.splitlines()[-count:]

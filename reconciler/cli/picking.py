@@ -1,0 +1,169 @@
+"""From words on a command line to things: KIND, KIND NAME…, KIND/NAME…, NAME…, all; -l, -A."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli.kinds import kind_called
+from reconciler.cli.selector import matches
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.kinds import KINDS, find
+from reconciler.model.key import Key
+
+if TYPE_CHECKING:
+    from reconciler.cli.context import Context
+    from reconciler.engine.controller import Controller
+    from reconciler.engine.looking import Look, Sight
+    from reconciler.engine.reconcile import Parts
+
+ORDER = tuple(kind.key for kind in KINDS.values())
+"""Services first: they are what people came to see."""
+Pair = tuple[str, str]
+"""A kind's key and a name."""
+
+
+class NotFound(ReconcilerError):
+    """Of what was named, something is not there."""
+
+    reason = "NotFound"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`names` are asked for one by one; without them it is everything of the kinds."""
+
+    kinds: tuple[str, ...]
+    names: tuple[Pair, ...] = ()
+
+    def wants(self, key: Key) -> bool:
+        return (key.kind, key.name) in self.names if self.names else key.kind in self.kinds
+
+    @property
+    def single(self) -> bool:
+        return len(self.names) == 1
+
+
+def wanted(words: Sequence[str], *, bare: str = "") -> Wanted:
+    """`bare` is the kind of a word that is no kind: `describe web` means the service. Empty: an error."""
+    if not words:
+        plurals = ", ".join(kind.plural for kind in KINDS.values())
+        raise UsageError("nothing is named", hint=f"name KIND, KIND/NAME or all; kinds are {plurals}")
+    first, *rest = words
+    if any("/" in word for word in words) or (bare and find(first) is None and first != "all"):
+        return _pairs(_pair(word, bare) for word in words)
+    kinds = _kinds(first)
+    if len(kinds) > 1 and rest:
+        raise UsageError(f"{first} {rest[0]}: names of one kind are expected", hint=f"like {kinds[0]}/{rest[0]}")
+    return Wanted(kinds, tuple((kinds[0], name) for name in dict.fromkeys(rest)))
+
+
+def services(words: Sequence[str]) -> Wanted:
+    """For verbs that only services know: names, with `service/` before them or not."""
+    found = _pairs(_pair(word, "service") for word in words)
+    other = next((pair for pair in found.names if pair[0] != "service"), None)
+    if other:
+        raise UsageError(f"{other[0]}/{other[1]} is no service", hint="only services run, so only they can do that")
+    return Wanted(("service",), found.names)
+
+
+def _pairs(pairs: Iterable[Pair]) -> Wanted:
+    names = tuple(dict.fromkeys(pairs))
+    return Wanted(tuple(dict.fromkeys(kind for kind, _ in names)), names)
+
+
+def _pair(word: str, bare: str) -> Pair:
+    kind, slash, name = word.partition("/")
+    if slash and kind and name and "/" not in name:
+        return kind_called(kind).key, name
+    if slash or not word or not bare:
+        raise UsageError(f"{word}: KIND/NAME is expected", hint="like service/web")
+    return bare, word
+
+
+def _kinds(word: str) -> tuple[str, ...]:
+    """`services`, `svc,volumes` or `all`."""
+    if word == "all":
+        return ORDER
+    return tuple(dict.fromkeys(kind_called(part).key for part in word.split(",")))
+
+
+def looks(context: Context, controller: Controller, *, everywhere: bool, deep: bool = True) -> list[Look]:
+    """One for each namespace that is to be shown."""
+    from reconciler.engine import looking
+
+    spaces = looking.namespaces(controller.parts) if everywhere else [context.scope]
+    return [looking.look(controller.parts, namespace, deep=deep) for namespace in spaces]
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A sight, and the look that it belongs to."""
+
+    look: Look
+    sight: Sight
+
+    @property
+    def key(self) -> Key:
+        return self.sight.key
+
+
+def pick(found: Iterable[Look], want: Wanted, selector: str | None = None) -> list[Picked]:
+    """In the order of kinds, then by namespace and name. What is not declared wears no labels to be selected by."""
+    chosen = [
+        Picked(look, sight)
+        for look in found
+        for sight in look.sights
+        if want.wants(sight.key) and (selector is None or _selected(sight, selector))
+    ]
+    return sorted(chosen, key=lambda item: (ORDER.index(item.key.kind), item.key))
+
+
+def _selected(sight: Sight, selector: str) -> bool:
+    return sight.resource is not None and matches(selector, sight.resource.labels)
+
+
+def declared(parts: Parts, namespace: str, want: Wanted, selector: str | None = None) -> dict[Key, Any]:
+    """Declared resources, without a look at the world. A named one that is missing is an error."""
+    kept = {r.key: r for r in parts.source.resources(namespace) if not r.deleting}
+    missing = missing_names(want, kept)
+    if missing:
+        raise not_found(parts, namespace, missing[0], kept)
+    chosen = {key: r for key, r in sorted(kept.items()) if want.wants(key)}
+    return {key: r for key, r in chosen.items() if selector is None or matches(selector, r.labels)}
+
+
+def missing_names(want: Wanted, there: Iterable[Key]) -> list[Pair]:
+    known = {(key.kind, key.name) for key in there}
+    return [pair for pair in want.names if pair not in known]
+
+
+def not_found(parts: Parts, namespace: str | None, pair: Pair, there: Iterable[Key]) -> NotFound:
+    """`there` is what was seen; the hint looks further, into other kinds and namespaces."""
+    kind, name = pair
+    place = f'in namespace "{namespace}"' if namespace else "in any namespace"
+    hint = next(_guesses(parts, namespace, pair, list(there)), "see what there is: reconciler status -A")
+    return NotFound(f'{kind} "{name}" not found {place}', hint=hint)
+
+
+def _guesses(parts: Parts, namespace: str | None, pair: Pair, there: Sequence[Key]) -> Iterator[str]:
+    from difflib import get_close_matches
+
+    kind, name = pair
+    elsewhere = [space for space, keys in _others(parts, namespace).items() if pair in keys]
+    if elsewhere:
+        yield f"there is one in namespace {elsewhere[0]}: -n {elsewhere[0]}"
+    if alike := [key for key in there if key.name == name]:
+        yield f"did you mean {alike[0].short}?"
+    if close := get_close_matches(name, [key.name for key in there if key.kind == kind], 1, 0.5):
+        yield f"did you mean {close[0]}?"
+    if close := get_close_matches(
+        namespace or "", [space for space, keys in _others(parts, namespace).items() if keys], 1
+    ):
+        yield f"did you mean -n {close[0]}?"
+
+
+def _others(parts: Parts, namespace: str | None) -> Mapping[str, set[Pair]]:
+    spaces = [space for space in parts.source.namespaces() if space != namespace]
+    return {space: {(r.key.kind, r.key.name) for r in parts.source.resources(space)} for space in spaces}

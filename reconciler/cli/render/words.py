@@ -1,0 +1,190 @@
+"""One word, one number, one line about a resource: what tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.cli.render.age import age
+from reconciler.cli.render.text import cut
+from reconciler.kinds import find
+from reconciler.kinds.service import ServiceSpec
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Phase
+from reconciler.model.plan import Action, Reason, Wait
+from reconciler.model.status import Condition, Endpoint
+
+if TYPE_CHECKING:
+    from reconciler.engine.looking import Look, Sight
+
+STARTING_SECONDS = 60.0
+"""So long after its start what is not Ready is called Starting; later, NotReady."""
+VAGUE = frozenset({Reason.NOT_READY, Reason.STARTING, Reason.PENDING})
+"""Reasons for which the phase of an instance is the better word."""
+LONGEST_COMMAND = 60
+WORST_FIRST = ("Failed", "CrashLoop", "Exited", "Paused", "Created", "Removing", "Starting", "Unknown")
+ORPHAN = "nobody declares it: delete it, or declare it again"
+
+
+def actions_on(look: Look, key: Key) -> list[Action]:
+    return [action for action in look.plan.actions if action.key.resource == key]
+
+
+def waits_of(look: Look, key: Key) -> list[Wait]:
+    return [wait for wait in look.plan.waits if wait.key.resource == key]
+
+
+def implied(look: Look, key: Key) -> bool:
+    """Nobody wrote it down, yet it belongs there: the namespace's own network."""
+    return key in look.plan.desired
+
+
+def runtime_of(look: Look, sight: Sight) -> str:
+    """Where it lives; empty for what is only a text."""
+    if sight.things:
+        return sight.things[0].runtime
+    match sight.key.kind:
+        case "service" if sight.resource:
+            return str(sight.resource.spec.runtime)
+        case "volume":
+            return look.graph.volume_runtime(sight.key.name)
+        case "service" | "network":
+            return "docker"
+        case _:
+            return ""
+
+
+def status_word(look: Look, sight: Sight) -> str:
+    """STATUS, as tables have it."""
+    if sight.resource is None:
+        return str(Reason.READY) if implied(look, sight.key) else str(Reason.ORPHAN)
+    if sight.resource.deleting:
+        return "Deleting"
+    ready = sight.status.condition("Ready")
+    if ready is None or ready.reason == Reason.UNREACHABLE or not reachable(look, sight):
+        return "Unknown"
+    if ready.status != "True":
+        return _bad_word(look, sight, ready)
+    if ready.reason == Reason.STOPPED:
+        return "Stopping" if sight.things else "Stopped"
+    return "Drifted" if actions_on(look, sight.key) else ready.reason
+
+
+def reachable(look: Look, sight: Sight) -> bool:
+    runtime = runtime_of(look, sight)
+    return not runtime or look.snapshot.view(runtime).reachable
+
+
+def _bad_word(look: Look, sight: Sight, ready: Condition) -> str:
+    if ready.reason not in VAGUE or not isinstance(sight.resource and sight.resource.spec, ServiceSpec):
+        return "Missing" if ready.reason == Reason.PENDING else ready.reason
+    instances = [instance for instance in sight.status.instances if not instance.ready]
+    phases = {instance.phase for instance in instances}
+    if found := next((word for word in WORST_FIRST if word in phases), ""):
+        return found
+    if not instances:
+        return "Missing"
+    begun = [instance.started_at or look.at for instance in instances]
+    return "Starting" if look.at - max(begun) < STARTING_SECONDS else "NotReady"
+
+
+def message(look: Look, sight: Sight) -> str:
+    """What is wrong, in the shortest words that name the cause; empty when nothing is."""
+    if sight.resource is None:
+        return "" if implied(look, sight.key) else ORPHAN
+    waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
+    ready = sight.status.condition("Ready")
+    if ready and ready.status != "True" and ready.message:
+        return ready.message + _next_try(look, waits)
+    if waits:
+        return waits[0].message + _next_try(look, waits)
+    return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
+
+
+def _next_try(look: Look, waits: Sequence[Wait]) -> str:
+    due = [wait.until for wait in waits if wait.until and wait.reason is Reason.BACK_OFF]
+    return f"; next try in {age(min(due) - look.at)}" if due else ""
+
+
+def said(action: Action) -> str:
+    """What an action will do, in passive words: the doer is whoever runs the next pass."""
+    past = {"Create": "made", "Adjust": "put right", "Start": "started", "Stop": "stopped", "Remove": "removed"}
+    return f"to be {past[action.verb]}"
+
+
+def ready_cell(sight: Sight) -> str:
+    """1/2; nothing for what has no replicas."""
+    if sight.key.kind != "service":
+        return ""
+    wanted = sight.resource.spec.replicas if sight.resource and not sight.resource.deleting else 0
+    return f"{sight.status.ready_replicas}/{wanted}"
+
+
+def restarts(sight: Sight) -> int | None:
+    return sum(instance.restarts for instance in sight.status.instances) if sight.key.kind == "service" else None
+
+
+def age_cell(look: Look, sight: Sight) -> str:
+    """How long the oldest one has been running; of what no longer runs, how long ago it ended."""
+    if sight.key.kind != "service":
+        return ""
+    since = [thing.started_at for thing in sight.things if thing.started_at and thing.phase is Phase.RUNNING]
+    ended = [thing.finished_at for thing in sight.things if thing.finished_at]
+    at = min(since, default=None) or max(ended, default=None)
+    return age(look.at - at) if at else ""
+
+
+def ports_cell(sight: Sight) -> str:
+    """`127.0.0.1:8080->80`; a process listens on the host's port itself. Several ports come with their names."""
+    spec = sight.resource.spec if sight.resource else None
+    if not isinstance(spec, ServiceSpec):
+        return ""
+    named = len(spec.ports) > 1
+    return ", ".join(_port(spec, endpoint, named=named) for endpoint in sight.status.endpoints)
+
+
+def _port(spec: ServiceSpec, endpoint: Endpoint, *, named: bool) -> str:
+    port = spec.port(endpoint.name)
+    inside = f"->{port.port}" if port and port.port and spec.container else ""
+    protocol = f"/{port.protocol}" if port and port.protocol != "tcp" else ""
+    return f"{endpoint.name + '=' if named else ''}{address(endpoint)}{inside}{protocol}"
+
+
+def address(endpoint: Endpoint) -> str:
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}"
+
+
+def workload(sight: Sight) -> str:
+    """The image, or the command line."""
+    spec = sight.resource.spec if sight.resource else None
+    match spec:
+        case ServiceSpec(container=container) if container:
+            return container.image
+        case ServiceSpec(process=process) if process:
+            return cut(" ".join(process.command), LONGEST_COMMAND)
+        case _:
+            return next((thing.image for thing in sight.things if thing.image), "")
+
+
+def users(look: Look, key: Key) -> list[str]:
+    """Names of the services that name it, or have it without naming it."""
+    return [other.name for other, spec in look.graph.services() if key in _needed(look, spec)]
+
+
+def _needed(look: Look, spec: ServiceSpec) -> Iterator[Key]:
+    kind = find("service")
+    assert kind is not None, "there is that kind"
+    for need in kind.needs(spec):
+        yield Key(need.kind, look.namespace, need.name)
+    for name in look.graph.network_names(spec):
+        yield Key("network", look.namespace, name)
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f", +{rest}" if rest > 0 else "")
+
+
+def ids(things: Sequence[Observed]) -> str:
+    return few([thing.id[:12] for thing in things], 2)

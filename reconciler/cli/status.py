@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import line, names, picking, watching
+from reconciler.cli.context import Context
+from reconciler.cli.picking import Picked, Wanted
+from reconciler.cli.render.output import TREES, show_names, show_tree
+from reconciler.cli.render.text import clean
+from reconciler.cli.verb import verb
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.engine.controller import Controller
+
+EXAMPLES = """
+reconciler status
+reconciler status -A
+reconciler status web db -w
+reconciler status -o json
+"""
+
+
+@verb("status", examples=EXAMPLES, outputs=(*TREES, "wide", "name"))
+@click.argument("words", nargs=-1, metavar="[NAME | KIND/NAME]…", shell_complete=names.services)
+@click.option("-l", "--selector", metavar="LABELS", help="Only what wears these labels: a=b,c!=d.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
+@click.option("-w", "--watch", is_flag=True, help="Go on: drawn anew on a terminal, each change in a pipe.")
+@click.option("--no-headers", is_flag=True, help="Leave the header line and the sum out.")
+def command(
+    context: Context, words: tuple[str, ...], *, selector: str | None, everywhere: bool, watch: bool, no_headers: bool
+) -> None:
+    """Show everything at a glance."""
+    want = picking.wanted(words or ("all",), bare="service")
+    if watch and context.output not in watching.OUTPUTS:
+        raise UsageError(f"-w with -o {context.output} is not possible", hint="use -o json: one line for each change")
+    controller = line.open_controller(context)
+    deep = context.output not in ("", "name")
+
+    def found() -> list[Picked]:
+        looks = picking.looks(context, controller, everywhere=everywhere, deep=deep)
+        return [item for item in picking.pick(looks, want, selector) if not _unsaid(item)]
+
+    if watch:
+        _watch(context, controller, found, everywhere=everywhere, headers=not no_headers)
+    items = found()
+    _require(controller, context, want, items, everywhere=everywhere)
+    _show(context, items, want, everywhere=everywhere, headers=not no_headers)
+
+
+def _unsaid(item: Picked) -> bool:
+    """What belongs there without a document is not worth a line."""
+    from reconciler.cli.render.words import implied
+
+    return item.sight.resource is None and implied(item.look, item.key)
+
+
+def _require(
+    controller: Controller, context: Context, want: Wanted, items: Sequence[Picked], *, everywhere: bool
+) -> None:
+    missing = picking.missing_names(want, [item.key for item in items])
+    if missing:
+        there = [resource.key for resource in controller.parts.source.resources(context.scope)]
+        raise picking.not_found(controller.parts, None if everywhere else context.scope, missing[0], there)
+
+
+def _show(context: Context, items: Sequence[Picked], want: Wanted, *, everywhere: bool, headers: bool) -> None:
+    from reconciler.cli.render.resource import listing, tree
+
+    if context.output == "name":
+        show_names(context, (item.key.short for item in items))
+    elif context.output in ("", "wide"):
+        context.stdout.write(_picture(context, items, everywhere=everywhere, headers=headers))
+    else:
+        trees = [tree(item.look, item.sight) for item in items]
+        show_tree(context, trees[0] if want.single and len(trees) == 1 else listing(trees))
+
+
+def _picture(context: Context, items: Sequence[Picked], *, everywhere: bool, headers: bool) -> str:
+    body = _rows(context, items, everywhere=everywhere, headers=headers)
+    if not headers:
+        return body
+    unread = "".join(f"{clean(problem)}\n" for problem in _unread(items))
+    return f"{unread}{body}{'' if not items else chr(10)}{clean(_sum(context, items, everywhere=everywhere))}\n"
+
+
+def _rows(context: Context, items: Sequence[Picked], *, everywhere: bool, headers: bool) -> str:
+    from reconciler.cli.render.columns import AT_A_GLANCE, NAMESPACE, printed
+
+    shape = (*(NAMESPACE if everywhere else ()), *AT_A_GLANCE)
+    return printed(context, shape, items, headers=headers) if items else ""
+
+
+def _unread(items: Sequence[Picked]) -> Iterator[str]:
+    """Runtimes that can't be read now, if anything here lives there."""
+    from reconciler.cli.render.words import runtime_of
+
+    problems: dict[str, str] = {}
+    for item in items:
+        runtime = runtime_of(item.look, item.sight)
+        if problem := item.look.problems.get(runtime):
+            problems[runtime] = problem
+    yield from (f"{runtime}: {problems[runtime]}" for runtime in sorted(problems))
+
+
+def _sum(context: Context, items: Sequence[Picked], *, everywhere: bool) -> str:
+    if not items:
+        elsewhere = "" if everywhere else ", or reconciler status -A"
+        place = "any namespace" if everywhere else f"namespace {context.scope}"
+        return f"nothing is declared in {place}; next: reconciler apply -f FILE{elsewhere}"
+    services = [item for item in items if item.key.kind == "service"]
+    ready = sum(item.sight.status.ready for item in services)
+    parts = [f"{len(services)} service{'' if len(services) == 1 else 's'}, {ready} ready"]
+    if other := len(items) - len(services):
+        parts.append(f"{other} other{'' if other == 1 else 's'}")
+    return "; ".join(filter(None, (", ".join(parts), _next(items))))
+
+
+def _next(items: Sequence[Picked]) -> str:
+    """What to do about the first thing that is not as it should be."""
+    from reconciler.cli.diagnosis import next_step
+
+    step = next(filter(None, (next_step(item.look, item.sight) for item in items)), "")
+    return f"next: {step}" if step else ""
+
+
+def _watch(context: Context, controller: Controller, found: watching.Found, *, everywhere: bool, headers: bool) -> None:
+    def show(items: Sequence[Picked], first: bool) -> None:
+        context.stdout.write(_rows(context, items, everywhere=everywhere, headers=first and headers))
+
+    clock = controller.parts.clock
+    if context.stdout.isatty() and context.output in ("", "wide"):
+        watching.redraw(context, clock, lambda: _picture(context, found(), everywhere=everywhere, headers=headers))
+    watching.follow(context, clock, found, show)
