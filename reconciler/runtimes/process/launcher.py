@@ -40,27 +40,26 @@ trap '' HUP INT QUIT TERM
 cd -- "$1" || exit 125
 
 keep() {
-  __rc_max=5242880 __rc_how='bs=64k count=5242880 iflag=count_bytes'
+  __rc_size=0
   while :; do
-    "$5" $__rc_how >>log 2>/dev/null
-    __rc=$?
-    case $__rc in
-    0)
-      __rc=$("$6" -c <log) || __rc=0
-      [ "$__rc" -gt 0 ] && [ "$__rc" -ge "$__rc_max" ] || return
-      "$7" -f log log.1
-      ;;
-    129 | 130 | 137 | 143) ;; # somebody killed it: nothing is lost but what it held
+    # dd counts reads, however short, so a round may end early but never writes more than there is room for.
+    __rc_room=$(((5242880 - __rc_size) / 16384))
+    if [ "$__rc_room" -le 0 ]; then
+      "$7" -f log log.1 || "$5" if=/dev/null of=log
+      __rc_size=0
+      continue
+    fi
+    __rc_said=$("$5" bs=16k count="$__rc_room" 2>&1 >>log)
+    case $?:$__rc_said in
+    0:0+0\ *) return ;; # the end of all output
+    0:* | 129:* | 130:* | 137:* | 143:*) ;; # or somebody killed it: nothing is lost but what it held
     *)
-      if [ "$__rc_max" -gt 0 ] && ! "$5" if=/dev/null count=0 iflag=count_bytes 2>/dev/null; then
-        # A dd that can't count bytes: short reads count as whole blocks, so the log turns over sooner.
-        __rc_max=0 __rc_how='bs=1k count=5120'
-      else
-        # The disk is full. What can't be kept is dropped, so that the service never waits for us.
-        "$5" bs=64k count=1 of=/dev/null 2>/dev/null || return
-      fi
+      # The disk is full. What can't be kept is dropped, so that the service never waits for us.
+      __rc_said=$("$5" bs=64k count=1 2>&1 >/dev/null)
+      case $__rc_said in 0+0\ *) return ;; esac
       ;;
     esac
+    __rc_size=$("$6" -c <log) || __rc_size=0
   done
 }
 
