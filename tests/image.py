@@ -15,6 +15,9 @@ REPOSITORY = "reconciler-test"
 VERSIONS = {"latest": "one", "2": "two"}
 """Two tags with different content: /www/index.html says which."""
 
+EXAMPLES = "busybox:1.37"
+"""What the examples in specs/ run. Where the engine has the real one, that is used."""
+
 BUSYBOX = Path("/bin/busybox")
 RECIPE = "1"
 """Counted up when the content changes, so that an engine with older images gets new ones."""
@@ -29,11 +32,18 @@ def ensure_images(engine: Engine) -> None:
     for tag, text in VERSIONS.items():
         if _stamp_of(engine, f"{REPOSITORY}:{tag}") != f"{stamp}-{text}":
             _make(engine, tag, text, f"{stamp}-{text}")
+    if _stamp_of(engine, EXAMPLES) not in {THEIRS, f"{stamp}-{VERSIONS['latest']}"}:
+        repository, _, tag = EXAMPLES.partition(":")
+        engine.post(f"/images/{REPOSITORY}:latest/tag?repo={repository}&tag={tag}")
+
+
+THEIRS = "not made here"
 
 
 def _stamp_of(engine: Engine, image: str) -> str:
+    """Which version of ours it is; empty when there is none."""
     try:
-        return (engine.get(f"/images/{image}/json")["Config"].get("Labels") or {}).get("recipe", "")
+        return (engine.get(f"/images/{image}/json")["Config"].get("Labels") or {}).get("recipe", THEIRS)
     except EngineError as error:
         if error.status != 404:
             raise
