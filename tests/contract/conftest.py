@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.desired import Stop
+from tests.contract.containers import Containers
 from tests.contract.harness import Harness
 from tests.contract.processes import Processes
 
 HARNESSES: dict[str, Callable[[pytest.FixtureRequest, Path, str], Harness]] = {
+    "docker": Containers,
     "process": lambda _request, home, namespace: Processes(home, namespace),
 }
 
