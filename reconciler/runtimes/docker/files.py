@@ -6,7 +6,6 @@ Not as bind mounts: the engine may see another file system than we do, and a sec
 from __future__ import annotations
 
 import io
-import tarfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -36,6 +35,8 @@ def deliver(connection: Connection, client: APIClient, container: str, payload: 
 
 def pack(mounts: list[Mount], uid: int = 0, gid: int = 0) -> bytes:
     """Only files, no directories: the engine makes those that are missing and leaves those that exist as they are."""
+    import tarfile  # noqa: PLC0415 -- for those who carry files
+
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for mount in mounts:
@@ -67,6 +68,8 @@ def _in_passwd(connection: Connection, container: str, user: str, doing: str) ->
 
 
 def _read(connection: Connection, container: str, path: str, doing: str) -> bytes:
+    import tarfile  # noqa: PLC0415 -- for those who carry files
+
     try:
         reply = connection.ask(Request(f"/containers/{container}/archive?path={quote(path)}"), doing)
     except Gone:
