@@ -23,7 +23,7 @@ def read(paths: Sequence[str], *, recursive: bool, stdin: Callable[[], bytes]) -
     for path in paths:
         if path == "-":
             found.add_stdin()
-        elif Path(path).is_dir():
+        elif stat.S_ISDIR(_facts(path).st_mode):
             found.add_directory(path, recursive=recursive)
         else:
             found.add(path)

@@ -49,7 +49,10 @@ def test_bytes_that_are_no_text_are_not_put_in() -> None:
         interpolate("${RAW}", {"RAW": "\udcff"})
 
 
-@pytest.mark.parametrize(("text", "alone"), {"${A}": True, "${A:-${B}}": True, "x${A}": False, "${A}${B}": False}.items())
+ALONE = {"${A}": True, "${A:-${B}}": True, "x${A}": False, "${A}${B}": False}
+
+
+@pytest.mark.parametrize(("text", "alone"), ALONE.items())
 def test_only_an_expression_alone_can_be_a_number(text: str, alone: bool) -> None:
     assert whole(text) is alone
 

@@ -74,13 +74,16 @@ def test_a_list_is_unfolded() -> None:
         metadata: {resourceVersion: ""}
         items:
           - {apiVersion: reconciler/v1, kind: Volume, metadata: {name: a}}
-          - {apiVersion: reconciler/v1, kind: List, items: [{apiVersion: reconciler/v1, kind: Volume, metadata: {name: b}}]}
+          - apiVersion: reconciler/v1
+            kind: List
+            items: [{apiVersion: reconciler/v1, kind: Volume, metadata: {name: b}}]
         """)
     assert [str(document.resource.key) for document in found] == ["volume/default/a", "volume/default/b"]
 
 
 def test_relative_paths_are_relative_to_the_file() -> None:
-    spec = service("process: {command: [./run], workingDir: ../x}, envFrom: [{file: ./a/../.env}, {file: ~/b}]", {"HOME": "/h"})
+    text = "process: {command: [./run], workingDir: ../x}, envFrom: [{file: ./a/../.env}, {file: ~/b}]"
+    spec = service(text, {"HOME": "/h"})
     assert spec.process.working_dir == "/srv/x"
     assert [source.file for source in spec.env_from] == [f"{BASE}/.env", "/h/b"]
     spec = service(NGINX + "volumes: [{hostPath: ., mountPath: /a}, {hostPath: /b/, mountPath: /b}]")
@@ -98,8 +101,9 @@ def test_home_has_to_be_known_where_it_is_needed() -> None:
 def test_variables_are_put_into_every_string_of_a_spec() -> None:
     environment = {"TAG": "1.27", "PORT": "8080", "N": "2", "TTY": "true", "DB": "a$b${c}"}
     spec = service(
-        'replicas: "${N}", container: {image: "nginx:${TAG}", tty: "${TTY}"}, env: {P: "${PORT}", D: "${DB}", L: "$HOME"}, '
-        'ports: [{port: "${PORT}", hostPort: "${PORT}", onConflict: "${C:-reassign}"}], resources: {cpus: "${CPUS:-0.5}"}',
+        'replicas: "${N}", container: {image: "nginx:${TAG}", tty: "${TTY}"}, '
+        'env: {P: "${PORT}", D: "${DB}", L: "$HOME"}, resources: {cpus: "${CPUS:-0.5}"}, '
+        'ports: [{port: "${PORT}", hostPort: "${PORT}", onConflict: "${C:-reassign}"}]',
         environment,
     )
     assert (spec.replicas, spec.container.image, spec.container.tty) == (2, "nginx:1.27", True)
@@ -275,10 +279,12 @@ def test_the_collector_is_left_as_it_was() -> None:
 
 def test_a_thousand_services_take_less_than_a_second() -> None:
     document = HEAD.format("Service", "web-%d") + (
-        "spec:\n  replicas: 2\n  container: {image: 'nginx:1.27', command: [nginx, -g, 'daemon off;'], networks: [back]}\n"
+        "spec:\n  replicas: 2\n"
+        "  container: {image: 'nginx:1.27', command: [nginx, -g, 'daemon off;'], networks: [back]}\n"
         "  env: {LOG: debug, DB: '${db.addr}', H: '${HOME}', A: b}\n  envFrom: [{file: ./.env}, {config: app}]\n"
         "  ports: [{name: http, port: 80}, {name: admin, port: 81}]\n  volumes: [{volume: data, mountPath: /data}]\n"
-        "  probes: {readiness: {httpGet: {path: /, port: http}}}\n  dependsOn: [db, {service: c, condition: Started}]\n---\n"
+        "  probes: {readiness: {httpGet: {path: /, port: http}}}\n"
+        "  dependsOn: [db, {service: c, condition: Started}]\n---\n"
     )
     text = "".join(document % i for i in range(1000)).encode()
     took = min(_seconds(text) for _ in range(3))

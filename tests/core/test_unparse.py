@@ -22,14 +22,83 @@ from tests.core.specs import documents, resource
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True).filter(
     lambda name: name not in {"ports", "volumes", "matrix"}
 )
-TRICKY = st.sampled_from([
-    "", "no", "on", "y", "010", "0o17", "1e3", "22:22", "2026-11-20", "=", "<<", "~", "null", "1.10", "1_000", "0x1f", ".5",
-    "a: b", "# x", "- a", "a #b", "'", '"', "\\", "*a", "&a", "!a", "@a", "`a", "%a", "|", ">", "[a", "{a", "a,", "?", ":",
-    " a", "a ", "a\n", "\na", "a\n\nb\n", "a\n b\n", " a\nb", "a \nb", "a\tb", "\ta", "a\r\nb", "a\rb", "\x85", "\u2028",
-    "\ufeff", "\x7f", "\x1b[0m", "---", "...", "--- a\n", "é", "😀", "日本", "\u202e", "a" * 200, "a b " * 100,
-    "line one\nline two\n", "key: |\n  text\n", "$$", "$HOME", "${db.addr}", "a\u00a0b", "\u200b",
-])  # fmt: skip
-TEXT = (TRICKY | st.text(max_size=12)).filter(lambda text: "\0" not in text and "${" not in text.replace("${db.addr}", ""))
+TRICKY = st.sampled_from(
+    [
+        "",
+        "no",
+        "on",
+        "y",
+        "010",
+        "0o17",
+        "1e3",
+        "22:22",
+        "2026-11-20",
+        "=",
+        "<<",
+        "~",
+        "null",
+        "1.10",
+        "1_000",
+        "0x1f",
+        ".5",
+        "a: b",
+        "# x",
+        "- a",
+        "a #b",
+        "'",
+        '"',
+        "\\",
+        "*a",
+        "&a",
+        "!a",
+        "@a",
+        "`a",
+        "%a",
+        "|",
+        ">",
+        "[a",
+        "{a",
+        "a,",
+        "?",
+        ":",
+        " a",
+        "a ",
+        "a\n",
+        "\na",
+        "a\n\nb\n",
+        "a\n b\n",
+        " a\nb",
+        "a \nb",
+        "a\tb",
+        "\ta",
+        "a\r\nb",
+        "a\rb",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "\x7f",
+        "\x1b[0m",
+        "---",
+        "...",
+        "--- a\n",
+        "é",
+        "😀",
+        "日本",
+        "\u202e",
+        "a" * 200,
+        "a b " * 100,
+        "line one\nline two\n",
+        "key: |\n  text\n",
+        "$$",
+        "$HOME",
+        "${db.addr}",
+        "a\u00a0b",
+        "\u200b",
+    ]
+)
+TEXT = (TRICKY | st.text(max_size=12)).filter(
+    lambda text: "\0" not in text and "${" not in text.replace("${db.addr}", "")
+)
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 
 
@@ -72,8 +141,12 @@ SENSIBLE = {
 }
 """Fields whose strings have rules of their own, which another test tries to break."""
 
-EXCLUSIVE = (("container", "process"), ("httpGet", "tcpSocket", "exec", "log"), ("volume", "hostPath", "config", "secret"),
-             ("file", "config", "secret"))  # fmt: skip
+EXCLUSIVE = (
+    ("container", "process"),
+    ("httpGet", "tcpSocket", "exec", "log"),
+    ("volume", "hostPath", "config", "secret"),
+    ("file", "config", "secret"),
+)
 
 
 def pruned(tree: Any) -> Any:
@@ -113,13 +186,20 @@ def test_what_is_written_is_what_is_read(tree: dict[str, Any]) -> None:
 @given(st.dictionaries(KEYS, TEXT | st.text(), min_size=1, max_size=3))
 def test_any_text_survives_in_a_config(data: dict[str, str]) -> None:
     assume(not any("\0" in text or "${" in text for text in data.values()))
-    config = resource(to_yaml({"apiVersion": "reconciler/v1", "kind": "Config", "metadata": {"name": "a"}, "spec": {"data": data}}))
+    tree = {"apiVersion": "reconciler/v1", "kind": "Config", "metadata": {"name": "a"}, "spec": {"data": data}}
+    config = resource(to_yaml(tree))
     assert config.spec.data == data
     assert reread(config) == config
 
 
-@given(st.recursive(TEXT | st.integers(-999, 999) | st.booleans() | st.none(),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS.filter(lambda k: len(k) > 3), inner, max_size=3)))  # fmt: skip
+@given(
+    st.recursive(
+        TEXT | st.integers(-999, 999) | st.booleans() | st.none(),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(KEYS.filter(lambda k: len(k) > 3), inner, max_size=3)
+        ),
+    )
+)
 def test_readers_of_both_versions_see_the_same(tree: Any) -> None:
     """What we write, YAML 1.1 and YAML 1.2 read alike: other tools may have it."""
     assume(not isinstance(tree, str | int | bool | None))
@@ -175,7 +255,8 @@ def test_only_what_differs_from_the_defaults_is_written() -> None:
 
 
 def test_secrets_are_masked_unless_asked_for() -> None:
-    found = resource("apiVersion: reconciler/v1\nkind: Secret\nmetadata: {name: db}\nspec: {data: {a: hunter2}, env: {B: V}}\n", {"V": "hunter3"})
+    head = "apiVersion: reconciler/v1\nkind: Secret\nmetadata: {name: db}\n"
+    found = resource(head + "spec: {data: {a: hunter2}, env: {B: V}}\n", {"V": "hunter3"})
     assert unparse(found)["spec"] == {"data": {"a": MASK, "B": MASK}}
     assert unparse(found, reveal=True)["spec"] == {"data": {"a": "hunter2", "B": "hunter3"}}
 

@@ -148,7 +148,9 @@ def test_any_bytes_are_read_or_explained(content: bytes) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.text(alphabet="abc \n\"'\\:#-", max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc", min_size=2, max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abc", min_size=2, max_size=4), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 

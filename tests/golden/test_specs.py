@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.graph import graph_of, link_faults
 from reconciler.core.parse import Document, Text, parse
-from reconciler.errors import SpecError
+from reconciler.errors import Problem, SpecError
 
 SPECS = Path(__file__).parent / "specs"
 CASES = sorted(path for path in SPECS.iterdir() if path.suffix != ".txt")
@@ -51,7 +51,7 @@ def _complaints(case: Path) -> str:
     return "\n".join(str(problem) for problem in _problems(case)) + "\n"
 
 
-def _problems(case: Path):
+def _problems(case: Path) -> tuple[Problem, ...]:
     try:
         documents = parse(_texts(case), environment=ENVIRONMENT)
         _link(documents)
