@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 
@@ -290,8 +291,9 @@ class TestPrograms:
     def test_a_command_inside_dies_at_its_deadline_with_its_children(self, harness: Harness) -> None:
         seen = made(harness, harness.desired())
         begun = time.monotonic()
+        rest = str(secrets.randbelow(10**8) + 10**8)  # of all who sleep on this machine, ours
         with pytest.raises(OutcomeUnknown):
-            harness.runtime.run(seen, ["sh", "-c", "sleep 987 & sleep 987"], deadline=0.5)
+            harness.runtime.run(seen, ["sh", "-c", f"sleep {rest} & sleep {rest}"], deadline=0.5)
         assert time.monotonic() - begun < 5
-        left = ["sh", "-c", "grep -l '^sleep.987' /proc/[0-9]*/cmdline 2>/dev/null | wc -l"]
+        left = ["sh", "-c", f"grep -l '^sleep.{rest}' /proc/[0-9]*/cmdline 2>/dev/null | wc -l"]
         assert harness.runtime.run(seen, left, deadline=5).stdout.strip() == b"0"

@@ -67,8 +67,7 @@ def test_those_who_outlive_their_service_are_gone_before_it_starts_again(process
     desired = processes.desired(command=("sh", "-c", LEAVING))
     processes.runtime.create(desired)
     seen = until(lambda: (now := processes.see(desired)) and now.phase is Phase.EXITED and now)
-    before = marked(processes.namespace)
-    assert before
+    before = until(lambda: marked(processes.namespace))
     processes.runtime.start(seen, processes.desired(command=("sleep", "1002")))
     assert [pid for pid in before if alive(pid)] == []
     assert processes.see(desired).phase is Phase.RUNNING

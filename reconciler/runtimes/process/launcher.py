@@ -4,11 +4,13 @@ Why a shell, and not Python: it has to stay for as long as the service does, and
 ten. Why anything at all: somebody has to be the parent, or nobody will ever know the exit code. The text below
 is constant; all that varies comes as an argument. It is plain POSIX, for dash, busybox sh and bash.
 
-Three processes: PARENT waits for the service and writes `exit`; its `keep` moves the output from a pipe into
-`log` and `log.1` with dd; a subshell becomes the service. The launcher learns from a fifo how the last step
-went: the fifo's end in the service is closed by the very exec that succeeds, because a shell keeps the
-descriptors that it saves around a `{ ...; } 7>&-` close-on-exec. When the exec fails the shell gets descriptor 7
-back and says so. That tells "there is no such program" from a program that ends with 127 by itself.
+Three processes. PARENT waits for the service, writes `exit`, gives up the lock, and ends once all output is kept.
+Its `keep` moves the output from a pipe into `log` and `log.1` with dd. A subshell becomes the service.
+
+The launcher learns from a fifo how that last step went: the fifo's end in the service is closed by the very exec
+that succeeds, because a shell keeps the descriptors that it saves around a `{ ...; } 7>&-` close-on-exec. When the
+exec fails the shell gets descriptor 7 back and says so. That tells "there is no such program" from a program that
+ends with 127 by itself.
 """
 
 from __future__ import annotations
@@ -92,6 +94,8 @@ __rc_parent=$__rc
 )
 __rc=$?
 echo "$__rc" 1<>exit
+exec 1>&- 9>&-
+wait
 """
 
 SERVICE = r"""

@@ -85,12 +85,9 @@ def _follow(directory: str, tail: int | None) -> Iterator[bytes]:
 
 
 def _keeper_lives(directory: str) -> bool:
-    """Whether the shell that keeps the log is still emptying its pipe."""
+    """The shell parent ends only after the keeper has emptied the pipe."""
     record = read_record(directory)
-    if record is None:
-        return False
-    sessions = (found.session for pid in processes() if (found := stat(pid)) and found.alive)
-    return record.parent.pid in sessions
+    return record is not None and living(record.parent) is not None
 
 
 def _last_lines(content: bytes, count: int) -> bytes:
