@@ -17,6 +17,7 @@ from reconciler.core.graph import Graph, shared_network
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
 from reconciler.model.observed import Snapshot
+from reconciler.model.plan import Reason
 
 SCHEMES = frozenset(
     "http https ws wss grpc tcp udp redis rediss amqp amqps nats mqtt postgres postgresql mysql mongodb ftp".split()
@@ -25,7 +26,11 @@ WILD = {"", "0.0.0.0", "::"}  # noqa: S104 -- compared with, not bound
 
 
 class Unknown(Exception):
-    """An address that can't be known yet: the network has to exist first."""
+    """An address that can't be known yet, and what it waits for."""
+
+    def __init__(self, message: str, reason: Reason = Reason.DEPENDENCY) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +91,11 @@ def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee,
 
 def _gateway(graph: Graph, snapshot: Snapshot, caller: ServiceSpec) -> str:
     name = graph.engine_name("network", graph.network_names(caller)[0])
-    for thing in snapshot.view("docker").objects:
-        if thing.kind == "network" and thing.name == name and thing.gateway:
-            return thing.gateway
-    raise Unknown(f"network {name} has to be there before the host's address in it is known")
+    things = snapshot.view("docker").objects
+    found = sorted(t.gateway for t in things if t.kind == "network" and t.name == name and t.gateway)
+    if not found:
+        raise Unknown(f"network {name} has to be there before the host's address in it is known", Reason.NETWORK)
+    return found[0]
 
 
 def _scheme(binding: PortBinding) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from reconciler.core.graph import Graph
 from reconciler.kinds.service import Restart
-from reconciler.model.plan import Outcome, Record, Result, Verb
+from reconciler.model.key import Key
+from reconciler.model.plan import Journal, Outcome, Reason, Record, Result, Verb, Wait
 
 
 def earliest(record: Record, restart: Restart) -> float:
@@ -16,26 +19,57 @@ def earliest(record: Record, restart: Restart) -> float:
     return record.last_at + min(pause, restart.max_seconds)
 
 
+def held_back(
+    key: Key, fingerprint: str, record: Record | None, restart: Restart, now: float, cause: str = ""
+) -> Wait | None:
+    """A changed spec is tried at once; the same one only after its pause."""
+    if record is None or record.fingerprint != fingerprint:
+        return None
+    until = earliest(record, restart)
+    if until <= now:
+        return None
+    return Wait(key, Reason.BACK_OFF, f"{record.message or cause}; tried {record.failures} times", until)
+
+
 def remember(record: Record | None, outcome: Outcome, restart: Restart, now: float) -> Record | None:
     """The record after one outcome. None: nothing to remember."""
     action = outcome.action
     fingerprint = action.desired.fingerprint if action.desired else ""
-    known = record if record and record.fingerprint == fingerprint else Record(fingerprint=fingerprint)
-    restarts = record.restarts if record else 0
-    if now - known.last_at > restart.reset_after_seconds:
-        known = replace(known, failures=0)
+    if action.verb is Verb.CREATE and outcome.result is Result.DONE:
+        return Record(fingerprint=fingerprint, restarts=record.restarts, last_at=now) if record else None
+    known = _known(record, fingerprint, restart, now)
     match outcome.result:
         case Result.DONE if action.verb is Verb.START:
-            return replace(
-                known, failures=known.failures + 1, last_at=now, restarts=restarts + 1, message="", reason=""
-            )
-        case Result.DONE if action.verb is Verb.CREATE:
-            return Record(fingerprint=fingerprint, restarts=restarts, last_at=now) if record else None
+            failures, restarts = known.failures + 1, known.restarts + 1
+            return replace(known, failures=failures, restarts=restarts, last_at=now, message="", reason="")
         case Result.REFUSED | Result.FAILED:
             avoid = (*known.avoid, outcome.port) if outcome.port and outcome.port not in known.avoid else known.avoid
-            return replace(
-                known, failures=known.failures + 1, last_at=now, restarts=restarts, reason=outcome.reason,
-                message=outcome.message, avoid=avoid,
-            )  # fmt: skip
+            failed = replace(known, failures=known.failures + 1, last_at=now, avoid=avoid)
+            return replace(failed, reason=outcome.reason, message=outcome.message)
         case _:
             return record
+
+
+def _known(record: Record | None, fingerprint: str, restart: Restart, now: float) -> Record:
+    """What still counts. Refused ports do even for another spec: it may be another one because of them."""
+    if record is None:
+        return Record(fingerprint=fingerprint)
+    if record.fingerprint != fingerprint:
+        return Record(fingerprint=fingerprint, restarts=record.restarts, avoid=record.avoid)
+    calm_since = max(record.last_at, earliest(record, restart))
+    return replace(record, failures=0) if now - calm_since > restart.reset_after_seconds else record
+
+
+def remembered(graph: Graph, journal: Journal, outcomes: Iterable[Outcome], now: float) -> dict[Key, Record | None]:
+    """What a pass changes in the journal. That something had gone already is nobody's failure."""
+    changed: dict[Key, Record | None] = {}
+    for outcome in outcomes:
+        key = outcome.action.key
+        if not (outcome.result is Result.REFUSED and outcome.reason == "Gone"):
+            resource = graph.resources.get(key.resource)
+            restart = resource.spec.restart if resource and key.kind == "service" else Restart()
+            before = changed.get(key, journal.get(key))
+            after = remember(before, outcome, restart, now)
+            if after != before:
+                changed[key] = after
+    return changed

@@ -58,29 +58,27 @@ def _condition(world: World, desired: Mapping[Key, Desired], key: Key, spec: Ser
 
 
 def _networks(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wait | None:
-    if not isinstance(item.payload, ContainerPayload):
-        return None
-    ours = {d.name: d for d in desired.values() if d.key.kind == "network"}
-    for name in item.payload.networks:
-        seen = world.named("docker", "network", name)
+    names = item.payload.networks if isinstance(item.payload, ContainerPayload) else ()
+    ours = {d.name: d for d in desired.values() if d.key.kind == "network"} if names else {}
+    for name in names:
         wanted = ours.get(name)
-        if wanted is None and seen is None:
-            return Wait(item.key, Reason.EXTERNAL_MISSING, f"network {name}, which is external, does not exist")
-        if wanted and (seen is None or seen.fingerprint != wanted.fingerprint or seen.key != wanted.key):
+        if wanted is None:
+            if world.named("docker", "network", name) is None:
+                return Wait(item.key, Reason.EXTERNAL_MISSING, f"network {name}, which is external, does not exist")
+        elif (seen := world.seen(wanted.key, "docker")) is None or seen.fingerprint != wanted.fingerprint:
             return Wait(item.key, Reason.NETWORK, f"network {name} is not there yet")
     return None
 
 
 def _volumes(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wait | None:
-    mounts = getattr(item.payload, "mounts", ())
-    ours = {(d.runtime, d.name): d for d in desired.values() if d.key.kind == "volume"}
-    for mount in mounts:
-        if not mount.volume:
-            continue
-        seen = world.named(item.runtime, "volume", mount.volume)
-        wanted = ours.get((item.runtime, mount.volume))
-        if wanted is None and seen is None:
-            return Wait(item.key, Reason.EXTERNAL_MISSING, f"volume {mount.volume}, which is external, does not exist")
-        if wanted and seen is None:
-            return Wait(item.key, Reason.VOLUME, f"volume {mount.volume} is not there yet")
+    """A volume that has our name but is not ours is not there: its data is somebody else's."""
+    names = [mount.volume for mount in getattr(item.payload, "mounts", ()) if mount.volume]
+    ours = {d.name: d for d in desired.values() if d.key.kind == "volume"} if names else {}
+    for name in names:
+        wanted = ours.get(name)
+        if wanted is None:
+            if world.named(item.runtime, "volume", name) is None:
+                return Wait(item.key, Reason.EXTERNAL_MISSING, f"volume {name}, which is external, does not exist")
+        elif world.seen(wanted.key, item.runtime) is None:
+            return Wait(item.key, Reason.VOLUME, f"volume {name} is not there yet")
     return None

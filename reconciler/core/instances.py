@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from reconciler.core.backoff import earliest
+from reconciler.core.backoff import held_back
 from reconciler.core.standing import Stands
 from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
@@ -14,117 +15,127 @@ from reconciler.model.plan import Action, Reason, Record, Verb, Wait
 
 Decision = tuple[Sequence[Action], Wait | None]
 
+HOLDING = {Reason.BACK_OFF, Reason.EXTERNAL_MISSING}
+"""Why a new one can't be made that taking down the old one would not help: so the old one stays."""
 
-def decide(
-    world: World, item: Desired, spec: ServiceSpec, obstacle: Wait | None, record: Record | None, *, may_replace: bool
-) -> Decision:
-    """`obstacle` gates construction; `may_replace` is false while a rolling update has its hands full."""
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One instance, and what its surroundings say."""
+
+    item: Desired
+    spec: ServiceSpec
+    record: Record | None
+    obstacle: Wait | None
+    """Gates construction, never teardown."""
+    may_replace: bool
+    """False while a rolling update has its hands full."""
+    must_go: bool
+    """Somebody waits for the old one to leave its network or its port."""
+
+
+def decide(world: World, case: Case) -> Decision:
+    item = case.item
     seen = world.seen(item.key, item.runtime)
     moved = world.elsewhere(item.key, item.runtime)
+    for thing in (*moved, *([seen] if seen else ())):
+        busy = unsettled(thing)
+        if busy:
+            return (), Wait(item.key, *busy)
     rival = world.holder(item)
     if rival and (seen is None or seen.name != item.name):
-        return (), Wait(item.key, Reason.NAME_CONFLICT, _conflict(rival))
-    if seen is None:
-        gone = [action for thing in moved for action in _take_down(item, thing, "it was moved")]
-        cause = f"it moved from {moved[0].runtime} to {item.runtime}" if moved else "it does not exist"
-        return _construct(
-            gone, (Action(Verb.CREATE, item.key, cause, item),), obstacle or _back_off(world, item, spec, record)
-        )
-    match seen.phase:
+        return (), Wait(item.key, Reason.NAME_CONFLICT, world.conflict(rival))
+    if seen is None or seen.fingerprint != item.fingerprint:
+        return _make(world, case, [*moved, *([seen] if seen else ())])
+    doubles = [action for thing in moved for action in take_down(item, thing, "it was moved")]
+    actions, wait = _keep(world, case, seen)
+    return (*doubles, *actions), wait
+
+
+def unsettled(thing: Observed) -> tuple[Reason, str] | None:
+    """Somebody else is at work on it, or nobody knows: hands off."""
+    match thing.phase:
         case Phase.REMOVING:
-            return (), Wait(item.key, Reason.TERMINATING, "the one before is still being removed")
+            return Reason.TERMINATING, "the one before is still being removed"
         case Phase.STARTING:
-            return (), Wait(item.key, Reason.STARTING, "it is being started")
+            return Reason.STARTING, "it is being started"
         case Phase.UNKNOWN:
-            return (), Wait(item.key, Reason.UNREACHABLE, f"its state can't be read{_why(seen)}")
-    if seen.fingerprint != item.fingerprint:
-        return _replace(item, seen, obstacle or _back_off(world, item, spec, record), may_replace=may_replace)
-    return _keep(world, item, spec, seen, obstacle, record)
+            return Reason.UNREACHABLE, "its state can't be read" + (f": {thing.detail}" if thing.detail else "")
+        case _:
+            return None
 
 
-def _replace(item: Desired, seen: Observed, obstacle: Wait | None, *, may_replace: bool) -> Decision:
-    if not may_replace:
-        return (), Wait(item.key, Reason.ROLLING, "it is replaced once others are Ready")
-    cause = "what it is made of has changed"
-    return _construct(_take_down(item, seen, cause), (Action(Verb.CREATE, item.key, cause, item),), obstacle)
-
-
-def _construct(gone: Sequence[Action], made: Sequence[Action], obstacle: Wait | None) -> Decision:
-    """Teardown goes ahead; what follows may have to wait."""
-    return (tuple(gone), obstacle) if obstacle else ((*gone, *made), None)
-
-
-def _take_down(item: Desired, seen: Observed, cause: str) -> list[Action]:
-    remove = Action(Verb.REMOVE, item.key, cause, item, seen)
-    if seen.phase in {Phase.RUNNING, Phase.PAUSED} or seen.stragglers:
-        return [Action(Verb.STOP, item.key, cause, item, seen), remove]
+def take_down(item: Desired | None, seen: Observed, cause: str) -> list[Action]:
+    key = item.key if item else seen.key
+    assert key, "ours"
+    remove = Action(Verb.REMOVE, key, cause, item, seen)
+    if seen.kind == "service" and (seen.phase in {Phase.RUNNING, Phase.PAUSED} or seen.stragglers):
+        return [Action(Verb.STOP, key, cause, item, seen), remove]
     return [remove]
 
 
-def _keep(
-    world: World, item: Desired, spec: ServiceSpec, seen: Observed, obstacle: Wait | None, record: Record | None
-) -> Decision:
+def _make(world: World, case: Case, old: Sequence[Observed]) -> Decision:
+    """Teardown goes ahead; what follows may have to wait."""
+    item = case.item
+    obstacle = case.obstacle or _back_off(world, case)
+    if old and not case.must_go:
+        if not case.may_replace:
+            return (), Wait(item.key, Reason.ROLLING, "it is replaced once others are Ready")
+        if obstacle and obstacle.reason in HOLDING:
+            return (), obstacle
+    cause = _why(item, old)
+    gone = [action for thing in old for action in take_down(item, thing, cause)]
+    return (gone, obstacle) if obstacle else ((*gone, Action(Verb.CREATE, item.key, cause, item)), None)
+
+
+def _why(item: Desired, old: Sequence[Observed]) -> str:
+    if not old:
+        return "it does not exist"
+    before = old[0].runtime
+    return "what it is made of has changed" if before == item.runtime else f"it moved from {before} to {item.runtime}"
+
+
+def _keep(world: World, case: Case, seen: Observed) -> Decision:
     """It is the right one. Is it in order?"""
-    actions = []
-    changes = _changes(item, seen)
-    if changes:
-        actions.append(Action(Verb.ADJUST, item.key, _adjust_cause(item, seen, changes), item, seen, changes))
-    stands = world.standing(item.key, spec)
+    item = case.item
+    adjust = _adjust(item, seen)
+    held = _back_off(world, case) if adjust and case.record and case.record.reason else None
+    if held:
+        return (), held
+    stands = world.standing(item.key, case.spec)
     match stands.stands:
         case Stands.READY | Stands.COMPLETED | Stands.FAILED:
-            return actions, None
+            return adjust, None
         case Stands.STARTING:
-            return actions, Wait(item.key, Reason.NOT_READY, stands.message, stands.until)
+            return adjust, Wait(item.key, Reason.NOT_READY, stands.message, stands.until)
         case Stands.SICK:
-            return _restart(world, item, spec, seen, record, f"its probe failed: {stands.message}", actions)
+            cause = f"its probe failed: {stands.message}"
+            stop = Action(Verb.STOP, item.key, cause, item, seen)
+            return _start(world, case, seen, cause, (*adjust, stop))
         case _ if seen.phase is Phase.PAUSED:
-            return actions, None
+            return adjust, None
         case _:
             cause = "it was never started" if seen.phase is Phase.CREATED else stands.message
-            wait = obstacle or _back_off(world, item, spec, record, cause)
-            start = () if wait else (Action(Verb.START, item.key, cause, item, seen),)
-            return (*actions, *start), wait
+            return _start(world, case, seen, cause, adjust)
 
 
-def _restart(
-    world: World, item: Desired, spec: ServiceSpec, seen: Observed, record: Record | None, cause: str,
-    before: Sequence[Action],
-) -> Decision:  # fmt: skip
-    wait = _back_off(world, item, spec, record, cause)
+def _start(world: World, case: Case, seen: Observed, cause: str, before: Sequence[Action]) -> Decision:
+    """Nothing is stopped for a start that has to wait."""
+    wait = case.obstacle or _back_off(world, case, cause)
     if wait:
-        return before, wait
-    stop = Action(Verb.STOP, item.key, cause, item, seen)
-    return (*before, stop, Action(Verb.START, item.key, cause, item, seen)), None
+        return [action for action in before if action.verb is not Verb.STOP], wait
+    return (*before, Action(Verb.START, case.item.key, cause, case.item, seen)), None
 
 
-def _changes(item: Desired, seen: Observed) -> tuple[str, ...]:
-    changes = []
+def _adjust(item: Desired, seen: Observed) -> tuple[Action, ...]:
+    causes = {}
     if seen.name != item.name:
-        changes.append("rename")
+        causes["rename"] = f"it was renamed to {seen.name}, from {item.name}"
     if seen.phase is Phase.PAUSED:
-        changes.append("unpause")
-    return tuple(changes)
+        causes["unpause"] = "it was paused"
+    cause = " and ".join(causes.values())
+    return (Action(Verb.ADJUST, item.key, cause, item, seen, tuple(causes)),) if causes else ()
 
 
-def _adjust_cause(item: Desired, seen: Observed, changes: Sequence[str]) -> str:
-    causes = {"rename": f"it was renamed to {seen.name}, from {item.name}", "unpause": "it was paused"}
-    return " and ".join(causes[change] for change in changes)
-
-
-def _back_off(world: World, item: Desired, spec: ServiceSpec, record: Record | None, cause: str = "") -> Wait | None:
-    """A changed spec is tried at once; the same one only after its pause."""
-    if record is None or record.fingerprint != item.fingerprint:
-        return None
-    until = earliest(record, spec.restart)
-    if until <= world.now:
-        return None
-    said = record.message or cause
-    return Wait(item.key, Reason.BACK_OFF, f"{said}; tried {record.failures} times", until)
-
-
-def _conflict(rival: Observed) -> str:
-    return f"{rival.title} has the name, and is not ours; rename or remove it, or choose another name"
-
-
-def _why(seen: Observed) -> str:
-    return f": {seen.detail}" if seen.detail else ""
+def _back_off(world: World, case: Case, cause: str = "") -> Wait | None:
+    return held_back(case.item.key, case.item.fingerprint, case.record, case.spec.restart, world.now, cause)

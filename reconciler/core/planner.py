@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reconciler.core import ports, render
+from reconciler.core.backoff import held_back
 from reconciler.core.gates import gate
 from reconciler.core.graph import Graph
-from reconciler.core.instances import Decision, decide
+from reconciler.core.instances import Case, Decision, decide
 from reconciler.core.rolling import may_replace
 from reconciler.core.teardown import teardown
 from reconciler.core.world import World
+from reconciler.kinds.service import Restart
 from reconciler.model.desired import Desired
-from reconciler.model.observed import Snapshot
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Action, Journal, Plan, Reason, Verb, Wait
 
 
@@ -37,15 +40,15 @@ class _Draft:
 def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan:
     """One look, one plan. The same arguments give the same plan, to the last byte of its print."""
     world = World(graph, snapshot, now)
-    assignment = ports.assign(graph, snapshot, journal)
+    assignment = ports.assign(world, journal)
     rendered = render.render(graph, snapshot, assignment)
     draft = _Draft()
     for key in sorted(rendered.desired):
         if key.kind != "service":
-            draft.add(_static(world, rendered.desired[key]))
-    for decision in _services(world, rendered, journal):
+            draft.add(_static(world, rendered.desired[key], journal))
+    for decision in _services(world, rendered, assignment, journal):
         draft.add(decision)
-    leaving, notes = teardown(world)
+    leaving, notes = teardown(world, journal)
     for decision in leaving:
         draft.add(decision)
     notes += [*assignment.moved, *_impostor_notes(world)]
@@ -53,19 +56,24 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
     return Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes))
 
 
-def _static(world: World, item: Desired) -> Decision:
+def _static(world: World, item: Desired, journal: Journal) -> Decision:
     """A network or a volume: it is there, or it is made. A volume is never made anew: that is data."""
     view = world.snapshot.view(item.runtime, item.host)
     if not view.reachable:
         return (), Wait(item.key, Reason.UNREACHABLE, view.problem)
     seen = world.seen(item.key, item.runtime)
-    rival = world.holder(item)
-    if rival and seen is None:
-        return (), Wait(item.key, Reason.NAME_CONFLICT, name_conflict(rival))
-    if seen is None:
-        return (Action(Verb.CREATE, item.key, "it does not exist", item),), None
-    if seen.fingerprint == item.fingerprint:
+    if seen and seen.fingerprint == item.fingerprint:
         return (), None
+    held = held_back(item.key, item.fingerprint, journal.get(item.key), Restart(), world.now)
+    if seen:
+        return _differs(world, item, seen, held)
+    rival = world.holder(item)
+    if rival:
+        return (), Wait(item.key, Reason.NAME_CONFLICT, world.conflict(rival))
+    return ((), held) if held else ((Action(Verb.CREATE, item.key, "it does not exist", item),), None)
+
+
+def _differs(world: World, item: Desired, seen: Observed, held: Wait | None) -> Decision:
     if item.key.kind == "volume":
         message = "its driver or options were changed, but it holds data; remove it by name with delete --volumes"
         return (), Wait(item.key, Reason.VOLUME_DIFFERS, message)
@@ -73,16 +81,15 @@ def _static(world: World, item: Desired) -> Decision:
     if users:
         names = ", ".join(sorted(user.name for user in users)[:3])
         return (), Wait(item.key, Reason.IN_USE, f"it is to be made anew once {names} left it")
-    remove = Action(Verb.REMOVE, item.key, "it was declared differently", item, seen)
-    return (remove, Action(Verb.CREATE, item.key, "it was declared differently", item)), None
+    cause = "it was declared differently"
+    anew = (Action(Verb.REMOVE, item.key, cause, item, seen), Action(Verb.CREATE, item.key, cause, item))
+    return ((), held) if held else (anew, None)
 
 
-def name_conflict(rival: object) -> str:
-    title = getattr(rival, "title", "something")
-    return f"{title} has the name, and is not ours; rename or remove it, or choose another name"
-
-
-def _services(world: World, rendered: render.Rendered, journal: Journal) -> Iterator[Decision]:
+def _services(
+    world: World, rendered: render.Rendered, assignment: ports.Assignment, journal: Journal
+) -> Iterator[Decision]:
+    must_go = assignment.leaving | _in_the_way(world, rendered)
     for key, spec in world.graph.services():
         view = world.snapshot.view(spec.runtime)
         replaceable = may_replace(world, key, spec, rendered.desired)
@@ -94,8 +101,24 @@ def _services(world: World, rendered: render.Rendered, journal: Journal) -> Iter
             elif item is None:
                 yield (), rendered.waits[instance]
             else:
-                obstacle = gate(world, rendered.desired, item, spec)
-                yield decide(world, item, spec, obstacle, journal.get(instance), may_replace=index in replaceable)
+                obstacle = assignment.handovers.get(instance) or gate(world, rendered.desired, item, spec)
+                case = Case(
+                    item, spec, journal.get(instance), obstacle,
+                    may_replace=index in replaceable, must_go=instance in must_go,
+                )  # fmt: skip
+                yield decide(world, case)
+
+
+def _in_the_way(world: World, rendered: render.Rendered) -> frozenset[Key]:
+    """Users of networks that are to be made anew: all of them have to leave before any can come back."""
+    stale = [
+        seen.name
+        for item in rendered.desired.values()
+        if item.key.kind == "network"
+        and (seen := world.seen(item.key, item.runtime))
+        and seen.fingerprint != item.fingerprint
+    ]
+    return frozenset(user.key for name in stale for user in world.users(name) if user.key)
 
 
 def _impostor_notes(world: World) -> Iterator[Wait]:

@@ -8,14 +8,16 @@ name alone, so that even a thing made anew from nothing mostly finds its old por
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from reconciler.core.graph import Graph
+from reconciler.core.world import World
 from reconciler.kinds.service import Port, ServiceSpec, port_range
 from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
-from reconciler.model.observed import Binding, Grant, Observed, Phase, Snapshot
+from reconciler.model.observed import Binding, Grant, Listener, Observed, Phase, Snapshot
 from reconciler.model.plan import Journal, Reason, Wait
 
 REASSIGN_REACH = 100
@@ -32,6 +34,21 @@ class Assignment:
     problems: Mapping[Key, Wait] = field(default_factory=dict)
     moved: tuple[Wait, ...] = ()
     """Ports that had to move, and who was in the way: worth telling."""
+    handovers: Mapping[Key, Wait] = field(default_factory=dict)
+    """Instances whose port is still held by another one of ours that is about to leave it."""
+    leaving: frozenset[Key] = frozenset()
+    """Those others: somebody waits for them to go."""
+
+
+class Obstacle(IntEnum):
+    """How much stands in the way of a number; the least is taken."""
+
+    NONE = 0
+    LEAVING = 1
+    """One of ours holds it, and will not hold it for long."""
+    REFUSED = 2
+    """Nobody is seen to hold it, but it was refused lately."""
+    HELD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +60,17 @@ class Claim:
     key: Key | None = None
     given: bool = False
     """In this very pass."""
+    leaving: bool = False
 
 
-def assign(graph: Graph, snapshot: Snapshot, journal: Journal) -> Assignment:
-    """Every port of every instance of the graph, in the order of their names."""
-    claims = _Claims(graph, snapshot)
-    bindings: dict[Key, tuple[PortBinding, ...]] = {}
-    grants: dict[Key, dict[str, Grant]] = {}
-    problems: dict[Key, Wait] = {}
-    moved: list[Wait] = []
-    # Who runs keeps what it has: they are served before anybody chooses.
-    order = sorted(_instances(graph), key=lambda item: (not claims.runs(item[0]), item[0]))
-    for key, spec in order:
-        avoid = frozenset(journal[key].avoid) if key in journal else frozenset()
-        chosen: list[PortBinding] = []
-        for port in spec.ports:
-            number, obstacle = _choose(graph, snapshot, claims, key, port, avoid)
-            if number is None:
-                problems[key] = obstacle or Wait(key, Reason.PORTS_EXHAUSTED, "no port is free")
-                break
-            if obstacle:
-                moved.append(obstacle)
-            claims.take(key, Binding(number, port.protocol, port.bind))
-            chosen.append(PortBinding(port.label, port.port or number, number, port.protocol, port.bind))
-        else:
-            bindings[key] = tuple(chosen)
-            grants[key] = {b.name: Grant(b.host_port, p.request) for b, p in zip(chosen, spec.ports, strict=True)}
-    return Assignment(bindings, grants, problems, tuple(moved))
+def assign(world: World, journal: Journal) -> Assignment:
+    """Every port of every instance of the graph: who runs is served first, who is stopped last."""
+    desk = _Desk(world, journal)
+    for key, spec in sorted(_instances(world.graph), key=lambda item: (desk.rank(*item), item[0])):
+        desk.serve(key, spec)
+    return Assignment(
+        desk.bindings, desk.grants, desk.problems, tuple(desk.moved), desk.handovers, frozenset(desk.leaving)
+    )
 
 
 def _instances(graph: Graph) -> Iterator[tuple[Key, ServiceSpec]]:
@@ -79,44 +80,117 @@ def _instances(graph: Graph) -> Iterator[tuple[Key, ServiceSpec]]:
             yield key.instance(index), spec
 
 
-def _choose(
-    graph: Graph, snapshot: Snapshot, claims: _Claims, key: Key, port: Port, avoid: frozenset[int]
-) -> tuple[int | None, Wait | None]:
-    """The number, and what had to be avoided for it or stands in the way of any."""
-    first: Claim | None = None
-    sticky = claims.sticky(key, port)
-    candidates = _candidates(graph, snapshot, key, port)
-    for number in ([sticky] if sticky else []) + [n for n in candidates if n != sticky]:
-        obstacle = claims.against(key, Binding(number, port.protocol, port.bind))
-        if obstacle is None and number not in avoid:
-            wish = port.host_port if isinstance(port.host_port, int) else sticky
-            return number, _moved(key, port, wish, number, first)
-        first = first or obstacle
-    return None, _stuck(key, port, first)
+class _Desk:
+    """Serves one instance after another, and writes down what each one got."""
+
+    def __init__(self, world: World, journal: Journal) -> None:
+        self._world = world
+        self._journal = journal
+        self._claims = _Claims(world)
+        self._free = _automatic(world.graph, world.snapshot)
+        self.bindings: dict[Key, tuple[PortBinding, ...]] = {}
+        self.grants: dict[Key, dict[str, Grant]] = {}
+        self.problems: dict[Key, Wait] = {}
+        self.moved: list[Wait] = []
+        self.handovers: dict[Key, Wait] = {}
+        self.leaving: set[Key] = set()
+
+    def rank(self, key: Key, spec: ServiceSpec) -> int:
+        if not spec.replicas:
+            return 2
+        return 0 if self._claims.runs(key) else 1
+
+    def serve(self, key: Key, spec: ServiceSpec) -> None:
+        problem = self._unreadable(key, spec)
+        chosen: list[PortBinding] = []
+        for port in spec.ports if problem is None else ():
+            found = self._choose(key, spec, port)
+            if isinstance(found, Wait):
+                problem = found
+                break
+            self._claims.give(key, Binding(found, port.protocol, port.bind))
+            chosen.append(PortBinding(port.label, port.port or found, found, port.protocol, port.bind))
+        if problem:
+            self.problems[key] = problem
+            return
+        self.bindings[key] = tuple(chosen)
+        self.grants[key] = {b.name: Grant(b.host_port, p.request) for b, p in zip(chosen, spec.ports, strict=True)}
+
+    def _unreadable(self, key: Key, spec: ServiceSpec) -> Wait | None:
+        """What it has can't be read now, so a chosen port is not known. A declared one is."""
+        view = self._world.snapshot.view(spec.runtime)
+        if view.reachable or all(_insists(port) for port in spec.ports):
+            return None
+        return Wait(key, Reason.UNREACHABLE, view.problem)
+
+    def _choose(self, key: Key, spec: ServiceSpec, port: Port) -> int | Wait:
+        if not spec.replicas and isinstance(port.host_port, int) and _insists(port):
+            return port.host_port  # it does not take it now; this is where it will be
+        avoid = self._journal[key].avoid if key in self._journal else ()
+        sticky = self._claims.sticky(key, port)
+        best: tuple[Obstacle, int, Claim | None] | None = None
+        first: Claim | None = None
+        for number in self._candidates(key, port, sticky):
+            obstacle, claim = self._claims.against(key, Binding(number, port.protocol, port.bind))
+            if number in avoid:
+                obstacle = max(obstacle, Obstacle.REFUSED)
+            first = first or claim
+            if best is None or obstacle < best[0]:
+                best = (obstacle, number, claim)
+            if obstacle is Obstacle.NONE:
+                break
+        if best is None or best[0] is Obstacle.HELD:
+            return _stuck(key, port, first)
+        self._tell(key, port, best, (sticky, first))
+        return best[1]
+
+    def _candidates(self, key: Key, port: Port, sticky: int | None) -> Iterator[int]:
+        """What it had, if that was the answer to the same request; then in order of preference."""
+        if sticky:
+            yield sticky
+        yield from (number for number in self._wished(key, port) if number != sticky)
+
+    def _wished(self, key: Key, port: Port) -> Iterator[int]:
+        if isinstance(port.host_port, int):
+            reach = REASSIGN_REACH if port.on_conflict == "reassign" else 0
+            yield from range(port.host_port, min(port.host_port + reach, 65535) + 1)
+        elif bounds := port_range(port.host_port):
+            yield from range(bounds[0], bounds[1] + 1)
+        elif self._free:
+            start = zlib.crc32(f"{key}/{port.label}".encode()) % len(self._free)
+            yield from (self._free[(start + i) % len(self._free)] for i in range(len(self._free)))
+
+    def _tell(
+        self, key: Key, port: Port, best: tuple[Obstacle, int, Claim | None], wish: tuple[int | None, Claim | None]
+    ) -> None:
+        _, number, claim = best
+        sticky, first = wish
+        if claim and claim.leaving and claim.key:
+            self.leaving.add(claim.key)
+            message = f"port {port.label}: {number} is still held by {claim.holder}, which is about to leave it"
+            self.handovers[key] = Wait(key, Reason.TERMINATING, message)
+        wanted = port.host_port if isinstance(port.host_port, int) else sticky
+        if first and wanted and wanted != number:
+            message = f"port {port.label}: {wanted} is held by {first.holder}; moved to {number}"
+            self.moved.append(Wait(key, Reason.PORT_IN_USE, message))
 
 
-def _candidates(graph: Graph, snapshot: Snapshot, key: Key, port: Port) -> list[int]:
-    if isinstance(port.host_port, int):
-        reach = REASSIGN_REACH if port.on_conflict == "reassign" else 0
-        return [n for n in range(port.host_port, port.host_port + reach + 1) if n <= 65535]
-    bounds = port_range(port.host_port)
-    if bounds:
-        return list(range(bounds[0], bounds[1] + 1))
-    low, high = graph.port_range
-    free = [n for n in range(low, high + 1) if not snapshot.ephemeral[0] <= n <= snapshot.ephemeral[1]]
-    start = zlib.crc32(f"{key}/{port.label}".encode()) % max(len(free), 1)
-    return free[start:] + free[:start]
+def _automatic(graph: Graph, snapshot: Snapshot) -> Sequence[int]:
+    """Never what the kernel hands out by itself: it would be gone by the time that we come back for it."""
+    everything = range(graph.port_range[0], graph.port_range[1] + 1)
+    low, high = snapshot.ephemeral
+    if low > everything[-1] or high < everything[0]:
+        return everything
+    return [number for number in everything if not low <= number <= high]
 
 
-def _moved(key: Key, port: Port, wish: int | None, number: int, first: Claim | None) -> Wait | None:
-    if wish is None or wish == number or first is None:
-        return None
-    return Wait(key, Reason.PORT_IN_USE, f"port {port.label}: {wish} is held by {first.holder}; moved to {number}")
+def _insists(port: Port) -> bool:
+    return isinstance(port.host_port, int) and port.on_conflict != "reassign"
 
 
 def _stuck(key: Key, port: Port, obstacle: Claim | None) -> Wait:
     holder = obstacle.holder if obstacle else "nobody that can be seen, yet it was refused"
-    if isinstance(port.host_port, int) and port.on_conflict != "reassign":
+    if _insists(port):
         message = (
             f"port {port.host_port}/{port.protocol} is held by {holder}; free it, choose another hostPort, "
             "or set onConflict: reassign"
@@ -129,53 +203,88 @@ def _stuck(key: Key, port: Port, obstacle: Claim | None) -> Wait:
 class _Claims:
     """Who has which port: things in the world, sockets that listen, and what this pass has given away."""
 
-    def __init__(self, graph: Graph, snapshot: Snapshot) -> None:
-        self._own: dict[Key, Observed] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._own = _own(world)
         self._by_port: dict[tuple[int, str], list[Claim]] = {}
-        for thing in snapshot.objects():
-            if thing.kind == "service":
-                self._note(graph, thing)
-        for listeners in snapshot.listeners.values():
-            for listener in listeners:
-                self._add(Claim(listener.binding, listener.holder))
+        found = [thing for thing in world.snapshot.objects() if thing.kind == "service"]
+        things = sorted(found, key=lambda thing: (thing.runtime, thing.name, thing.id))
+        for thing in things:
+            key = self._genuine(thing)
+            for binding in thing.bindings:
+                self._add(Claim(binding, thing.title, key, leaving=self._leaves(key, binding)))
+        # A socket of a thing that we see is that thing's: its own, or its proxy's.
+        for listener in [listener for listener in _listeners(world.snapshot) if not self._clashing(listener.binding)]:
+            self._add(Claim(listener.binding, listener.holder))
+        for thing in things:
+            for binding in self._wants_again(thing):
+                self._add(Claim(binding, f"{thing.key} (stopped)", thing.key))
 
-    def _note(self, graph: Graph, thing: Observed) -> None:
-        ours = thing.key is not None and thing.owner == graph.owner
-        if ours and thing.key and thing.key.namespace == graph.namespace:
-            self._own.setdefault(thing.key, thing)
-        for binding in thing.bindings:
-            self._add(Claim(binding, thing.title, thing.key if ours else None))
-        if ours and not thing.bindings and thing.key and not self._leaves(graph, thing.key):
-            for grant in thing.grants.values():  # it has stopped, and will want it again
-                self._add(Claim(Binding(grant.port), f"{thing.key} (stopped)", thing.key))
+    def _genuine(self, thing: Observed) -> Key | None:
+        return thing.key if thing.key and any(thing is own for own in self._own.get(thing.key, ())) else None
 
-    @staticmethod
-    def _leaves(graph: Graph, key: Key) -> bool:
-        if key.namespace != graph.namespace:
+    def _leaves(self, key: Key | None, binding: Binding) -> bool:
+        """Whether one of ours that holds a port now will not want it any longer."""
+        if key is None:
             return False
-        resource = graph.resources.get(key.resource)
-        return resource is None or (key.index or 0) >= resource.spec.replicas
+        spec = self._spec(key)
+        if spec is None:
+            return key.resource in self._world.graph.removed
+        return (key.index or 0) >= spec.replicas or all(self.sticky(key, p) != binding.port for p in spec.ports)
+
+    def _wants_again(self, thing: Observed) -> Iterator[Binding]:
+        """What something of ours that has stopped will take when it starts."""
+        key = thing.key
+        if thing.bindings or key is None or thing.owner != self._world.graph.owner:
+            return
+        if key.namespace != self._world.graph.namespace:
+            yield from (Binding(grant.port) for grant in thing.grants.values())
+        elif self._genuine(thing) and (spec := self._spec(key)) and (key.index or 0) < spec.replicas:
+            kept = ((self.sticky(key, port), port) for port in spec.ports)
+            yield from (Binding(number, port.protocol, port.bind) for number, port in kept if number)
+
+    def _spec(self, key: Key) -> ServiceSpec | None:
+        resource = self._world.graph.resources.get(key.resource)
+        spec: ServiceSpec | None = resource.spec if resource else None
+        return spec
 
     def _add(self, claim: Claim) -> None:
         self._by_port.setdefault((claim.binding.port, claim.binding.protocol), []).append(claim)
 
     def runs(self, key: Key) -> bool:
-        return key in self._own and self._own[key].phase in ALIVE
+        return any(thing.phase in ALIVE for thing in self._own.get(key, ()))
 
-    def take(self, key: Key, binding: Binding) -> None:
+    def give(self, key: Key, binding: Binding) -> None:
         self._add(Claim(binding, str(key), key, given=True))
 
     def sticky(self, key: Key, port: Port) -> int | None:
         """What it had, if that was the answer to the same request."""
-        grant = self._own[key].grants.get(port.label) if key in self._own else None
-        return grant.port if grant and grant.request == port.request else None
+        grants = (thing.grants.get(port.label) for thing in self._own.get(key, ()))
+        return next((grant.port for grant in grants if grant and grant.request == port.request), None)
 
-    def against(self, key: Key, binding: Binding) -> Claim | None:
-        """Who stands in the way of this one having it. Containers are named before their proxies' sockets."""
-        claims = self._by_port.get((binding.port, binding.protocol), [])
-        twin = next((c for c in claims if c.key == key and c.given and c.binding.clashes(binding)), None)
-        if twin:
-            return twin  # another port of its own
-        if any(claim.key == key for claim in claims) and self.runs(key):
-            return None  # it has it: the socket that listens is its own
-        return next((c for c in claims if c.key != key and c.binding.clashes(binding)), None)
+    def against(self, key: Key, binding: Binding) -> tuple[Obstacle, Claim | None]:
+        """Who stands in the way of this one having it. Things are named before sockets."""
+        claims = [claim for claim in self._clashing(binding) if claim.given or claim.key != key]
+        held = next((c for c in claims if not c.leaving), None)
+        if held:
+            return Obstacle.HELD, held
+        return (Obstacle.LEAVING, claims[0]) if claims else (Obstacle.NONE, None)
+
+    def _clashing(self, binding: Binding) -> list[Claim]:
+        claims = self._by_port.get((binding.port, binding.protocol), ())
+        return [claim for claim in claims if claim.binding.clashes(binding)]
+
+
+def _own(world: World) -> dict[Key, list[Observed]]:
+    """What counts for each instance: where it is to be first, then where it was before it moved."""
+    own: dict[Key, list[Observed]] = {}
+    for key, thing in world.ours():
+        resource = world.graph.resources.get(key.resource)
+        at_home = resource is not None and key.kind == "service" and thing.runtime == resource.spec.runtime
+        own.setdefault(key, []).insert(0 if at_home else len(own.get(key, [])), thing)
+    return own
+
+
+def _listeners(snapshot: Snapshot) -> list[Listener]:
+    everywhere = (listener for listeners in snapshot.listeners.values() for listener in listeners)
+    return sorted(everywhere, key=lambda one: (one.binding.port, one.binding.protocol, one.binding.address, one.holder))

@@ -60,7 +60,7 @@ def render(graph: Graph, snapshot: Snapshot, ports: Assignment) -> Rendered:
                 try:
                     desired[instance] = room.instance(instance)
                 except Unknown as unknown:
-                    waits[instance] = Wait(instance, Reason.NETWORK, str(unknown))
+                    waits[instance] = Wait(instance, unknown.reason, str(unknown))
                 except BadEnvFile as bad:
                     waits[instance] = Wait(instance, Reason.UNREADABLE, bad.message)
     return Rendered(desired, waits)
@@ -211,7 +211,8 @@ class _Room:
 
     def _values(self, kind: str, name: str, lookup: Lookup) -> Iterator[tuple[str, str | Sealed]]:
         for key, content in self._entries(kind, name, lookup):
-            yield key, content if isinstance(content, Sealed) else content.decode()
+            text = _text(content.reveal() if isinstance(content, Sealed) else content, f"{kind} {name}: {key}")
+            yield key, content if isinstance(content, Sealed) else text
 
     def _entries(self, kind: str, name: str, lookup: Lookup) -> Iterator[tuple[str, Sealed | bytes]]:
         named = Key(kind, self._graph.namespace, name)
@@ -240,6 +241,16 @@ class _Room:
             if name:
                 files = tuple(File(key, content, mode) for key, content in self._entries(kind, name, lookup))
         return Mount(mount.source, mount.mount_path, volume, mount.host_path, files, mount.read_only)
+
+
+def _text(content: bytes, what: str) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise BadEnvFile(f"{what} is not text, so it can't be a variable", hint="mount it as a file")
+    return text
 
 
 def _limits(resources: Resources) -> Limits:

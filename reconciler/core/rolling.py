@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reconciler.core.standing import standing
 from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
+from reconciler.model.observed import Observed
 
 
 def may_replace(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key, Desired]) -> frozenset[int]:
@@ -23,12 +25,18 @@ def may_replace(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key,
 
 
 def _outdated(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key, Desired]) -> bool:
-    seen, wanted = world.seen(key, spec.runtime), desired.get(key)
+    """What still stands where it was before a move is out of date too."""
+    seen, wanted = _current(world, key, spec), desired.get(key)
     return seen is not None and wanted is not None and seen.fingerprint != wanted.fingerprint
 
 
 def _serves(world: World, key: Key, spec: ServiceSpec) -> bool:
-    seen = world.seen(key, spec.runtime)
-    if seen is None or not world.standing(key, spec).good:
+    seen = _current(world, key, spec)
+    if seen is None or not standing(spec, seen, world.snapshot, world.now).good:
         return False
     return world.now - (seen.started_at or 0.0) >= spec.update.min_ready_seconds
+
+
+def _current(world: World, key: Key, spec: ServiceSpec) -> Observed | None:
+    seen = world.seen(key, spec.runtime)
+    return seen or next(iter(world.elsewhere(key, spec.runtime)), None)

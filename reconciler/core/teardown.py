@@ -6,22 +6,26 @@ Things of ours that nobody declares are orphans: they are told of, and stay unti
 
 from __future__ import annotations
 
-from reconciler.core.graph import DEFAULT_NETWORK
-from reconciler.core.instances import Decision
+from collections.abc import Iterator
+
+from reconciler.core.backoff import held_back
+from reconciler.core.graph import DEFAULT_NETWORK, Graph
+from reconciler.core.instances import Decision, take_down, unsettled
 from reconciler.core.world import World
+from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase
-from reconciler.model.plan import Action, Reason, Verb, Wait
+from reconciler.model.observed import Observed, Snapshot
+from reconciler.model.plan import Journal, Reason, Wait
 
 
-def teardown(world: World) -> tuple[list[Decision], list[Wait]]:
+def teardown(world: World, journal: Journal) -> tuple[list[Decision], list[Wait]]:
     """What goes, and notes on what is left alone."""
     decisions: list[Decision] = _unreachable(world)
     notes: list[Wait] = []
     for key, thing in world.ours():
         cause = _why_it_goes(world, key, thing)
         if cause:
-            decisions.append(_take_down(world, key, thing, cause))
+            decisions.append(_take_down(world, journal, key, thing, cause))
         elif _forgotten(world, key):
             notes.append(Wait(key, Reason.PENDING, f"{thing.title} is ours, but nobody declares it"))
     return decisions, notes
@@ -50,15 +54,15 @@ def _forgotten(world: World, key: Key) -> bool:
     return not known and not implicit
 
 
-def _take_down(world: World, key: Key, thing: Observed, cause: str) -> Decision:
-    if thing.phase in {Phase.REMOVING, Phase.STARTING, Phase.UNKNOWN}:
-        return (), Wait(key, Reason.TERMINATING, f"it is {thing.phase.lower()}")
+def _take_down(world: World, journal: Journal, key: Key, thing: Observed, cause: str) -> Decision:
+    busy = unsettled(thing)
+    if busy:
+        return (), Wait(key, *busy)
     users = _users(world, key, thing)
     if users:
         return (), Wait(key, Reason.IN_USE, f"{', '.join(users[:3])} must go first")
-    remove = Action(Verb.REMOVE, key, cause, None, thing)
-    runs = key.kind == "service" and (thing.phase in {Phase.RUNNING, Phase.PAUSED} or thing.stragglers)
-    return ((Action(Verb.STOP, key, cause, None, thing), remove) if runs else (remove,)), None
+    held = held_back(key, "", journal.get(key), Restart(), world.now)
+    return ((), held) if held else (take_down(None, thing, cause), None)
 
 
 def _users(world: World, key: Key, thing: Observed) -> list[str]:
@@ -80,3 +84,14 @@ def _unreachable(world: World) -> list[Decision]:
         if key.kind in {"service", "network"} and not view.reachable:
             waits.append(((), Wait(key, Reason.UNREACHABLE, view.problem)))
     return waits
+
+
+def buried(graph: Graph, snapshot: Snapshot) -> Iterator[Key]:
+    """Tombstones that have done their work: a complete look shows nothing of them any more."""
+    ours = {thing.key.resource for thing in snapshot.objects() if thing.key and thing.owner == graph.owner}
+    for key, resource in graph.removed.items():
+        runtime = resource.spec.runtime if key.kind == "service" else "docker"
+        kept_data = key.kind == "volume" and not resource.delete_data
+        holds_things = key.kind in {"service", "network", "volume"} and not kept_data
+        if not holds_things or (snapshot.view(runtime).reachable and key not in ours):
+            yield key

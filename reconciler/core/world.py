@@ -13,7 +13,10 @@ from reconciler.model.observed import Observed, Snapshot
 
 
 class World:
-    """Reads only. Ours is what wears our owner id, whole labels, and this namespace."""
+    """Reads only. Ours is what wears our owner id, whole labels, and this namespace.
+
+    What a view shows that could not be read to its end is no ground for anything, so it is not in here.
+    """
 
     def __init__(self, graph: Graph, snapshot: Snapshot, now: float) -> None:
         self.graph = graph
@@ -22,17 +25,25 @@ class World:
         self._ours: dict[Key, list[Observed]] = {}
         self._named: dict[tuple[str, str, str, str], Observed] = {}
         self._users: dict[str, list[Observed]] = {}
-        for thing in snapshot.objects():
-            self._named[thing.runtime, thing.host, thing.kind, thing.name] = thing
-            if thing.key and thing.owner == graph.owner and graph.owner and thing.key.namespace == graph.namespace:
+        things = [thing for view in snapshot.views if view.reachable for thing in view.objects]
+        for thing in sorted(things, key=_order):
+            self._named.setdefault((thing.runtime, thing.host, thing.kind, thing.name), thing)
+            if self._claims(thing) and thing.key:
                 self._ours.setdefault(thing.key, []).append(thing)
             for network in thing.networks:
                 self._users.setdefault(network, []).append(thing)
 
+    def _claims(self, thing: Observed) -> bool:
+        key, graph = thing.key, self.graph
+        if not (key and graph.owner and thing.owner == graph.owner and key.namespace == graph.namespace):
+            return False
+        # Only instances can be renamed; a network or volume with our labels and another name is a copy.
+        return key.index is not None if key.kind == "service" else thing.name == key.engine_name
+
     def ours(self) -> Iterator[tuple[Key, Observed]]:
-        """Each key of ours with the one thing that counts for it, sorted."""
+        """Each key of ours with the one thing that counts for it in each runtime, sorted."""
         for key in sorted(self._ours):
-            for runtime in sorted({thing.runtime for thing in self._ours[key]}):
+            for runtime in self._runtimes(key):
                 thing = self.seen(key, runtime)
                 if thing:
                     yield key, thing
@@ -41,9 +52,8 @@ class World:
         """The thing that is this key's. Of several that claim it the one with our name counts: the labels of
         the others were copied, and they are left alone.
         """
-        claimants = [thing for thing in self._ours.get(key, []) if thing.runtime == runtime]
-        claimants.sort(key=lambda thing: (thing.name != key.engine_name, thing.id))
-        return claimants[0] if claimants else None
+        claimants = [thing for thing in self._ours.get(key, ()) if thing.runtime == runtime]
+        return min(claimants, key=lambda thing: (thing.name != key.engine_name, thing.id), default=None)
 
     def impostors(self) -> Iterator[tuple[Key, Observed]]:
         for key in sorted(self._ours):
@@ -53,20 +63,32 @@ class World:
 
     def elsewhere(self, key: Key, runtime: str) -> list[Observed]:
         """What this key left in other runtimes, when it was moved."""
-        runtimes = sorted({thing.runtime for thing in self._ours.get(key, [])} - {runtime})
-        return [thing for other in runtimes if (thing := self.seen(key, other))]
+        others = [other for other in self._runtimes(key) if other != runtime]
+        return [thing for other in others if (thing := self.seen(key, other))]
+
+    def _runtimes(self, key: Key) -> list[str]:
+        return sorted({thing.runtime for thing in self._ours.get(key, ())})
 
     def holder(self, desired: Desired) -> Observed | None:
         """Who has the name of a thing that we want to make, and is not that thing."""
-        noun = desired.key.kind
-        thing = self._named.get((desired.runtime, desired.host, noun, desired.name))
+        thing = self.named(desired.runtime, desired.key.kind, desired.name, desired.host)
         return None if thing is None or thing is self.seen(desired.key, desired.runtime) else thing
 
-    def named(self, runtime: str, kind: str, name: str) -> Observed | None:
-        return self._named.get((runtime, "local", kind, name))
+    def conflict(self, rival: Observed) -> str:
+        """What a person has to know of who has the name."""
+        if rival.owner == self.graph.owner and rival.key:
+            return f"{rival.title} has the name, and is {rival.key}; rename or remove it, or choose another name"
+        return f"{rival.title} has the name, and is not ours; rename or remove it, or choose another name"
+
+    def named(self, runtime: str, kind: str, name: str, host: str = "local") -> Observed | None:
+        return self._named.get((runtime, host, kind, name))
 
     def users(self, network: str) -> list[Observed]:
         return self._users.get(network, [])
 
     def standing(self, key: Key, spec: ServiceSpec) -> Standing:
         return standing(spec, self.seen(key, spec.runtime), self.snapshot, self.now)
+
+
+def _order(thing: Observed) -> tuple[str, ...]:
+    return (thing.runtime, thing.host, thing.kind, thing.name, thing.id)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler.core.backoff import remember
+from reconciler.core.backoff import remembered
 from reconciler.core.fingerprint import plain_json
 from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
 from reconciler.core.summarize import events, statuses
+from reconciler.core.teardown import buried
 from reconciler.core.world import World
 from reconciler.engine.executor import perform
 from reconciler.engine.observer import Observer
-from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
-from reconciler.model.plan import Action, Journal, Outcome, Plan, Record, Result, Verb
+from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
 from reconciler.model.status import Status
 from reconciler.ports import Clock, Home, Reach, Runtime, Source, Store
 
@@ -59,22 +59,16 @@ def reconcile(parts: Parts, namespace: str, tell: Callable[[Action], None] = lam
 
 
 def _bury(parts: Parts, graph: Graph, snapshot: Snapshot) -> None:
-    """A tombstone has done its work once a complete look shows nothing of it any more."""
-    for key, resource in graph.removed.items():
-        runtime = resource.spec.runtime if key.kind == "service" else "docker"
-        kept_data = key.kind == "volume" and not resource.delete_data
-        holds_things = key.kind in {"service", "network", "volume"} and not kept_data
-        there = any(t.key and t.key.resource == key and t.owner == graph.owner for t in snapshot.objects())
-        if not holds_things or (snapshot.view(runtime).reachable and not there):
-            parts.source.forget(key)
-            parts.store.write_statuses({key: None})
+    for key in buried(graph, snapshot):
+        parts.source.forget(key)
+        parts.store.write_statuses({key: None})
 
 
 def _tell(
     parts: Parts, graph: Graph, snapshot: Snapshot, journal: Journal, planned: Plan, outcomes: tuple[Outcome, ...]
 ) -> Pass:
     now = parts.clock.now()
-    changed = _remembered(graph, journal, outcomes, now)
+    changed = remembered(graph, journal, outcomes, now)
     if changed:
         parts.store.write_journal(changed)
         journal = {**journal, **{key: record for key, record in changed.items() if record}}
@@ -90,17 +84,3 @@ def _tell(
     if differing:
         parts.store.write_statuses(differing)
     return Pass(graph, snapshot, journal, planned, outcomes, current, now)
-
-
-def _remembered(graph: Graph, journal: Journal, outcomes: tuple[Outcome, ...], now: float) -> dict[Key, Record | None]:
-    changed: dict[Key, Record | None] = {}
-    for outcome in outcomes:
-        key = outcome.action.key
-        if key.kind == "service" and not (outcome.result is Result.REFUSED and outcome.reason == "Gone"):
-            resource = graph.resources.get(key.resource)
-            restart = resource.spec.restart if resource else Restart()
-            before = changed.get(key, journal.get(key))
-            after = remember(before, outcome, restart, now)
-            if after != before:
-                changed[key] = after
-    return changed
