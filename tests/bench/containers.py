@@ -1,0 +1,82 @@
+"""Containers, beside the engine's own limit and the peers that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.bench.contest import Contest, Contestant
+from tests.bench.peers import Peer, container_peers
+from tests.bench.stage import Stage
+
+
+def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
+    peers = container_peers(stage)
+    counts = (1, 10) if quick else (1, 10, 50, 100)
+    for count in counts:
+        yield _first(stage, count, peers, quick=quick)
+    for count in counts:
+        yield _again(stage, count, peers, quick=quick)
+    for count in (10,) if quick else (50, 100):
+        yield _changed(stage, count, peers, quick=quick)
+        yield _delete(stage, count, peers, quick=quick)
+
+
+def _first(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
+    spec = stage.containers(count)
+
+    def away() -> None:
+        stage.delete(spec)
+        stage.forget()
+
+    contestants = [
+        Contestant("ours", lambda: stage.apply(spec, "--no-wait"), after=away),
+        Contestant("floor", lambda: stage.floor("up", count), after=lambda: stage.floor("down", count)),
+        Contestant("ours, until Ready", lambda: stage.apply(spec), after=away),
+        *(Contestant(p.name, lambda p=p: p.up(count), after=lambda p=p: p.down(count)) for p in peers),  # type: ignore[misc]
+    ]
+    rounds = 3 if quick else 5 if count <= 10 else 3
+    return Contest(f"first apply of {count}", "P1", contestants, 1.5 if count == 1 else 1.10, rounds)
+
+
+def _again(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
+    spec = stage.containers(count)
+    contestants = _in_a_world(stage, count, peers, 3 if quick else 6, [
+        Contestant("ours", lambda: stage.apply(spec)),
+        Contestant("floor", lambda: stage.floor("look", count)),
+        *(Contestant(p.name, lambda p=p: p.up(count)) for p in peers),  # type: ignore[misc]
+    ])  # fmt: skip
+    return Contest(f"nothing to do, {count}", "P3", contestants, None, 2)
+
+
+def _changed(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
+    step = iter(range(1, 1000))
+    contestants = _in_a_world(stage, count, peers, 2 if quick else 4, [
+        Contestant("ours", lambda: stage.apply(stage.containers(count, changed=next(step)), "--no-wait")),
+        Contestant("floor", lambda: stage.floor("change", count)),
+        *(Contestant(p.name, lambda p=p: p.change(count, next(step))) for p in peers if p.changes),  # type: ignore[misc]
+    ])  # fmt: skip
+    return Contest(f"one of {count} changed", "P4", contestants, 1.25, 2)
+
+
+def _delete(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
+    spec = stage.containers(count)
+    contestants = [
+        Contestant("ours", lambda: stage.delete(spec), before=lambda: stage.apply(spec), after=stage.forget),
+        Contestant("floor", lambda: stage.floor("down", count), before=lambda: stage.floor("up", count)),
+        *(Contestant(p.name, lambda p=p: p.down(count), before=lambda p=p: p.up(count)) for p in peers),  # type: ignore[misc]
+    ]
+    return Contest(f"delete of {count}", "P5", contestants, 1.15, 3)
+
+
+def _in_a_world(
+    stage: Stage, count: int, peers: list[Peer], times: int, contestants: list[Contestant]
+) -> list[Contestant]:
+    """Each one's own containers are up during its turn, and nobody else's: a list of all would be longer."""
+    spec = stage.containers(count)
+    worlds = {
+        "ours": (lambda: stage.apply(spec), lambda: (stage.delete(spec), stage.forget())),
+        "floor": (lambda: stage.floor("up", count), lambda: stage.floor("down", count)),
+        **{p.name: (lambda p=p: p.up(count), lambda p=p: p.down(count)) for p in peers},  # type: ignore[misc]
+    }
+    return [replace(one, before=worlds[one.name][0], after=worlds[one.name][1], times=times) for one in contestants]

@@ -1,0 +1,101 @@
+"""Native processes, beside a bare spawn of the same shell, and what one of them costs in memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from reconciler.runtimes.process.identity import boot_id
+from reconciler.runtimes.process.launcher import PARENT, SERVICE
+from tests.bench.contest import Contest, Contestant, Line
+from tests.bench.peers import supervisor
+from tests.bench.stage import Stage
+
+SPAWN = Path(__file__).with_name("spawn.py")
+MIB = 1 << 20
+
+
+def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
+    for count in (10, 100) if quick else (10, 100, 500):
+        yield Contest(f"{count} processes", "P8", _contestants(stage, count), 1.5, 3 if quick or count > 100 else 5)
+
+
+def memory(stage: Stage, count: int = 20) -> Line:
+    """What stands around a service of ours, per service, the service itself left out: proportional set size."""
+    spec = stage.processes(count)
+    stage.apply(spec)
+    try:
+        around = [pid for pid in _ours(stage) if _command(pid)[:1] != ["sleep"]]
+        each = sum(map(_pss, around)) / count / MIB
+    finally:
+        stage.delete(spec)
+        stage.forget()
+    remark = f"{each:.2f} MiB in {len(around) / count:.0f} processes"
+    return Line("memory around one process, MiB", "P9", each, 1.0, {}, remark)
+
+
+def _contestants(stage: Stage, count: int) -> list[Contestant]:
+    spec = stage.processes(count)
+    bare = stage.directory / "bare"
+    peer = supervisor(stage)
+
+    def away() -> None:
+        stage.delete(spec)
+        stage.forget()
+
+    def spawn() -> None:
+        stage.run(sys.executable, SPAWN, bare, count, PARENT, SERVICE, boot_id())
+
+    contestants = [
+        Contestant("ours", lambda: stage.apply(spec, "--no-wait"), after=away),
+        Contestant("bare spawn", spawn, before=bare.mkdir, after=lambda: _end(bare)),
+    ]
+    if peer and count <= 100:
+        contestants.append(Contestant(peer.name, lambda: peer.up(count), after=lambda: peer.down(count)))
+    return contestants
+
+
+def _end(bare: Path) -> None:
+    """The service; its parent sees it, writes down how it ended, and goes too."""
+    for record in bare.glob("*/pid"):
+        os.kill(int(record.read_text().split()[0]), signal.SIGKILL)
+    shutil.rmtree(bare)
+
+
+def _ours(stage: Stage) -> list[int]:
+    """Who stands in one of our directories, or was started for one of our services."""
+    mark = f"RECONCILER_KEY=service/bench{stage.token}/".encode()
+    return [pid for pid in _pids() if _works_in(pid, stage.home) or mark in _environ(pid)]
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdecimal())
+
+
+def _works_in(pid: int, home: Path) -> bool:
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(home)
+    except OSError:
+        return False
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def _command(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+
+
+def _pss(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0

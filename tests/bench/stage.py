@@ -1,0 +1,114 @@
+"""Where contests are held: a directory of its own, commands run as users run them, everything taken away again."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.floor import COMMAND, IMAGE
+from tests.engine_api import Engine
+
+FLOOR = Path(__file__).with_name("floor.py")
+PROGRAM = Path(sys.executable).with_name("reconciler")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    directory: Path
+    token: str
+    engine: Engine | None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
+        return {**kept, "HOME": str(self.directory), "RECONCILER_HOME": str(self.home)}
+
+    @property
+    def home(self) -> Path:
+        return self.directory / "home"
+
+    @property
+    def socket(self) -> str:
+        assert self.engine is not None
+        return self.engine.address.removeprefix("unix://")
+
+    def run(self, *argv: object) -> None:
+        """A program to its end. One that fails, fails the bench: a figure of it would be a lie."""
+        ran = subprocess.run(
+            [str(word) for word in argv], env=self.environment, cwd=self.directory, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if ran.returncode != 0:
+            raise SystemExit(f"bench: {' '.join(map(str, argv))} ended with {ran.returncode}:\n{ran.stderr[-2000:]}")
+
+    def reconciler(self, *arguments: object) -> None:
+        self.run(PROGRAM, *arguments)
+
+    def floor(self, verb: str, count: int) -> None:
+        self.run(sys.executable, FLOOR, verb, self.socket, f"floor{self.token}", count)
+
+    def apply(self, spec: Path, *options: str) -> None:
+        self.reconciler("apply", "-f", spec, "--timeout", 300, *options)
+
+    def delete(self, spec: Path) -> None:
+        self.reconciler("delete", "-f", spec, "--timeout", 300)
+
+    def forget(self) -> None:
+        """A machine that has never seen us: nothing of ours is left running, and now neither is our home."""
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def containers(self, count: int, *, changed: int = 0) -> Path:
+        """A spec of so many containers; `changed` gives the first of them another environment."""
+        command = _flow(COMMAND)
+        bodies = [
+            f"  container: {{image: {IMAGE}, command: {command}}}\n  env: {{STEP: '{changed if not index else 0}'}}\n"
+            for index in range(count)
+        ]
+        return self._spec(f"containers-{count}-{changed}", bodies)
+
+    def processes(self, count: int) -> Path:
+        return self._spec(f"processes-{count}", ["  process: {command: [sleep, '3600']}\n"] * count)
+
+    def _spec(self, name: str, bodies: Sequence[str]) -> Path:
+        path = self.directory / f"{name}.yaml"
+        head = "apiVersion: reconciler/v1\nkind: Service\nmetadata: {{name: s{}, namespace: bench{}}}\nspec:\n"
+        path.write_text("---\n".join(head.format(i, self.token) + body for i, body in enumerate(bodies)))
+        return path
+
+
+def _flow(words: Sequence[str]) -> str:
+    quoted = ("'" + word.replace("'", "''") + "'" for word in words)
+    return f"[{', '.join(quoted)}]"
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="reconciler-bench.") as directory:
+        held = Stage(Path(directory), secrets.token_hex(3), Engine.reachable())
+        try:
+            held.reconciler("version")  # what is compiled once is compiled now
+            yield held
+        finally:
+            _clear(held)
+
+
+def _clear(held: Stage) -> None:
+    """Also after a contest that broke off in the middle."""
+    if held.home.exists():
+        held.reconciler("delete", "all", "--all", "-n", f"bench{held.token}", "--timeout", 300)
+    if held.engine is None:
+        return
+    for item in held.engine.get("/containers/json?all=1"):
+        if any(held.token in name for name in item["Names"]):
+            held.engine.remove(item["Id"])
+    for item in held.engine.get("/networks"):
+        if held.token in item["Name"]:
+            held.engine.delete(f"/networks/{item['Id']}")
