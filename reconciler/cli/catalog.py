@@ -9,13 +9,24 @@ GROUPS: dict[str, dict[str, str]] = {
     "Change": {
         "apply": "Make the world what the specs say, and wait until it is.",
         "delete": "Take things down, users before what they use.",
+        "start": "Start services that were stopped, with as many replicas as before.",
+        "stop": "Stop services; their data and their declarations stay.",
+        "restart": "Make every instance of services anew, a few at a time as their update strategy says.",
+        "scale": "Change how many replicas of services run; 0 stops them.",
     },
     "Look": {
         "status": "Show everything at a glance.",
         "get": "List resources, with how they stand.",
+        "describe": "Tell all about a resource: expected, observed, and what differs.",
+        "why": "Tell in a few sentences why a resource stands as it does.",
+        "events": "Show what happened, oldest first.",
         "diff": "Show what apply would do, field by field, and do nothing.",
+        "wait": "Wait until something is true of resources.",
     },
-    "Reach in": {},
+    "Reach in": {
+        "logs": "Print what services have written.",
+        "exec": "Run a command inside a service; its exit code is passed on.",
+    },
     "Write specs": {
         "init": "Write a starter spec that works.",
         "validate": "Check specs without touching anything.",

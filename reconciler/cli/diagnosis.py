@@ -88,9 +88,8 @@ def _exit_findings(look: Look, spec: ServiceSpec, thing: Observed, name: str) ->
     ago = f" {age(look.at - thing.finished_at)} ago" if thing.finished_at else ""
     after = f", {lived:.1f} s after its start" if lived is not None and lived < AT_ONCE_SECONDS else ""
     code = "an exit code that is lost" if thing.exit_code is None else f"exit code {thing.exit_code}"
-    yield f"{name} ended{ago} with {code}{after}{f' ({thing.detail})' if thing.detail else ''}"
-    if thing.exit_code in EXIT_CODES and not thing.detail:
-        yield f"exit code {thing.exit_code}: {EXIT_CODES[thing.exit_code]}"
+    meaning = thing.detail or EXIT_CODES.get(thing.exit_code or 0, "")
+    yield f"{name} ended{ago} with {code}{after}{f': {meaning}' if meaning else ''}"
     if _wants_keep_alive(spec, thing, lived):
         yield (
             "keepAlive is missing: its image has no command that stays. Give it a command, or "
@@ -116,7 +115,7 @@ def by_hand(sight: Sight) -> list[str]:
     spec = sight.resource.spec if sight.resource else None
     running = next((thing for thing in sight.things if thing.phase is Phase.RUNNING), None)
     if running:
-        own = at(sight.key, "exec", "-it", "--", "sh")
+        own = at(sight.key, "exec -it", "--", "sh")
         return [own, f"docker exec -it {running.name} sh"] if running.runtime == "docker" else [own]
     match spec:
         case ServiceSpec(container=container) if container:
@@ -133,12 +132,13 @@ def advice(look: Look, sight: Sight) -> list[str]:
 
     told = []
     ready = sight.status.condition("Ready")
-    if ready and ready.status != "True":
+    healed = words.actions_on(look, sight.key)
+    if ready and ready.status != "True" and not (healed and ready.reason in words.VAGUE):
         told += [hint for reason, hint in HINTS.items() if reason == ready.reason]
     if step := next_step(look, sight):
         own = at(sight.key, "why")
         told.append(step if step != own else at(sight.key, "logs") if sight.things else own)
-    if words.actions_on(look, sight.key):
+    if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
     return list(dict.fromkeys(told))
 

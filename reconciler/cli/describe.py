@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import line, names, picking
+from reconciler.cli.context import Context
+from reconciler.cli.picking import Picked
+from reconciler.cli.render.text import clean, paint
+from reconciler.cli.verb import verb
+
+if TYPE_CHECKING:
+    from reconciler.engine.reconcile import Parts
+
+EXAMPLES = """
+reconciler describe service/web
+reconciler describe web db -n shop
+reconciler describe volumes
+"""
+EVENTS = 10
+LINES = 10
+
+
+@verb("describe", examples=EXAMPLES)
+@click.argument("words", nargs=-1, metavar="KIND/NAME… | KIND [NAME]…", shell_complete=names.kinds_and_resources)
+@click.option("-l", "--selector", metavar="LABELS", help="Only what wears these labels: a=b,c!=d.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
+def command(context: Context, words: tuple[str, ...], *, selector: str | None, everywhere: bool) -> None:
+    """Tell all about a resource: expected, observed, and what differs."""
+    want = picking.wanted(words, bare="service")
+    controller = line.open_controller(context)
+    items = picking.pick(picking.looks(context, controller, everywhere=everywhere), want, selector)
+    for number, item in enumerate(items):
+        context.stdout.write("\n\n" if number else "")
+        _describe(context, controller.parts, item)
+    missing = picking.missing_names(want, [item.key for item in items])
+    if missing:
+        context.stdout.flush()
+        there = [resource.key for resource in controller.parts.source.resources(context.scope)]
+        raise picking.not_found(controller.parts, None if everywhere else context.scope, missing[0], there)
+
+
+def _describe(context: Context, parts: Parts, item: Picked) -> None:
+    from reconciler.cli.render import described
+    from reconciler.cli.render.events import table_of
+
+    events = parts.store.events(key=item.key, limit=EVENTS)
+    for title, lines in described.sections(item, events, _last_words(parts, item)):
+        print(paint(title, "bold", color=context.color), file=context.stdout)
+        for text in lines:
+            print(f"  {clean(text)}".rstrip(), file=context.stdout)
+    if events:
+        print(paint("Events", "bold", color=context.color), file=context.stdout)
+        for text in table_of(context, events, item.look.at).splitlines():
+            print(f"  {text}", file=context.stdout)
+
+
+def _last_words(parts: Parts, item: Picked) -> list[str]:
+    """Of the first instance that is not as it should be; nothing of what is well."""
+    from reconciler.cli.diagnosis import masked, secrets
+    from reconciler.cli.inside import last_lines
+
+    if item.key.kind != "service" or item.sight.status.ready:
+        return []
+    well = {instance.id for instance in item.sight.status.instances if instance.ready}
+    thing = next((thing for thing in item.sight.things if thing.id not in well), None)
+    return masked(last_lines(parts, thing, LINES), secrets(item.look)) if thing else []

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import inside, line, names, picking
+from reconciler.cli.context import Context
+from reconciler.cli.diagnosis import at
+from reconciler.cli.durations import moment
+from reconciler.cli.verb import verb
+from reconciler.errors import ReconcilerError, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.cli.lines import Stream
+    from reconciler.engine.reconcile import Parts
+    from reconciler.model.key import Key
+    from reconciler.model.observed import Observed
+
+EXAMPLES = """
+reconciler logs web
+reconciler logs -f web db --tail 20
+reconciler logs service/web --since 10m --timestamps
+reconciler logs web --previous
+reconciler logs -l tier=front --prefix
+"""
+
+
+@verb("logs", examples=EXAMPLES)
+@click.argument("words", nargs=-1, metavar="[NAME | service/NAME]…", shell_complete=names.services)
+@click.option("-f", "--follow", is_flag=True, help="Go on, and show what comes.")
+@click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of each instance.")
+@click.option("--since", metavar="SPAN|TIME", help="Only what is newer: 10m, or 2026-11-21T02:05:10Z.")
+@click.option("--timestamps", is_flag=True, help="The time before each line.")
+@click.option("-p", "--previous", is_flag=True, help="Of the run before the present one.")
+@click.option("--prefix", is_flag=True, help="The instance before each line; several always have it.")
+@click.option("--index", type=click.IntRange(0), metavar="N", help="Only of this instance.")
+@click.option("-l", "--selector", metavar="LABELS", help="Of services that wear these labels: a=b,c!=d.")
+def command(
+    context: Context, words: tuple[str, ...], *, follow: bool, tail: int | None, since: str | None, timestamps: bool,
+    previous: bool, prefix: bool, index: int | None, selector: str | None,
+) -> None:  # fmt: skip
+    """Print what services have written."""
+    from reconciler.cli import lines
+
+    if previous and (follow or since or timestamps):
+        raise UsageError("--previous is a finished file without times", hint="leave -f, --since and --timestamps out")
+    controller = line.open_controller(context)
+    parts = controller.parts
+    keys = _keys(context, parts, words, selector)
+    if previous:
+        streams = [stream for key in keys for stream in _earlier(context, parts, key, index, tail)]
+    else:
+        start = moment(since, parts.clock.now()) if since else None
+        things = [thing for key in keys for thing in _instances(parts, key, index)]
+        streams = [_stream(parts, thing, follow, tail, start, timestamps) for thing in things]
+    lines.print_streams(context, streams, prefix=prefix or len(streams) > 1, at_once=follow)
+
+
+def _keys(context: Context, parts: Parts, words: Sequence[str], selector: str | None) -> list[Key]:
+    from reconciler.model.key import Key
+
+    if selector is None and not words:
+        raise UsageError("no service is named", hint="name one, or say -l LABELS")
+    want = picking.services(words)
+    if selector is None:
+        return [Key("service", context.scope, name) for _, name in want.names]
+    found = picking.declared(parts, context.scope, want, selector)
+    if not found:
+        raise ReconcilerError(f"-l {selector}: no service in namespace {context.scope} wears these labels")
+    return list(found)
+
+
+def _instances(parts: Parts, key: Key, index: int | None) -> list[Observed]:
+    things = inside.instances(parts, key)
+    if not things:
+        raise _without_instance(parts, key)
+    return inside.of_index(key, things, index)
+
+
+def _without_instance(parts: Parts, key: Key) -> ReconcilerError:
+    declared = next((r for r in parts.source.resources(key.namespace) if r.key == key), None)
+    stopped = declared is not None and declared.spec.replicas == 0
+    return ReconcilerError(
+        f"{key.short} has no instance, so it has no log: {'it is stopped' if stopped else 'it does not exist'}",
+        hint=f"start it: {at(key, 'start')}; its last run: {at(key, 'logs', '--previous')}",
+    )
+
+
+def _stream(
+    parts: Parts, thing: Observed, follow: bool, tail: int | None, since: float | None, timestamps: bool
+) -> Stream:
+    from reconciler.cli.lines import Stream
+
+    reach = parts.reach[thing.runtime]
+    assert thing.key, "ours"
+    return Stream(
+        f"{thing.key.name}/{thing.key.index}",
+        lambda: reach.logs(thing, follow=follow, tail=tail, since=since, timestamps=timestamps),
+    )
+
+
+def _earlier(context: Context, parts: Parts, key: Key, index: int | None, tail: int | None) -> Iterator[Stream]:
+    """Files that were kept when an instance was taken away, or began anew."""
+    from reconciler.cli.lines import Stream, from_file
+
+    found = list(_files(context.home, key, index))
+    if not found:
+        inside.instances(parts, key)  # says so if there is no such service at all
+        raise ReconcilerError(f"{key.short} has no log of an earlier run", hint=f"the present one: {at(key, 'logs')}")
+    for number, path in found:
+        yield Stream(f"{key.name}/{number}", lambda path=path: from_file(path, tail))  # type: ignore[misc]
+
+
+def _files(home: str, key: Key, index: int | None) -> Iterator[tuple[int, str]]:
+    """`<home>/logs/<ns>.<name>.<index>.log` of what was removed; a process keeps that of its last run beside it."""
+    import os
+    import re
+
+    pattern = re.compile(rf"{re.escape(key.namespace)}\.{re.escape(key.name)}\.(\d+)(\.log)?")
+    found: dict[int, list[str]] = {}
+    for directory, file in (("logs", ""), ("processes", "previous.log")):
+        for entry in _names(os.path.join(home, directory)):
+            match = pattern.fullmatch(entry)
+            path = os.path.join(home, directory, entry, file) if file else os.path.join(home, directory, entry)
+            if match and index in (None, int(match[1])) and os.path.isfile(path):
+                found.setdefault(int(match[1]), []).append(path)
+    yield from ((number, max(found[number], key=os.path.getmtime)) for number in sorted(found))
+
+
+def _names(directory: str) -> list[str]:
+    import os
+
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,213 @@
+"""All about one resource, section by section: what `describe` prints. Secrets are named, never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import diagnosis
+from reconciler.cli.durations import iso
+from reconciler.cli.render import words
+from reconciler.cli.render.age import age
+from reconciler.cli.render.events import message, short
+from reconciler.cli.render.resource import status_of
+from reconciler.cli.render.table import Column, table
+from reconciler.core.backoff import earliest
+from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
+from reconciler.kinds.service import ServiceSpec
+from reconciler.model.plan import Wait
+from reconciler.model.status import Event
+
+if TYPE_CHECKING:
+    from reconciler.cli.picking import Picked
+
+Section = tuple[str, Sequence[str]]
+HIDDEN = ("data", "env")
+"""Fields that may hold what is nobody else's business: their keys are told, not their values."""
+
+
+def sections(item: Picked, events: Sequence[Event], last_words: Sequence[str]) -> Iterator[Section]:
+    """Those with something to say, in the order in which a person asks."""
+    yield f"{item.key.short} in namespace {item.key.namespace}", list(_head(item))
+    told: tuple[Section, ...] = (
+        ("Expected", list(_expected(item))),
+        ("Observed", list(_observed(item))),
+        ("Differs", list(_differs(item))),
+        ("Last action", [_event(item, events[-1])] if events else ["nothing is remembered"]),
+        ("Next retry", list(_retries(item))),
+        ("Probes", list(_probes(item))),
+        ("Diagnosis", diagnosis.findings(item.look, item.sight)),
+        ("Last lines of its log", last_words),
+        ("Try by hand", diagnosis.by_hand(item.sight) if item.key.kind == "service" else []),
+        ("Conditions", _conditions(item)),
+        ("Hint", diagnosis.advice(item.look, item.sight)),
+    )
+    yield from (section for section in told if section[1])
+
+
+def pairs(entries: Mapping[str, object]) -> Iterator[str]:
+    room = max(map(len, entries), default=0)
+    yield from (f"{name:<{room}}  {text}" for name, text in entries.items())
+
+
+def _head(item: Picked) -> Iterator[str]:
+    resource, ready = item.sight.resource, words.ready_cell(item.sight)
+    status = f"{words.status_word(item.look, item.sight)}{f' ({ready})' if ready else ''}"
+    why = words.message(item.look, item.sight)
+    entries: dict[str, object] = {"status": f"{status}: {why}" if why else status}
+    if resource:
+        entries["generation"] = resource.generation
+        marks = {"labels": resource.labels, "annotations": resource.annotations}
+        entries |= {name: ", ".join(f"{k}={v}" for k, v in sorted(of.items())) for name, of in marks.items() if of}
+    if users := words.users(item.look, item.key):
+        entries["used by"] = ", ".join(users)
+    yield from pairs(entries)
+
+
+def _expected(item: Picked) -> Iterator[str]:
+    resource = item.sight.resource
+    if resource is None:
+        yield "nothing: nobody declares it"
+    elif resource.deleting:
+        yield "that it is gone: it was deleted"
+    elif isinstance(resource.spec, ServiceSpec):
+        yield from pairs(_service(resource.spec))
+    else:
+        from reconciler.core.unparse import spec_tree
+
+        tree = spec_tree(resource.spec)
+        yield from pairs({name: _plain(name, value) for name, value in tree.items()})
+        if not tree:
+            yield "all by default"
+
+
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(value) if name in HIDDEN else ", ".join(f"{k}={v}" for k, v in value.items())
+    return str(value)
+
+
+def _service(spec: ServiceSpec) -> dict[str, object]:
+    entries: dict[str, object] = {"replicas": spec.replicas}
+    if spec.container:
+        entries["container"] = spec.container.image
+        commands = {"entrypoint": spec.container.entrypoint, "command": spec.container.command}
+        entries |= {name: " ".join(argv) for name, argv in commands.items() if argv}
+        entries |= {"keepAlive": "it stays up to be attached to"} if spec.container.keep_alive else {}
+    if spec.process:
+        entries |= {"process": " ".join(spec.process.command), "directory": spec.process.working_dir}
+    lists = {
+        "variables": [*sorted(spec.env), *(_source(source) for source in spec.env_from)],
+        "ports": [f"{port.label}{f' {port.port}' if port.port else ''} on {port.host_port}" for port in spec.ports],
+        "volumes": [f"{mount.source}{f' at {mount.mount_path}' if mount.mount_path else ''}" for mount in spec.volumes],
+        "depends on": [f"{d.service} ({d.condition})" for d in spec.dependencies],
+    }
+    entries |= {name: ", ".join(texts) for name, texts in lists.items() if texts}
+    pause = f"pauses of {spec.restart.initial_seconds:g} to {spec.restart.max_seconds:g} s"
+    entries["restart"] = f"{spec.restart.policy}, {pause}, by {spec.restart.by}"
+    entries["stop"] = f"{spec.stop.signal}, then {spec.stop.grace_seconds:g} s"
+    return entries
+
+
+def _source(source: Any) -> str:
+    given = [(name, getattr(source, name)) for name in ("file", "config", "secret") if getattr(source, name)]
+    return ", ".join(f"all of {name} {value}" for name, value in given)
+
+
+def _observed(item: Picked) -> Iterator[str]:
+    runtime = words.runtime_of(item.look, item.sight)
+    if problem := item.look.problems.get(runtime):
+        yield f"{runtime} can't be read: {problem}"
+    elif item.key.kind == "service":
+        yield from _instances(item)
+    elif item.sight.things:
+        yield from (f"{thing.title}, {thing.runtime} on {thing.host}" for thing in item.sight.things)
+    elif runtime:
+        yield "nothing"
+
+
+def _instances(item: Picked) -> Iterator[str]:
+    status = status_of(item.look, item.sight)
+    if not status.instances:
+        yield "no instance"
+        return
+    images = {thing.id: thing.image for thing in item.sight.things}
+    titles = ("INDEX", "PHASE", "READY", "EXIT", "RESTARTS", "PID", "PORTS", "STARTED", "RUNTIME", "ID", "IMAGE")
+    rows = [
+        (
+            i.index, i.phase, "yes" if i.ready else "no", i.exit_code, i.restarts, i.pid,
+            ", ".join(f"{name}={port}" for name, port in i.ports.items()), iso(i.started_at), i.runtime, i.id[:12],
+            images.get(i.id, ""),
+        )
+        for i in status.instances
+    ]  # fmt: skip
+    yield from table([Column(title) for title in titles], rows).splitlines()
+
+
+def _differs(item: Picked) -> Iterator[str]:
+    actions, waits = words.actions_on(item.look, item.key), words.waits_of(item.look, item.key)
+    if not actions and not waits:
+        yield "nothing"
+    for action in actions:
+        yield f"{action.verb} {short(action.key)}: {action.cause}"
+    for wait in waits:
+        yield f"{short(wait.key)} waits: {wait.reason}: {wait.message}{_until(item, wait)}"
+
+
+def _until(item: Picked, wait: Wait) -> str:
+    return f" (looks again in {age(wait.until - item.look.at)})" if wait.until else ""
+
+
+def _event(item: Picked, event: Event) -> str:
+    return f"{age(item.look.at - event.time)} ago  {event.reason} {short(event.key)}: {message(event)}"
+
+
+def _retries(item: Picked) -> Iterator[str]:
+    spec = item.sight.resource.spec if item.sight.resource else None
+    if not isinstance(spec, ServiceSpec):
+        return
+    for key, record in sorted(item.look.journal.items()):
+        if key.resource == item.key and record.failures and not _well(item, key.index):
+            due = earliest(record, spec.restart) - item.look.at
+            when = f"in {age(due)}" if due > 0 else "with the next pass"
+            said = f"; last: {record.reason} {record.message}".rstrip() if record.message else ""
+            yield f"{short(key)}: {when}, after {record.failures} tries{said}"
+
+
+def _well(item: Picked, index: int | None) -> bool:
+    return any(instance.index == index and instance.ready for instance in item.sight.status.instances)
+
+
+def _probes(item: Picked) -> Iterator[str]:
+    spec = item.sight.resource.spec if item.sight.resource else None
+    if not isinstance(spec, ServiceSpec) or not spec.probes.any:
+        return
+    for role in ("startup", "readiness", "liveness"):
+        probe = getattr(spec.probes, role)
+        if probe:
+            yield f"{role}: {_question(probe)}, every {probe.period_seconds:g} s, within {probe.timeout_seconds:g} s"
+    for thing in item.sight.things:
+        health = item.look.snapshot.health.get(thing.id)
+        if health and thing.key:
+            yield f"{short(thing.key)}: {health.message or 'answers well'}"
+
+
+def _question(probe: Probe) -> str:
+    match probe.action:
+        case HttpGet() as http:
+            return f"GET {http.scheme} {http.path.partition('?')[0]} on {http.port}"
+        case TcpSocket() as tcp:
+            return f"connect to {tcp.port}"
+        case Exec() as command:
+            return f"run {' '.join(command.command)}"
+        case Log() as log:
+            return f"a line that matches {log.pattern}"
+
+
+def _conditions(item: Picked) -> list[str]:
+    columns = [Column("TYPE"), Column("STATUS"), Column("REASON"), Column("SINCE"), Column("MESSAGE")]
+    rows = [
+        (c.type, c.status, c.reason, iso(c.last_transition_time or None), c.message)
+        for c in status_of(item.look, item.sight).conditions
+    ]
+    return table(columns, rows).splitlines()

@@ -1,0 +1,41 @@
+"""Events as a table: what happened when, to whom, how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from reconciler.cli.render.age import age
+from reconciler.cli.render.table import Column, table
+from reconciler.model.key import Key
+from reconciler.model.status import Event
+
+if TYPE_CHECKING:
+    from reconciler.cli.context import Context
+
+
+def table_of(
+    context: Context, events: Iterable[Event], now: float, *, namespaces: bool = False, named: bool = False,
+    headers: bool = True,
+) -> str:  # fmt: skip
+    """`named`: with whom each one is about."""
+    columns = [Column("LAST SEEN"), Column("TYPE"), Column("REASON", status=True)]
+    columns += [Column("NAMESPACE")] * namespaces + [Column("RESOURCE")] * named + [Column("MESSAGE", flexible=True)]
+    rows = [
+        [
+            age(now - event.time), event.type, event.reason,
+            *[event.key.namespace] * namespaces, *[short(event.key)] * named, message(event),
+        ]
+        for event in events
+    ]  # fmt: skip
+    wide = context.output == "wide"
+    return table(columns, rows, headers=headers, wide=wide, color=context.color, limit=context.width)
+
+
+def short(key: Key) -> str:
+    """service/web, or service/web/0 for one of its instances."""
+    return key.short if key.index is None else f"{key.short}/{key.index}"
+
+
+def message(event: Event) -> str:
+    return f"{event.message} (x{event.count})" if event.count > 1 else event.message

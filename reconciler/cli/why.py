@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import click
+
+from reconciler.cli import line, names, picking
+from reconciler.cli.context import Context
+from reconciler.cli.render.text import clean
+from reconciler.cli.verb import verb
+
+EXAMPLES = """
+reconciler why web
+reconciler why service/web volume/data -n shop
+"""
+
+
+@verb("why", examples=EXAMPLES)
+@click.argument("words", nargs=-1, metavar="KIND/NAME… | NAME…", shell_complete=names.kinds_and_resources)
+def command(context: Context, words: tuple[str, ...]) -> None:
+    """Tell in a few sentences why a resource stands as it does."""
+    from reconciler.cli.diagnosis import masked, secrets
+    from reconciler.cli.render.story import sentences
+
+    want = picking.wanted(words, bare="service")
+    controller = line.open_controller(context)
+    looks = picking.looks(context, controller, everywhere=False)
+    items = picking.pick(looks, want)
+    for number, item in enumerate(items):
+        context.stdout.write("\n" if number else "")
+        events = controller.parts.store.events(key=item.key, limit=1)
+        for sentence in masked(sentences(item, events), secrets(item.look)):
+            print(clean(sentence), file=context.stdout)
+    missing = picking.missing_names(want, [item.key for item in items])
+    if missing:
+        context.stdout.flush()
+        there = [resource.key for resource in controller.parts.source.resources(context.scope)]
+        raise picking.not_found(controller.parts, context.scope, missing[0], there)
