@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -35,6 +36,8 @@ PACKAGES = {
     "busybox": "busybox-static",
     "unshare": "util-linux",
 }
+SETTINGS = {"default-address-pools": [{"base": "10.96.0.0/12", "size": 24}]}
+"""Of its own accord an engine has room for thirty networks, fewer than tests that run at once may make."""
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -185,7 +188,7 @@ def reap_until(pid: int) -> int:
 @contextlib.contextmanager
 def engine_in(directory: Path) -> Iterator[Engine]:
     address = f"unix://{directory}/docker.sock"
-    (directory / "daemon.json").write_text("{}")
+    (directory / "daemon.json").write_text(json.dumps(SETTINGS))
     options = {
         "config-file": directory / "daemon.json",
         "data-root": directory / "data",

@@ -12,6 +12,7 @@ import pytest
 from reconciler.errors import Gone, ImageUnavailable, NameTaken, PortInUse, Refused
 from reconciler.model.desired import File, Limits, Mount, PortBinding, Sealed, Stop
 from reconciler.model.observed import Binding, Grant, Phase
+from reconciler.runtimes.docker import write
 from tests.docker.conftest import OWNER, World
 
 
@@ -293,6 +294,22 @@ def test_limits_and_the_log_reach_the_engine(world: World) -> None:
     assert (config["NanoCpus"], config["Memory"], config["PidsLimit"]) == (500_000_000, 64 * 1024 * 1024, 50)
     assert config["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
     assert config["RestartPolicy"]["Name"] == "no"
+
+
+def test_P7_named_volumes_stay_and_anonymous_ones_go(world: World) -> None:
+    volume = world.volume("data")
+    world.runtime.create(volume)
+    desired = world.service("db", mounts=(Mount("data", "/data", volume=volume.name),))
+    config = write.container(desired, desired.payload)
+    config["HostConfig"]["Mounts"].append({"Type": "volume", "Target": "/anonymous"})
+    world.engine.post(f"/containers/create?name={desired.name}", config)
+    seen = world.see(desired)
+    assert seen is not None
+    mounted = {mount["Destination"]: mount["Name"] for mount in world.engine.inspect(seen.id)["Mounts"]}
+    world.runtime.remove(seen)
+    left = {thing.name for thing in world.view().objects if thing.kind == "volume"}
+    assert mounted["/data"] in left
+    assert mounted["/anonymous"] not in left
 
 
 def free_port() -> int:

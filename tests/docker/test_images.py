@@ -36,11 +36,6 @@ def forget(world: World, image: str) -> None:
             raise
 
 
-def version_of(world: World, image: str, name: str) -> bytes:
-    seen = world.made(world.service(name, "sleep", "1000", image=image, entrypoint=("/sh",), init=True))
-    return world.runtime.run(seen, ["/sh", "cat", "/version"], deadline=5).stdout
-
-
 def test_a_missing_image_is_pulled_once_and_then_used(world: World, registry: Registry) -> None:
     image = registry.image("app")
     desired = world.service("web", image=image)
@@ -49,7 +44,7 @@ def test_a_missing_image_is_pulled_once_and_then_used(world: World, registry: Re
     world.runtime.prepare(desired)
     assert asked
     assert len(registry.asked) == asked, "it is there now"
-    assert world.engine.get(f"/images/{image}/json")["RepoTags"] == [image]
+    assert image in world.engine.get(f"/images/{image}/json")["RepoTags"]
 
 
 def test_always_means_again(world: World, registry: Registry) -> None:

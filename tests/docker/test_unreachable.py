@@ -17,7 +17,7 @@ import pytest
 from reconciler.errors import OutcomeUnknown, Unreachable
 from reconciler.model.desired import ContainerPayload, Desired
 from reconciler.model.key import Key
-from reconciler.model.observed import Phase
+from reconciler.model.observed import Observed, Phase
 from reconciler.runtimes.docker import connection
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.runtime import DockerRuntime
@@ -277,3 +277,31 @@ def test_one_container_that_can_not_be_inspected_hides_no_other(
         (Phase.UNKNOWN, None),
         (Phase.RUNNING, 42),
     ]
+
+
+def test_a_removal_that_is_under_way_is_waited_for(tmp_path: Path) -> None:
+    """Somebody else removes it already: ours is done when it is gone, and not before."""
+    gone = threading.Event()
+    order: list[str] = []
+
+    def answer(client: socket.socket, request: bytes) -> None:
+        first = request.split(b"\r\n")[0]
+        if b"/version" in first:
+            saying(whole(b'{"ApiVersion": "1.41"}'))(client, request)
+        elif first.startswith(b"DELETE"):
+            order.append("asked")
+            words = b'{"message": "removal of container abc is already in progress"}'
+            saying(whole(words, "409 Conflict"))(client, request)
+            threading.Timer(0.3, gone.set).start()
+        elif b"/wait?condition=removed" in first:
+            gone.wait(5)
+            order.append("gone")
+            saying(whole(b'{"StatusCode": 0}'))(client, request)
+        else:
+            saying(whole(b'{"message": "no such container"}', "404 Not Found"))(client, request)
+
+    seen = Observed("abc", "shop-web-0", "service", "docker", key=DESIRED.key, owner="o", phase=Phase.EXITED)
+    with engine_that(tmp_path / "s", answer) as runtime:
+        runtime.remove(seen)
+        order.append("done")
+    assert order == ["asked", "gone", "done"]
