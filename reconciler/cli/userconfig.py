@@ -160,7 +160,7 @@ def _color(text: str) -> str:
 
 
 def _ports(text: str) -> tuple[int, int]:
-    from reconciler.kinds.service import port_range
+    from reconciler.kinds.workload import port_range
 
     bounds = port_range(text)
     if bounds is None:

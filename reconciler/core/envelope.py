@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from reconciler.kinds.base import EDGE, Fault, Ge
+from annotated_types import Ge
+
+from reconciler.kinds.base import EDGE, Fault
 
 API_VERSION = "reconciler/v1"
 DEFAULT_NAMESPACE = "default"

@@ -13,7 +13,8 @@ from reconciler.core.graph import DEFAULT_NETWORK, Graph
 from reconciler.core.ports import Assignment
 from reconciler.core.references import Lookup, Reference, fill, fill_all
 from reconciler.kinds.quantity import bytes_of
-from reconciler.kinds.service import Container, Resources, ServiceSpec, VolumeMount
+from reconciler.kinds.service import ServiceSpec
+from reconciler.kinds.workload import Container, Resources, VolumeMount
 from reconciler.model.desired import (
     ContainerPayload,
     Desired,

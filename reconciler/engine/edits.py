@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from reconciler.core.render import RESTARTED
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.network import NetworkSpec
-from reconciler.kinds.service import Container, Process, ServiceSpec
+from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
+from reconciler.kinds.workload import Container, Process
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
 from reconciler.model.resource import Resource

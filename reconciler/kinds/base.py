@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge as Ge
-from annotated_types import Le as Le
-from annotated_types import Len
+from annotated_types import Ge, Le, Len
 
 
 def camel(name: str) -> str:

@@ -30,7 +30,9 @@ def key_faults(groups: dict[str, dict[str, str]]) -> Iterator[Fault]:
     for group, entries in groups.items():
         for key in entries:
             if not key or key in {".", ".."} or "/" in key or "\0" in key:
-                yield Fault((group, key), f"{key!r} can't be the name of a file", "no slashes; directories are not made")
+                yield Fault(
+                    (group, key), f"{key!r} can't be the name of a file", "no slashes; directories are not made"
+                )
             if key in seen:
                 yield Fault((group, key), f"{key!r} stands in {seen[key]} and in {group}", "keep one of them")
             seen[key] = group

@@ -27,7 +27,9 @@ class NetworkSpec:
 
 def faults(spec: NetworkSpec) -> Iterator[Fault]:
     if spec.external and spec != NetworkSpec(external=True):
-        yield Fault(("external",), "an external network is as it is; other fields have no effect", "remove them, or external")
+        yield Fault(
+            ("external",), "an external network is as it is; other fields have no effect", "remove them, or external"
+        )
     if spec.subnet:
         try:
             ipaddress.ip_network(spec.subnet)

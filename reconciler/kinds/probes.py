@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from reconciler.kinds.base import EDGE, Argv, Fault, Ge, Le, PortNumber, Seconds, camel
+from annotated_types import Ge, Le
+
+from reconciler.kinds.base import EDGE, Argv, Fault, PortNumber, Seconds, camel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,9 @@ def _port_faults(probe: Probe, here: tuple[str | int, ...], port_names: set[str]
     for field_name, action in (("httpGet", probe.http_get), ("tcpSocket", probe.tcp_socket)):
         if action and isinstance(action.port, str) and action.port not in port_names:
             known = ", ".join(sorted(port_names)) or "none"
-            yield Fault((*here, field_name, "port"), f"no port is called {action.port!r}", f"ports of this service: {known}")
+            yield Fault(
+                (*here, field_name, "port"), f"no port is called {action.port!r}", f"ports of this service: {known}"
+            )
 
 
 def _pattern_faults(pattern: str, here: tuple[str | int, ...]) -> Iterator[Fault]:

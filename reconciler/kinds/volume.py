@@ -24,7 +24,9 @@ class VolumeSpec:
 
 def faults(spec: VolumeSpec) -> Iterator[Fault]:
     if spec.external and spec != VolumeSpec(external=True):
-        yield Fault(("external",), "an external volume is as it is; other fields have no effect", "remove them, or external")
+        yield Fault(
+            ("external",), "an external volume is as it is; other fields have no effect", "remove them, or external"
+        )
 
 
 KIND = Kind(

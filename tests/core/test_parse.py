@@ -12,8 +12,9 @@ from reconciler.errors import SpecError
 from reconciler.kinds.base import Fault
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.secret import SecretSpec
-from reconciler.kinds.service import Container, Dependency, ServiceSpec
+from reconciler.kinds.service import Dependency, ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
+from reconciler.kinds.workload import Container
 from reconciler.model.key import Key
 from reconciler.model.resource import Origin
 from tests.core.specs import BASE, documents, problems, resource, service, service_problems
@@ -93,6 +94,20 @@ def test_relative_paths_are_relative_to_the_file() -> None:
 def test_home_has_to_be_known_where_it_is_needed() -> None:
     (problem,) = service_problems(NGINX + "envFrom: [{file: ~/b}]")
     assert "HOME is not set" in problem.message
+
+
+@pytest.mark.parametrize("base", ["/srv/a$$b", "/srv/${x}"])
+def test_a_directory_that_reads_like_a_reference_is_refused(base: str) -> None:
+    text = (HEAD.format("Config", "app") + "spec: {files: {a: ./b}}\n").encode()
+    with pytest.raises(SpecError, match="reads like a reference"):
+        parse([Text("a.yaml", text, base)], environment={})
+    (document,) = parse([Text("a.yaml", text.replace(b"./b", b"/b"), base)], environment={})
+    assert document.resource.spec.files == {"a": "/b"}
+
+
+def test_a_long_value_is_not_repeated_at_length() -> None:
+    (problem,) = service_problems(NGINX + f"stop: {{signal: {'x' * 5000}}}")
+    assert len(problem.message) < 400
 
 
 # The environment
