@@ -1,7 +1,8 @@
 """What people see. One verb is one small file: it makes one call and renders one value.
 
-`catalog` says which verbs there are, `verb` makes a function into one, `context` is what it knows of the
-invocation, `boundary` turns every error into words and an exit code, `render` turns values into text.
+`catalog` says which verbs there are, `overview` tells of them before anything else is imported, `verb` makes a
+function into one, `context` is what it knows of the invocation, `boundary` turns every error into words and an exit
+code, `render` turns values into text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The console entry."""
+    if _answered(sys.argv[1:]):
+        return
     from reconciler.cli.invocation import Invocation
 
     sys.exit(run(sys.argv[1:], Invocation.real()))
@@ -25,4 +28,21 @@ def run(arguments: list[str], invocation: Invocation) -> int:
     from reconciler.cli.boundary import guarded
     from reconciler.cli.group import dispatch
 
-    return guarded(lambda: dispatch(arguments or ["--help"], invocation), invocation)
+    shown = ["version"] if arguments == ["--version"] else arguments or ["--help"]
+    return guarded(lambda: dispatch(shown, invocation), invocation)
+
+
+def _answered(arguments: list[str]) -> bool:
+    """Whether what was asked is already told. A stream that can't be written to is for the wall to explain."""
+    import os
+
+    from reconciler.cli import overview
+
+    text = overview.answer(arguments, os.environ)
+    if text is None or sys.stdout is None:
+        return False
+    data = text.encode()
+    try:
+        return os.write(sys.stdout.fileno(), data) == len(data)  # unbuffered: a failure leaves nothing behind
+    except OSError:
+        return False

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.catalog import GROUPS, SUMMARIES
+from reconciler.cli.catalog import SUMMARIES
 from reconciler.cli.invocation import Flags, Invocation
-from reconciler.cli.verb import GLOBAL_OPTIONS, NoSuchVerb, write_globals
+from reconciler.cli.overview import columns, help_text
+from reconciler.cli.verb import GLOBAL_OPTIONS, NoSuchVerb
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -66,34 +68,13 @@ class Root(click.Group):
         verbs = [CompletionItem(name, help=line) for name, line in SUMMARIES.items() if name.startswith(incomplete)]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        column = max(map(len, SUMMARIES))
-        for title, verbs in GROUPS.items():
-            if verbs:
-                with formatter.section(title):
-                    formatter.write_dl([(name.ljust(column), line) for name, line in verbs.items()])
-        write_globals(ctx, formatter, shown=GLOBAL_OPTIONS)
+    def get_help(self, _ctx: click.Context) -> str:
+        return help_text(columns(os.environ)).rstrip("\n")
 
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples"):
-            for line in EXAMPLES:
-                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
-        formatter.write(f"\nMore about one verb: {PROGRAM} VERB --help\n")
-
-
-EXAMPLES = (
-    "reconciler init                    write a starter spec here",
-    "reconciler validate -f .           check it",
-    "reconciler explain service.ports   look a field up",
-    "reconciler doctor                  see what this machine offers",
-)
 
 ROOT = Root(
     PROGRAM,
-    help="kubectl apply for your own machines: declare containers and native processes; "
-    "reconciler shows the difference, closes it, and keeps it closed.",
     params=[*GLOBAL_OPTIONS],
     subcommand_metavar="VERB [ARGUMENTS]...",
-    options_metavar="[OPTIONS]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

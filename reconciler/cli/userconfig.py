@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reconciler.cli.place import location as location
 from reconciler.errors import Problem, SpecError, Unusable
 
 if TYPE_CHECKING:
@@ -44,13 +45,6 @@ def load(environ: Mapping[str, str]) -> UserConfig:
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror}", hint="make it readable, or move it away") from error
     return UserConfig(path, present=True, settings=_settings(path, content))
-
-
-def location(environ: Mapping[str, str]) -> str:
-    base = environ.get("XDG_CONFIG_HOME", "")
-    # The XDG rules say that a relative path there is to be ignored.
-    base = base if os.path.isabs(base) else os.path.expanduser("~/.config")
-    return os.path.join(base, "reconciler", "config.yaml")
 
 
 def _settings(path: str, content: bytes) -> dict[str, Setting]:
