@@ -244,10 +244,8 @@ class _Page:
         faults: list[Fault] = []
         if isinstance(spec, SecretSpec):
             spec = _fetched(spec, self.environment, faults)
-        home = self.environment.get("HOME", "")
-        if not home and any(_in_home(path) for _, path in kind.paths(spec)):
-            faults.append(Fault((), "a path starts with ~, but HOME is not set", "write the path out"))
-        return kind.anchor(spec, lambda path: _absolute(path, self.base, home)), faults
+        anchor = _Anchor(self.base, self.environment.get("HOME", ""), faults)
+        return kind.anchor(spec, anchor.absolute), faults
 
 
 _DOCUMENT: Final = shapes.Record(
@@ -286,13 +284,21 @@ def _fetched(spec: SecretSpec, environment: Mapping[str, str], faults: list[Faul
     return replace(spec, data=data, env={})
 
 
-def _absolute(path: str, base: str, home: str) -> str:
-    expanded = home + path[1:] if home and _in_home(path) else path
-    return posixpath.normpath(posixpath.join(base, expanded))
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    base: str
+    home: str
+    faults: list[Fault]
 
-
-def _in_home(path: str) -> bool:
-    return path == "~" or path.startswith("~/")
+    def absolute(self, path: str) -> str:
+        in_home = path == "~" or path.startswith("~/")
+        if in_home and not self.home:
+            self.faults.append(Fault((), "a path starts with ~, but HOME is not set", "write the path out"))
+        start = self.home if in_home else "" if path.startswith("/") else self.base
+        if "$$" in start or "${" in start:
+            hint = "rename the directory, or write the path out with $$ for each dollar"
+            self.faults.append(Fault((), f"a relative path leads through {start}, which reads like a reference", hint))
+        return posixpath.normpath(posixpath.join(start, path[2:] if in_home else path))
 
 
 @cache

@@ -40,7 +40,7 @@ class Sheet:
     def problem(self, place: tuple[int, int], path: str, message: str, hint: str = "") -> Problem:
         line, column = place
         excerpt = self._excerpt(line, column)
-        return Problem(clean(self.name), line, column, clean(path), clean(message), clean(hint), excerpt)
+        return Problem(clean(self.name), line, column, clean(path), clean(_cut(message)), clean(_cut(hint)), excerpt)
 
     def give_up(self) -> None:
         """Says that there is more, at the end of what is said."""
@@ -77,6 +77,11 @@ class Sheet:
 def clean(text: str) -> str:
     """A message without characters that act on a terminal."""
     return _TRICKY.sub("?", text)
+
+
+def _cut(text: str, most: int = 300) -> str:
+    """Who quotes a value of a megabyte keeps his beginning and his end."""
+    return text if len(text) <= most else f"{text[: most - 100]} ... {text[-90:]}"
 
 
 def show_path(path: Path) -> str:
