@@ -58,5 +58,6 @@ class Moments:
             self._said[thing, which] = exact
 
     def forget_all_but(self, things: set[str]) -> None:
-        for known in [known for known in self._said if known[0] not in things]:
-            del self._said[known]
+        for known in list(self._said):  # a copy: another thread may look at the same time
+            if known[0] not in things:
+                self._said.pop(known, None)
