@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any, BinaryIO, TextIO
 
 from reconciler.cli.invocation import Invocation
-from reconciler.cli.userconfig import Setting, UserConfig, load, location
+from reconciler.cli.place import location
+from reconciler.cli.userconfig import Setting, UserConfig, load
 from reconciler.errors import UsageError
 
 DEFAULT_NAMESPACE = "default"

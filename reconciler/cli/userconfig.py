@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.cli.place import location as location
+from reconciler.cli.place import location
 from reconciler.errors import Problem, SpecError, Unusable
 
 if TYPE_CHECKING:
