@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.core.standing import Stands
-from reconciler.core.world import World
+from reconciler.core.world import World, outdated
 from reconciler.kinds.service import Dependency, ServiceSpec
 from reconciler.model.desired import ContainerPayload, Desired
 from reconciler.model.key import Key
@@ -42,7 +42,7 @@ def _condition(world: World, desired: Mapping[Key, Desired], key: Key, spec: Ser
     wanted = desired.get(key)
     if seen is None:
         return "it does not exist yet"
-    if wanted is None or wanted.fingerprint != seen.fingerprint:
+    if wanted is None or outdated(wanted, seen):
         return "it is about to be replaced"
     stands = world.standing(key, spec)
     match condition:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.core.backoff import held_back
 from reconciler.core.standing import Stands
-from reconciler.core.world import World
+from reconciler.core.world import World, outdated
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed, Phase
@@ -45,7 +45,7 @@ def decide(world: World, case: Case) -> Decision:
     rival = world.holder(item)
     if rival and (seen is None or seen.name != item.name):
         return (), Wait(item.key, Reason.NAME_CONFLICT, world.conflict(rival))
-    if seen is None or seen.fingerprint != item.fingerprint:
+    if seen is None or outdated(item, seen):
         return _make(world, case, [*moved, *([seen] if seen else ())])
     doubles = [action for thing in moved for action in take_down(item, thing, "it was moved")]
     actions, wait = _keep(world, case, seen)
@@ -92,7 +92,7 @@ def _why(item: Desired, old: Sequence[Observed]) -> str:
     if not old:
         return "it does not exist"
     before = old[0].runtime
-    return "what it is made of has changed" if before == item.runtime else f"it moved from {before} to {item.runtime}"
+    return outdated(item, old[0]) if before == item.runtime else f"it moved from {before} to {item.runtime}"
 
 
 def _keep(world: World, case: Case, seen: Observed) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.core.standing import standing
-from reconciler.core.world import World
+from reconciler.core.world import World, outdated
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
@@ -27,7 +27,7 @@ def may_replace(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key,
 def _outdated(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key, Desired]) -> bool:
     """What still stands where it was before a move is out of date too."""
     seen, wanted = _current(world, key, spec), desired.get(key)
-    return seen is not None and wanted is not None and seen.fingerprint != wanted.fingerprint
+    return seen is not None and wanted is not None and bool(outdated(wanted, seen))
 
 
 def _serves(world: World, key: Key, spec: ServiceSpec) -> bool:

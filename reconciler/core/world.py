@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Standing, standing
 from reconciler.kinds.service import ServiceSpec
-from reconciler.model.desired import Desired
+from reconciler.model.desired import ContainerPayload, Desired
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Snapshot
+from reconciler.model.observed import Observed, Phase, Snapshot
 
 
 class World:
@@ -88,6 +88,17 @@ class World:
 
     def standing(self, key: Key, spec: ServiceSpec) -> Standing:
         return standing(spec, self.seen(key, spec.runtime), self.snapshot, self.now)
+
+
+def outdated(item: Desired, seen: Observed) -> str:
+    """Why what is there has to be made anew; empty when it need not be."""
+    if seen.fingerprint != item.fingerprint:
+        return "what it is made of has changed"
+    if isinstance(item.payload, ContainerPayload) and seen.phase is not Phase.CREATED:  # it joins when it is started
+        left = [name for name in item.payload.networks if name not in seen.networks]
+        if left:
+            return f"it is no longer in network {left[0]}"
+    return ""
 
 
 def _order(thing: Observed) -> tuple[str, ...]:

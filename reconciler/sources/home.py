@@ -26,6 +26,11 @@ class Identity:
         return hmac.new(self.key, value, hashlib.sha256).hexdigest()[:32]
 
 
+def _nobody() -> Identity:
+    """Who looks before there is a home: nothing in the world is his, and what he foresees would be."""
+    return Identity(secrets.token_hex(8), secrets.token_bytes(32))
+
+
 class Home:
     """A directory of ours, 0700. Nothing is made in it until something has to be kept."""
 
@@ -38,7 +43,7 @@ class Home:
         try:
             owner, key = file.read_text().split()
         except FileNotFoundError:
-            return self._new_identity(file) if make else Identity("", b"")
+            return self._new_identity(file) if make else _nobody()
         except ValueError as error:
             raise ReconcilerError(
                 f"{file} is damaged: it should hold this installation's id and key",

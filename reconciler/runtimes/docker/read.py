@@ -5,7 +5,7 @@ Everything is read, foreign things too: they hold names and ports, and a person 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -32,9 +32,11 @@ DETAILS = {
 }
 
 
-def containers(items: Any, owner: str, moments: Moments, now: float) -> tuple[Observed, ...]:
+def containers(
+    items: Any, owner: str, moments: Moments, now: float, known_networks: Collection[str] | None = None
+) -> tuple[Observed, ...]:
     """All of a list. Raises KeyError, TypeError or ValueError for what is no list of containers."""
-    found = tuple(container(item, owner, moments, now) for item in _listed(items))
+    found = tuple(container(item, owner, moments, now, known_networks) for item in _listed(items))
     moments.forget_all_but({one.id for one in found})
     return found
 
@@ -48,7 +50,9 @@ def volumes(answer: Any, owner: str) -> tuple[Observed, ...]:
     return tuple(volume(item, owner) for item in _listed(answer["Volumes"] or []))
 
 
-def container(item: JSON, owner: str, moments: Moments, now: float) -> Observed:
+def container(
+    item: JSON, owner: str, moments: Moments, now: float, known_networks: Collection[str] | None = None
+) -> Observed:
     state, status = str(item["State"]), str(item.get("Status") or "")
     phase = PHASES.get(state, Phase.UNKNOWN)
     runs = phase in {Phase.RUNNING, Phase.PAUSED}
@@ -60,7 +64,7 @@ def container(item: JSON, owner: str, moments: Moments, now: float) -> Observed:
         runtime=RUNTIME,
         phase=phase,
         bindings=tuple(sorted(_bindings(item.get("Ports") or []), key=lambda b: (b.port, b.protocol, b.address))),
-        networks=tuple(sorted(item.get("NetworkSettings", {}).get("Networks") or {})),
+        networks=tuple(sorted(_networks(item, known_networks))),
         exit_code=exit_code(status) if phase is Phase.EXITED else None,
         started_at=moments.tell(identity, "start", status, now) if runs else None,
         finished_at=moments.tell(identity, "end", status, now) if phase is Phase.EXITED else None,
@@ -121,6 +125,14 @@ def _name(item: JSON) -> str:
     """Links of other containers stand among the names too, as /other/alias. One that is being removed may have none."""
     names = [name.removeprefix("/") for name in item.get("Names") or []]
     return next((name for name in names if "/" not in name), str(item["Id"])[:12])
+
+
+def _networks(item: JSON, known: Collection[str] | None) -> Iterator[str]:
+    """A container keeps the id of a network that was removed under it, and will not start in a new one of its name."""
+    for name, joined in (item.get("NetworkSettings", {}).get("Networks") or {}).items():
+        identity = (joined or {}).get("NetworkID")
+        if known is None or not identity or identity in known:
+            yield name
 
 
 def _bindings(ports: list[JSON]) -> Iterator[Binding]:

@@ -103,9 +103,11 @@ class DockerRuntime(DockerReach):
         """The three lists at once. What can't be read as what it should be is no world, least of all an empty one."""
         containers, networks, volumes = self._connection.get_all(LISTS)
         try:
+            joinable = read.networks(networks, self._owner)
+            known = {network.id for network in joinable}
             seen = (
-                *read.containers(containers, self._owner, self._moments, time.time()),
-                *read.networks(networks, self._owner),
+                *read.containers(containers, self._owner, self._moments, time.time(), known),
+                *joinable,
                 *read.volumes(volumes, self._owner),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
