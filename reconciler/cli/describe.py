@@ -27,7 +27,7 @@ LINES = 10
 @click.option("-l", "--selector", metavar="LABELS", help="Only what wears these labels: a=b,c!=d.")
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
 def command(context: Context, words: tuple[str, ...], *, selector: str | None, everywhere: bool) -> None:
-    """Tell all about a resource: expected, observed, and what differs."""
+    """Tell all about a resource, and what differs."""
     want = picking.wanted(words, bare="service")
     controller = line.open_controller(context)
     items = picking.pick(picking.looks(context, controller, everywhere=everywhere), want, selector)

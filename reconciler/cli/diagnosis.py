@@ -46,7 +46,8 @@ def next_step(look: Look, sight: Sight) -> str:
         return f"reconciler delete {key.short}{_place(key)}"
     if word == "Unknown":
         return "reconciler doctor"
-    if key.kind == "service" and words.actions_on(look, key) and word != "Deleting":
+    tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
+    if key.kind == "service" and words.actions_on(look, key) and word != "Deleting" and not tried:
         return at(key, "start")
     return at(key, "why")
 
@@ -137,10 +138,10 @@ def advice(look: Look, sight: Sight) -> list[str]:
         told += [hint for reason, hint in HINTS.items() if reason == ready.reason]
     if step := next_step(look, sight):
         own = at(sight.key, "why")
-        told.append(step if step != own else at(sight.key, "logs") if sight.things else own)
+        told.append(step if step != own else at(sight.key, "logs") if sight.things else at(sight.key, "describe"))
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
-    return list(dict.fromkeys(told))
+    return [text for text in dict.fromkeys(told) if not any(text in other and text != other for other in told)]
 
 
 def secrets(look: Look) -> list[str]:

@@ -30,7 +30,7 @@ def command(
     context: Context, word: str, argv: Sequence[str], *, stdin: bool, tty: bool, index: int | None,
     pairs: Sequence[str], user: str, workdir: str,
 ) -> int:  # fmt: skip
-    """Run a command inside a service; its exit code is passed on."""
+    """Run a command inside; its exit code is passed on."""
     from reconciler.model.key import Key
 
     if not argv:

@@ -25,7 +25,7 @@ def command(
     context: Context, words: tuple[str, ...], *, everything: bool, selector: str | None, wait: bool,
     timeout: float | None,
 ) -> int:  # fmt: skip
-    """Make every instance of services anew, a few at a time as their update strategy says."""
+    """Make every instance anew, a few at a time."""
     from reconciler.engine import edits
 
     controller = line.open_controller(context, acts=True)

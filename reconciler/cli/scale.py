@@ -27,7 +27,7 @@ def command(
     context: Context, words: tuple[str, ...], *, everything: bool, selector: str | None, replicas: int, wait: bool,
     timeout: float | None,
 ) -> int:  # fmt: skip
-    """Change how many replicas of services run; 0 stops them."""
+    """Change how many replicas run; 0 stops."""
     from reconciler.engine import edits
 
     controller = line.open_controller(context, acts=True)

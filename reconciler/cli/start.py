@@ -18,7 +18,7 @@ def command(
     context: Context, words: tuple[str, ...], *, everything: bool, selector: str | None, wait: bool,
     timeout: float | None,
 ) -> int:  # fmt: skip
-    """Start services that were stopped, with as many replicas as before.
+    """Start stopped services, as many replicas as before.
 
     One that has ended by itself, or was stopped behind our back, is put right.
     """

@@ -111,12 +111,20 @@ def _sum(context: Context, items: Sequence[Picked], *, everywhere: bool) -> str:
         elsewhere = "" if everywhere else ", or reconciler status -A"
         place = "any namespace" if everywhere else f"namespace {context.scope}"
         return f"nothing is declared in {place}; next: reconciler apply -f FILE{elsewhere}"
-    services = [item for item in items if item.key.kind == "service"]
-    ready = sum(item.sight.status.ready for item in services)
-    parts = [f"{len(services)} service{'' if len(services) == 1 else 's'}, {ready} ready"]
-    if other := len(items) - len(services):
+    parts = [_services([item for item in items if item.key.kind == "service"])]
+    if other := sum(item.key.kind != "service" for item in items):
         parts.append(f"{other} other{'' if other == 1 else 's'}")
     return "; ".join(filter(None, (", ".join(parts), _next(items))))
+
+
+def _services(items: Sequence[Picked]) -> str:
+    """One that is stopped is as it should be, but nobody would call it ready."""
+    from reconciler.cli.render.words import status_word
+
+    stopped = sum(status_word(item.look, item.sight) == "Stopped" for item in items)
+    ready = sum(item.sight.status.ready for item in items) - stopped
+    count = f"{len(items)} service{'' if len(items) == 1 else 's'}, {ready} ready"
+    return f"{count}, {stopped} stopped" if stopped else count
 
 
 def _next(items: Sequence[Picked]) -> str:

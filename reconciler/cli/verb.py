@@ -53,7 +53,7 @@ class NoSuchVerb(click.UsageError):
     def __init__(self, name: str, known: Iterable[str], ctx: click.Context) -> None:
         from difflib import get_close_matches
 
-        close = get_close_matches(name, list(known), n=3, cutoff=0.5)
+        close = get_close_matches(name, list(known), n=3, cutoff=0.6)
         guess = f"; did you mean {' or '.join(close)}?" if close else ""
         super().__init__(f"no verb is called {name!r}{guess}", ctx)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.cli.picking import Picked
     from reconciler.ports import Clock
 
-INTERVAL = 1.0
+INTERVAL = 0.5
 Found = Callable[[], Sequence["Picked"]]
 Show = Callable[[Sequence["Picked"], bool], None]
 OUTPUTS = ("", "wide", "name", "json")

@@ -16,7 +16,7 @@ reconciler why service/web volume/data -n shop
 @verb("why", examples=EXAMPLES)
 @click.argument("words", nargs=-1, metavar="KIND/NAME… | NAME…", shell_complete=names.kinds_and_resources)
 def command(context: Context, words: tuple[str, ...]) -> None:
-    """Tell in a few sentences why a resource stands as it does."""
+    """Tell in a few sentences how it stands, and why."""
     from reconciler.cli.diagnosis import masked, secrets
     from reconciler.cli.render.story import sentences
 

@@ -76,13 +76,12 @@ def _instances(item: Picked) -> str:
     ports = words.ports_cell(item.sight)
     where = f", at {ports}" if ports and status.ready_replicas else ""
     if not item.sight.things:
-        return "There is no instance of it"
+        return "No instance of it exists"
     phases: dict[str, int] = {}
     for thing in item.sight.things:
         phases[str(thing.phase).lower()] = phases.get(str(thing.phase).lower(), 0) + 1
-    seen = " and ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
-    count = len(item.sight.things)
-    return f"There {'is' if count == 1 else 'are'} {seen}, {status.ready_replicas} Ready{where}"
+    seen = ", ".join(f"{count} {phase}" for phase, count in sorted(phases.items()))
+    return f"What exists of it: {seen}, {status.ready_replicas} Ready{where}"
 
 
 def _last(item: Picked, events: Sequence[Event]) -> str:

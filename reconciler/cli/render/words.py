@@ -92,6 +92,8 @@ def message(look: Look, sight: Sight) -> str:
     """What is wrong, in the shortest words that name the cause; empty when nothing is."""
     if sight.resource is None:
         return "" if implied(look, sight.key) else ORPHAN
+    if not reachable(look, sight):
+        return f"{runtime_of(look, sight)} can't be read"
     waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
     ready = sight.status.condition("Ready")
     if ready and ready.status != "True" and ready.message:
@@ -113,10 +115,10 @@ def said(action: Action) -> str:
 
 
 def ready_cell(sight: Sight) -> str:
-    """1/2; nothing for what has no replicas."""
-    if sight.key.kind != "service":
+    """1/2; nothing for what has no replicas, or of which nobody wants any."""
+    if sight.key.kind != "service" or sight.resource is None:
         return ""
-    wanted = sight.resource.spec.replicas if sight.resource and not sight.resource.deleting else 0
+    wanted = 0 if sight.resource.deleting else sight.resource.spec.replicas
     return f"{sight.status.ready_replicas}/{wanted}"
 
 
