@@ -30,7 +30,7 @@ def make(home: Path, namespace: str, setting: str) -> Iterator[Callable[[], Proc
     def runtime() -> Processes:
         processes = Processes(home, namespace)
         if setting == "bare":
-            processes.runtime._cgroups = Cgroups()
+            processes.runtime._starter.cgroups = Cgroups()
         return processes
 
     yield runtime

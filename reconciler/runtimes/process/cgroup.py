@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -71,6 +71,11 @@ class Cgroups:
                 problems.append(f"{controller} ({error.strerror})")
         return Group(path, tuple(directories), ", ".join(problems))
 
+    def places(self, name: str) -> list[str]:
+        """Wherever a service may have a group."""
+        _, unified = self.place(name)
+        return [*([unified] if unified else []), *(f"{path}/{PARENT}/{name}" for path in self.legacy.values())]
+
     def _limit(self, controller: str, setting: _Setting, name: str, directories: list[str]) -> None:
         if self.mount and controller in slurp(f"{self.mount}{self.base}/cgroup.controllers").decode().split():
             for level in (f"{self.mount}{self.base}", f"{self.mount}{self.base}/{PARENT}"):
@@ -127,7 +132,7 @@ def was_out_of_memory(directories: Sequence[str]) -> bool:
     return False
 
 
-def remove(directories: Sequence[str], *, keep_parent: bool = False) -> None:
+def remove(directories: Iterable[str], *, keep_parent: bool = False) -> None:
     """Take them away, and our common parent with the last of them. The processes in them are gone already."""
     for directory in directories:
         for place, _, _ in os.walk(directory, topdown=False):

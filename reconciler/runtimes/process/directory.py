@@ -168,6 +168,15 @@ def take_apart(directory: str) -> None:
             raise
 
 
+def directories(place: str) -> list[str]:
+    """Names of what lies there. Not there is empty; what can't be read is raised, for it is not the same."""
+    try:
+        with os.scandir(place) as found:
+            return sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
+
+
 def discard(path: str) -> None:
     try:
         os.unlink(path)

@@ -6,6 +6,7 @@ first and compared afterwards: whatever the number comes to mean later, the pidf
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -62,7 +63,7 @@ def open_pidfd(pid: int) -> int | None:
     except ProcessLookupError:
         return None
     except OSError as error:
-        if error.errno == 22:  # the number belongs to a thread, not to a process
+        if error.errno == errno.EINVAL:  # the number belongs to a thread, not to a process
             return None
         raise
 
@@ -108,6 +109,10 @@ def slurp(path: str) -> bytes:
     try:
         return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
     except (ProcessLookupError, PermissionError):  # the process ended between open and read
+        return b""
+    except OSError as error:
+        if error.errno != errno.ENODEV:  # so did the cgroup
+            raise
         return b""
     finally:
         os.close(fd)

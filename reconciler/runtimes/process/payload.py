@@ -94,6 +94,14 @@ def refusal(desired: Desired, verdict: str) -> Refused:
             return Refused(f"{desired.key}: its launcher was killed before the program began", hint="try again")
 
 
+def cannot_start(desired: Desired, error: OSError | Refused) -> Refused:
+    """What got in the way before anything was launched."""
+    if isinstance(error, Refused):
+        return error
+    where = f": {error.filename}" if error.filename else ""
+    return Refused(f"{desired.key}: it can't be started: {error.strerror}{where}", hint="make room, then try again")
+
+
 def missing(desired: Desired) -> Refused:
     """Why the program can't be executed, as far as the file system tells."""
     payload = payload_of(desired)

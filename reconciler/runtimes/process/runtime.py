@@ -7,32 +7,26 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
-from reconciler.model import labels as table
 from reconciler.model.desired import Desired, ProcessPayload, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, View
 from reconciler.ports import Completed
-from reconciler.runtimes.process import cgroup, launcher, lock, reach, tree
-from reconciler.runtimes.process.cgroup import Cgroups, Group
+from reconciler.runtimes.process import launcher, lock, reach, tree
 from reconciler.runtimes.process.directory import (
-    begin,
-    deliver,
+    directories,
     directory_name,
     make_private,
-    open_way,
     read_labels,
     read_record,
-    take_apart,
-    write_labels,
     write_new,
 )
 from reconciler.runtimes.process.identity import wait_for_end
-from reconciler.runtimes.process.launcher import Launch, Launched
 from reconciler.runtimes.process.observation import Markers, Watched, observe
-from reconciler.runtimes.process.payload import account_of, check, environment, payload_of, placed, refusal
+from reconciler.runtimes.process.payload import check, placed
+from reconciler.runtimes.process.starter import Starter
 from reconciler.runtimes.process.tree import Tree
 from reconciler.runtimes.process.volumes import Volumes
 
@@ -54,7 +48,7 @@ class ProcessRuntime:
         self._owner = owner
         self._root = os.path.join(self._home, "processes")
         self._volumes = Volumes(self._home, owner, host)
-        self._cgroups: Cgroups | None = None
+        self._starter = Starter(owner)
         self._parents: set[int] = set()
         """Shell parents that are children of this very process: somebody has to reap them while we last."""
         self._mutex = threading.Lock()
@@ -72,12 +66,8 @@ class ProcessRuntime:
         return View(self.name, self.host, tuple(found))
 
     def _instances(self) -> Iterator[Observed]:
-        if not os.path.isdir(self._root):
-            return
         markers = Markers(self._owner)
-        with os.scandir(self._root) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-        for name in names:
+        for name in directories(self._root):
             if seen := self._look(name, markers):
                 yield seen
 
@@ -90,7 +80,7 @@ class ProcessRuntime:
             return None
 
     def _watched(self, name: str, markers: Markers | None = None) -> Watched:
-        mount = self.cgroups.mount
+        mount = self._starter.cgroups.mount
         return Watched(os.path.join(self._root, name), self._owner, mount, markers or Markers(self._owner), self.host)
 
     # -- the verbs -------------------------------------------------------------------------------------------
@@ -149,7 +139,7 @@ class ProcessRuntime:
                 if now:
                     self._end_leftovers(name, now)
                     self._keep_log(name)
-                    self._forget(name)
+                    self._starter.forget(os.path.join(self._root, name))
         except Gone:
             return
 
@@ -237,98 +227,23 @@ class ProcessRuntime:
     def _tree(self, name: str, key: Key) -> Tree:
         return self._watched(name).tree(key, read_record(os.path.join(self._root, name)))
 
-    # -- launching -------------------------------------------------------------------------------------------
-
     def _launch(self, desired: Desired, name: str, now: Observed | None) -> None:
-        directory = os.path.join(self._root, name)
         if now is not None:
             self._end_leftovers(name, now)
-        group_name = f"{self._owner[:8]}-{name}"
-        self._end_orphans(desired.key, group_name)
-        held = lock.take(os.path.join(directory, "lock"))
-        if held is None:
-            raise Refused(f"{desired.key}: its lock is held", hint="look again")
-        try:
-            with held:
-                launched = launcher.launch(self._prepared(desired, directory, group_name), held)
-        except OSError as error:
-            raise Refused(
-                f"{desired.key}: can't be started: {error.strerror}: {error.filename}", hint="see the disk"
-            ) from error
+        parent = self._starter.start(desired, os.path.join(self._root, name), fresh=now is None)
         with self._mutex:
-            self._parents.add(launched.parent)
-        if launched.verdict:
-            self._refuse(desired, name, launched, fresh=now is None)
-
-    def _end_orphans(self, key: Key, group_name: str) -> None:
-        """Processes of ours whose directory somebody deleted: only their cgroup still knows them."""
-        path, directory = self.cgroups.place(group_name)
-        if directory and cgroup.populated(directory):
-            tree.kill(Tree(self._owner, str(key), group=path, directory=directory))
-
-    def _prepared(self, desired: Desired, directory: str, group_name: str) -> Launch:
-        """Labels first: from then on it is ours, and whatever comes after can be done again."""
-        payload, account = payload_of(desired), account_of(desired)
-        group = self.cgroups.make(group_name, payload.limits)
-        write_labels(directory, self._labels(desired, directory, group))
-        begin(directory)
-        deliver(directory, payload.mounts, account)
-        if account and any(mount.files for mount in payload.mounts):
-            open_way(desired.key, directory, account)
-        return Launch(
-            title=f"reconciler: {desired.key}",
-            directory=directory,
-            owner=self._owner,
-            key=str(desired.key),
-            command=payload.command,
-            working_dir=payload.working_dir or "/",
-            env=environment(desired),
-            group=group.path,
-            joins=group.joins,
-            become=account.become if account else (),
-        )
-
-    def _labels(self, desired: Desired, directory: str, group: Group) -> dict[str, object]:
-        before = read_labels(directory) or {"id": os.urandom(16).hex(), "created": time.time()}
-        return {
-            **table.write(desired),
-            "id": before["id"],
-            "created": before["created"],
-            "ports": {port.name: [port.protocol, port.bind] for port in payload_of(desired).ports},
-            "cgroups": list(group.directories),
-            "unenforced": group.unenforced,
-        }
-
-    def _refuse(self, desired: Desired, name: str, launched: Launched, *, fresh: bool) -> None:
-        """Nothing has begun. One that was just made leaves no trace; an older one remembers why."""
-        problem = refusal(desired, launched.verdict)
-        wait_for_end(launched.parent)
-        if fresh:
-            self._forget(name)
-        else:
-            write_new(os.path.join(self._root, name, "refused"), problem.message.encode())
-        raise problem
-
-    def _forget(self, name: str) -> None:
-        directory = os.path.join(self._root, name)
-        cgroup.remove((read_labels(directory) or {}).get("cgroups", ()))
-        take_apart(directory)
+            self._parents.add(parent)
 
     def _keep_log(self, name: str) -> None:
-        kept = reach.read_tail(os.path.join(self._root, name), KEPT_LOG)
-        if kept:
+        """A log that can't be kept, on a disk that is full, is no reason not to remove what has to go."""
+        with suppress(OSError):
+            kept = reach.read_tail(os.path.join(self._root, name), KEPT_LOG)
             make_private(os.path.join(self._home, "logs"))
             write_new(os.path.join(self._home, "logs", f"{name}.log"), kept)
 
     def _reap(self) -> None:
         with self._mutex:
             self._parents = {parent for parent in self._parents if not launcher.reap(parent)}
-
-    @property
-    def cgroups(self) -> Cgroups:
-        if self._cgroups is None:
-            self._cgroups = Cgroups.find()
-        return self._cgroups
 
     # -- reaching in -----------------------------------------------------------------------------------------
 

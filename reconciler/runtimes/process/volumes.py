@@ -12,7 +12,7 @@ from reconciler.model import labels as table
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
-from reconciler.runtimes.process.directory import discard, make_private, read_labels, write_labels
+from reconciler.runtimes.process.directory import directories, discard, make_private, read_labels, write_labels
 
 
 class Volumes:
@@ -24,11 +24,7 @@ class Volumes:
         self._host = host
 
     def observe(self) -> Iterator[Observed]:
-        if not os.path.isdir(self._root):
-            return
-        with os.scandir(self._root) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-        for name in names:
+        for name in directories(self._root):
             if seen := self._look(name):
                 yield seen
 

@@ -1,0 +1,117 @@
+"""Makes everything ready for a launch, launches, and clears up behind one that was refused."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cached_property
+
+from reconciler.errors import Refused
+from reconciler.model import labels as table
+from reconciler.model.desired import Desired
+from reconciler.model.key import Key
+from reconciler.runtimes.process import cgroup, launcher, lock, tree
+from reconciler.runtimes.process.cgroup import Cgroups, Group
+from reconciler.runtimes.process.directory import (
+    begin,
+    deliver,
+    open_way,
+    read_labels,
+    take_apart,
+    write_labels,
+    write_new,
+)
+from reconciler.runtimes.process.identity import wait_for_end
+from reconciler.runtimes.process.launcher import Launch, Launched
+from reconciler.runtimes.process.payload import account_of, cannot_start, environment, payload_of, refusal
+from reconciler.runtimes.process.tree import Tree
+
+
+class Starter:
+    """Whoever calls has the turn, and has seen to it that nothing of an earlier run holds the lock."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+
+    @cached_property
+    def cgroups(self) -> Cgroups:
+        """Looked up when first needed: not everybody who makes a runtime runs something."""
+        return Cgroups.find()
+
+    def start(self, desired: Desired, directory: str, *, fresh: bool) -> int:
+        """Returns the shell parent, a child of ours. One that was `fresh` leaves no trace when it is refused."""
+        self._end_orphans(desired.key, self._group_name(directory))
+        held = lock.take(os.path.join(directory, "lock"))
+        if held is None:
+            raise Refused(f"{desired.key}: its lock is held", hint="look again")
+        try:
+            with held:
+                launched = launcher.launch(self._ready(desired, directory), held)
+        except (OSError, Refused) as error:
+            if fresh:
+                self.forget(directory)
+            raise cannot_start(desired, error) from error
+        if launched.verdict:
+            self._refuse(desired, directory, launched, fresh=fresh)
+        return launched.parent
+
+    def forget(self, directory: str) -> None:
+        """All that there is of a service that does not run."""
+        recorded = (read_labels(directory) or {}).get("cgroups", ())
+        cgroup.remove({*recorded, *self.cgroups.places(self._group_name(directory))})
+        take_apart(directory)
+
+    def _end_orphans(self, key: Key, group_name: str) -> None:
+        """Processes of ours whose directory somebody deleted: only their cgroup still knows them."""
+        path, place = self.cgroups.place(group_name)
+        if place and cgroup.populated(place):
+            tree.kill(Tree(self._owner, str(key), group=path, directory=place))
+
+    def _ready(self, desired: Desired, directory: str) -> Launch:
+        """Labels first: from then on it is ours, and whatever comes after can be done again."""
+        payload, account = payload_of(desired), account_of(desired)
+        group = self.cgroups.make(self._group_name(directory), payload.limits)
+        write_labels(directory, _labels(desired, directory, group))
+        begin(directory)
+        deliver(directory, payload.mounts, account)
+        if account and any(mount.files for mount in payload.mounts):
+            open_way(desired.key, directory, account)
+        return Launch(
+            title=f"reconciler: {desired.key}",
+            directory=directory,
+            owner=self._owner,
+            key=str(desired.key),
+            command=payload.command,
+            working_dir=payload.working_dir or "/",
+            env=environment(desired),
+            group=group.path,
+            joins=group.joins,
+            become=account.become if account else (),
+        )
+
+    def _refuse(self, desired: Desired, directory: str, launched: Launched, *, fresh: bool) -> None:
+        """Nothing has begun. An older one remembers why."""
+        problem = refusal(desired, launched.verdict)
+        wait_for_end(launched.parent)
+        launcher.reap(launched.parent)
+        if fresh:
+            self.forget(directory)
+        else:
+            write_new(os.path.join(directory, "refused"), problem.message.encode())
+        raise problem
+
+    def _group_name(self, directory: str) -> str:
+        return f"{self._owner[:8]}-{os.path.basename(directory)}"
+
+
+def _labels(desired: Desired, directory: str, group: Group) -> dict[str, object]:
+    """The id stays for as long as the directory does, over every start."""
+    before = read_labels(directory) or {"id": os.urandom(16).hex(), "created": time.time()}
+    return {
+        **table.write(desired),
+        "id": before["id"],
+        "created": before["created"],
+        "ports": {port.name: [port.protocol, port.bind] for port in payload_of(desired).ports},
+        "cgroups": list(group.directories),
+        "unenforced": group.unenforced,
+    }
