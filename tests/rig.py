@@ -87,8 +87,7 @@ def install_missing() -> None:
 
 
 def run_privately(command: list[str]) -> int:
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
-    with held(directory):
+    with held_directory() as directory:
         try:
             return wait_for_inner(directory, command)
         finally:
@@ -114,17 +113,20 @@ def wait_for_inner(directory: Path, command: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def held(directory: Path) -> Iterator[None]:
-    """A lock on the directory says that its rig lives; a stale one has none."""
-    with (directory / "lock").open("w") as lock:
+def held_directory() -> Iterator[Path]:
+    """A lock in the directory says that its rig lives. It gets its name once it is locked, so that nobody who sweeps
+    meanwhile takes it for a stale one.
+    """
+    unnamed = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir="/tmp"))
+    with (unnamed / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield unnamed.rename(unnamed.with_name(unnamed.name.removeprefix(".")))
 
 
 def sweep_stale() -> None:
     """Takes away what a rig that was killed with -9 has left."""
     for directory in Path("/tmp").glob(f"{PREFIX}*"):
-        with contextlib.suppress(BlockingIOError, FileNotFoundError), (directory / "lock").open("w") as lock:
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), (directory / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             clear(directory)
 
