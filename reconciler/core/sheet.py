@@ -91,7 +91,7 @@ def show_path(path: Path) -> str:
         match segment:
             case int():
                 parts.append(f"[{segment}]")
-            case str() if _SIMPLE.fullmatch(segment):
+            case str() if len(segment) <= 60 and _SIMPLE.fullmatch(segment):
                 parts.append(f".{segment}")
             case _:
                 parts.append(f"[{segment if len(segment) <= 60 else segment[:57] + '...'!a}]")

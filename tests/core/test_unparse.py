@@ -162,10 +162,56 @@ def pruned(tree: Any) -> Any:
     return kept
 
 
+def mended(spec: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The rules between fields, kept: otherwise hardly one generated service would be read at all."""
+    if kind == "Service":
+        _mend_workload(spec)
+        _mend_lists(spec)
+        for probe in spec.get("probes", {}).values():
+            if not set(probe) & {"httpGet", "tcpSocket", "exec", "log"}:
+                probe["tcpSocket"] = {"port": "http"}
+    elif len(spec) > 1:
+        spec.pop("external", None)
+    return spec
+
+
+def _mend_workload(spec: dict[str, Any]) -> None:
+    container = spec.get("container")
+    if container and container.get("keepAlive"):
+        container.pop("command", None)
+        container.pop("entrypoint", None)
+    if container:
+        container["networks"] = container.get("networks", [])[:1]
+    elif "process" not in spec:
+        spec["container"] = {"image": "nginx"}
+    else:
+        spec.pop("restart", None)
+        spec["process"]["command"].insert(0, "./run")
+
+
+def _mend_lists(spec: dict[str, Any]) -> None:
+    port = {"port": 80} | (spec.get("ports") or [{}])[0] | {"name": "http", "onConflict": "reassign"}
+    spec["ports"] = [
+        port | {"hostPort": port.get("hostPort", "auto") if port.get("hostPort") != "8080-8099" else "1-9999"}
+    ]
+    spec["dependsOn"] = spec.get("dependsOn", [])[:1]
+    spec["envFrom"] = [
+        item if set(item) & {"file", "config", "secret"} else {"file": "x"} for item in spec.get("envFrom", [])
+    ]
+    spec["volumes"] = [_mount(item, process="process" in spec) for item in spec.get("volumes", [])[:1]]
+
+
+def _mount(mount: dict[str, Any], *, process: bool) -> dict[str, Any]:
+    source = next((name for name in ("volume", "config", "secret", "hostPath") if mount.get(name)), "volume")
+    if process:
+        return {"volume" if source == "hostPath" else source: "data"}
+    return {source: mount.get(source) or "data", "mountPath": "/a", "readOnly": mount.get("readOnly", False)}
+
+
 @st.composite
 def trees(draw: st.DrawFn) -> dict[str, Any]:
     kind = draw(st.sampled_from(sorted(KINDS)))
-    spec = pruned(draw(values(shape.record(KINDS[kind].spec))))
+    spec = mended(pruned(draw(values(shape.record(KINDS[kind].spec)))), kind)
     metadata: dict[str, Any] = {"name": draw(NAMES), "namespace": draw(NAMES), "generation": draw(st.integers(1, 99))}
     metadata["annotations"] = draw(st.dictionaries(KEYS, TEXT, max_size=2))
     return {"apiVersion": "reconciler/v1", "kind": kind, "metadata": metadata, "spec": spec}
