@@ -26,6 +26,11 @@ def fill(text: str, lookup: Lookup) -> str:
     return PATTERN.sub(lambda found: "$" if found[1] is None else lookup(tuple(found[1].split("."))), text)
 
 
+def literal(text: str) -> str:
+    """A text that refers to nothing: only its doubled dollars mean something else."""
+    return text.replace("$$", "$")
+
+
 def references(text: str) -> Iterator[Reference]:
     if "$" in text:
         for found in PATTERN.finditer(text):

@@ -11,7 +11,7 @@ from reconciler.core.envfile import BadEnvFile, parse_env
 from reconciler.core.fingerprint import fingerprint
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
 from reconciler.core.ports import Assignment
-from reconciler.core.references import Lookup, Reference, fill, fill_all
+from reconciler.core.references import Lookup, Reference, fill, fill_all, literal
 from reconciler.kinds.quantity import bytes_of
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container, Resources, VolumeMount
@@ -229,7 +229,7 @@ class _Room:
             else:
                 yield key, fill(text, lookup).encode()
         for key in sorted(resource.spec.files):
-            content = self._graph.contents[resource.spec.files[key]]
+            content = self._graph.contents[literal(resource.spec.files[key])]
             yield key, self._seal(content) if kind == "secret" else content
 
     def _seal(self, value: bytes) -> Sealed:

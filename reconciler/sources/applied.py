@@ -14,6 +14,7 @@ from pathlib import Path
 
 from reconciler.core.graph import Graph, graph_of
 from reconciler.core.parse import Text, parse
+from reconciler.core.references import literal
 from reconciler.core.unparse import to_yaml, unparse
 from reconciler.kinds import KINDS, find
 from reconciler.model.key import Key
@@ -138,7 +139,7 @@ def _paths(resource: Resource) -> Iterator[str]:
     kind = find(resource.key.kind)
     assert kind is not None and kind.name in KINDS, "validated"  # noqa: PT018
     for _, path in kind.paths(resource.spec):
-        yield path
+        yield literal(path)
 
 
 def _content(path: str) -> bytes:
