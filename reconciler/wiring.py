@@ -16,7 +16,7 @@ from reconciler.runtimes.docker.runtime import DockerRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
 from reconciler.sources.home import Home
-from reconciler.store.sqlite import Diary
+from reconciler.store.sqlite import Diary, ReadDiary
 
 
 def _nobody(_text: str) -> None:
@@ -50,7 +50,7 @@ def controller(
             {"docker": docker, "process": process}, host, Prober({"docker": docker, "process": process}, clock)
         ),
         source=Applied(home, port_range=port_range),
-        store=Diary(f"{home_path}/diary.db", note),
+        store=(Diary if acts else ReadDiary)(f"{home_path}/diary.db", note),
         home=home,
         clock=clock,
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from reconciler.core.graph import Graph, link_faults
+from reconciler.core.graph import DEFAULT_NETWORK, Graph, link_faults
 from reconciler.core.preview import fold
 from reconciler.core.world import World
 from reconciler.engine import edits
@@ -143,7 +143,8 @@ class Controller:
         """Things of ours in the world that nobody declares, by resource."""
         graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
         world = World(graph, self.parts.observer.look(graph, self.parts.clock.now()), self.parts.clock.now())
-        declared = set(graph.resources) | set(graph.removed)
+        # The namespace's own network needs no document, and goes by itself with the last who is in it.
+        declared = {*graph.resources, *graph.removed, Key("network", namespace, DEFAULT_NETWORK)}
         return {key.resource: thing for key, thing in world.ours() if key.resource not in declared}
 
     def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from reconciler.core.graph import Graph
 from reconciler.engine.prober import Prober
 from reconciler.kinds.probes import Probes
+from reconciler.kinds.workload import port_range
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Listener, Observed, Phase, Snapshot, View
 from reconciler.ports import Host
@@ -50,7 +51,15 @@ class Observer:
         if not ports:
             return ()
         taken = {binding.port for view in views for thing in view.objects for binding in thing.bindings}
-        return self._host.listeners(port for port in ports if isinstance(port, int) and port not in taken)
+        return self._host.listeners(number for port in ports for number in _numbers(port) if number not in taken)
+
+
+def _numbers(port: int | str) -> Iterable[int]:
+    """What is asked for by number. Nobody insists on an automatic one."""
+    if isinstance(port, int):
+        return (port,)
+    bounds = port_range(port)
+    return range(bounds[0], bounds[1] + 1) if bounds else ()
 
 
 def _targets(graph: Graph, snapshot: Snapshot) -> list[Target]:

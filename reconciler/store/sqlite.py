@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -49,6 +49,7 @@ class Diary:
         self._unsaved: deque[Callable[[Tables | Memory], None]] = deque(maxlen=WRITES_KEPT)
         self._retry_at = 0.0
         self._notes: list[str] = []
+        self._complained = False
 
     def journal(self, namespace: str) -> dict[Key, Record]:
         return self._read(lambda store: store.journal(namespace))
@@ -183,6 +184,25 @@ class Diary:
             return True
         self._retry_at = time.monotonic() + self._retry_seconds
         return False
+
+
+class ReadDiary(Diary):
+    """For those who only look: the same answers, and nothing written, not even a time stamp."""
+
+    def _ask(self, question: Callable[[Tables | Memory], T], *, making: bool) -> T:
+        from reconciler.store import tables  # noqa: PLC0415
+
+        assert not making, "who only looks writes nothing"
+        if not os.path.lexists(self._path):
+            return question(Memory())
+        try:
+            with closing(tables.Tables.reading(self._path)) as file:
+                return question(file)
+        except (tables.Damaged, tables.Newer, tables.Unavailable) as trouble:
+            if not self._complained:
+                self._notes.append(f"the diary {self._path} can't be read ({trouble}); what it knows is left out")
+            self._complained = True
+            return question(Memory())
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 from reconciler.model.key import Key
 from reconciler.model.plan import Record
@@ -82,6 +83,27 @@ class Tables:
             except BaseException:
                 self._db.close()
                 raise
+
+    @classmethod
+    def reading(cls, path: str) -> Self:
+        """Without a trace: no lock, no time stamp. A log beside it means that somebody is at work on it."""
+        self = cls.__new__(cls)
+        with troubles_sorted():
+            self.inode = Path(path).stat().st_ino
+            how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+            self._db = sqlite3.connect(
+                f"file:{quote(path)}?{how}",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            try:
+                _examine(self._db)
+            except BaseException:
+                self._db.close()
+                raise
+        return self
 
     def journal(self, namespace: str) -> dict[Key, Record]:
         return self._journal(namespace)
@@ -222,6 +244,17 @@ def _claim(path: str) -> int:
     if there.st_mode & 0o077:
         Path(path).chmod(0o600)
     return there.st_ino
+
+
+def _examine(db: sqlite3.Connection) -> None:
+    """For reading only: nothing is brought up to date."""
+    db.text_factory = bytes.decode
+    version = _version(db)
+    if version > VERSION:
+        raise Newer(f"version {version}, and this program knows {VERSION}")
+    _insist_on_ours(db, version)
+    if version < VERSION:
+        raise Unavailable(f"version {version} is brought up to date by the next change")
 
 
 def _prepare(db: sqlite3.Connection) -> None:
