@@ -6,14 +6,15 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Proc:
     pid: int
-    parent: int
+    parent: int = field(compare=False)
+    """May change: orphans are adopted."""
     started: int
     """In ticks since the boot: with the pid, who it is."""
     command: str

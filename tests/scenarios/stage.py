@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.engine_api import Engine, EngineError
-from tests.scenarios.proc import Proc, processes_with
+from tests.scenarios.proc import Proc, processes_with, read
 
 IMAGE = "reconciler-test"
 PATIENCE = 20.0
@@ -82,6 +82,7 @@ class Stage:
     namespace: str
     directory: Path
     foreign: list[str] = field(default_factory=list)
+    others: list[Stage] = field(default_factory=list)
 
     # -- the program
 
@@ -92,7 +93,11 @@ class Stage:
     @cached_property
     def environment(self) -> dict[str, str]:
         """Nothing of the tester's own settings."""
-        kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "DOCKER_HOST", "DOCKER_CONFIG", "PYTHONPATH")
+            if name in os.environ
+        }
         user = self.directory / "user"
         user.mkdir(exist_ok=True)
         return {**kept, "HOME": str(user), "RECONCILER_HOME": str(self.home), "PYTHONUTF8": "1", "TERM": "dumb"}
@@ -157,6 +162,14 @@ class Stage:
     def owner(self) -> str:
         """Its id, as its marks in the world carry it."""
         return (self.home / "owner").read_text().split()[0]
+
+    def other_home(self, name: str, namespace: str = "") -> Stage:
+        """Another installation on the same machine; it works in the same namespace, unless told otherwise."""
+        directory = self.directory / name
+        directory.mkdir()
+        other = Stage(self.engine, namespace or self.namespace, directory)
+        self.others.append(other)
+        return other
 
     # -- containers, as the engine sees them
 
@@ -239,6 +252,11 @@ class Stage:
         assert len(heads) == 1, f"{service} has the processes {tree}"
         return heads[0]
 
+    def parent_of(self, process: Proc) -> Proc:
+        parent = read(process.parent)
+        assert parent is not None, f"{process} has no parent"
+        return parent
+
     def process_log(self, service: str, index: int = 0) -> str:
         return (self.home / "processes" / f"{self.namespace}.{service}.{index}" / "log").read_text()
 
@@ -248,6 +266,8 @@ class Stage:
         """With the program, as its users would; what the test itself brought in is taken away by hand."""
         for container in self.foreign:
             self.engine.remove(container)
+        for other in self.others:
+            other.clear()
         if (self.home / "owner").exists():
             self.cli("delete", "all", "--all", "--volumes", "--timeout", "30", expect=None)
         self._sweep()
