@@ -65,7 +65,15 @@ def findings(look: Look, sight: Sight) -> list[str]:
         if isinstance(spec, ServiceSpec)
         for text in _instance_findings(look, spec, thing)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *_unmade(look, sight)]))
+
+
+def _unmade(look: Look, sight: Sight) -> Iterator[str]:
+    """What was tried, and left nothing behind that could be looked at."""
+    seen = {thing.key for thing in sight.things}
+    for key, record in sorted(look.journal.items()):
+        if key.resource == sight.key and key not in seen and record.failures and record.message:
+            yield f"{key.name}/{key.index} could not be made: {words.without_key(record.message, sight.key)}"
 
 
 def _instance_findings(look: Look, spec: ServiceSpec, thing: Observed) -> Iterator[str]:
@@ -138,7 +146,7 @@ def advice(look: Look, sight: Sight) -> list[str]:
         told += [hint for reason, hint in HINTS.items() if reason == ready.reason]
     if step := next_step(look, sight):
         own = at(sight.key, "why")
-        told.append(step if step != own else at(sight.key, "logs") if sight.things else at(sight.key, "describe"))
+        told.append(step if step != own else at(sight.key, "logs") if sight.things else at(sight.key, "events"))
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
     return [text for text in dict.fromkeys(told) if not any(text in other and text != other for other in told)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.cli.machine import NO_ENGINE, Machine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -49,3 +51,12 @@ def config_file(user_home: Path) -> Path:
     path = user_home / ".config/reconciler/config.yaml"
     path.parent.mkdir(parents=True)
     return path
+
+
+@pytest.fixture
+def machine(environment: dict[str, str], namespace: str, tmp_path: Path) -> Iterator[Machine]:
+    """One with native processes only, in a home and a namespace of its own."""
+    own = {**environment, "RECONCILER_HOME": str(tmp_path / "home"), "DOCKER_HOST": NO_ENGINE}
+    place = Machine(own, namespace, tmp_path)
+    yield place
+    place.clear()

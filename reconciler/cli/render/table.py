@@ -12,11 +12,11 @@ GOOD = frozenset("Ready Running True Completed Settled created configured starte
 BUSY = frozenset(
     "Starting Pending Progressing Waiting Created Paused Removing NotReady Unknown BackOff RollingUpdate Drifted "
     "DependencyNotReady NetworkNotReady VolumeNotReady Terminating InUse Stopped pruned "
-    "stopped restarted warning".split()
+    "Missing Orphan Deleting Stopping stopped restarted scaled warning".split()
 )
 BAD = frozenset(
     "Failed Exited False CrashLoop NameConflict PortInUse PortsExhausted ImageUnavailable ExternalMissing "
-    "VolumeDiffers Unreadable Denied Unreachable OutcomeUnknown failed deleted invalid".split()
+    "VolumeDiffers Unreadable Denied Refused Unreachable OutcomeUnknown failed deleted invalid".split()
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -97,15 +98,21 @@ def message(look: Look, sight: Sight) -> str:
     waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
     ready = sight.status.condition("Ready")
     if ready and ready.status != "True" and ready.message:
-        return ready.message + _next_try(look, waits)
+        return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
-        return waits[0].message + _next_try(look, waits)
+        return without_key(waits[0].message, sight.key) + _next_try(look, waits)
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
+
+
+def without_key(text: str, key: Key) -> str:
+    """The line says already whom it is about."""
+    return re.sub(rf"^{re.escape(str(key))}(/\d+)?: ", "", text)
 
 
 def _next_try(look: Look, waits: Sequence[Wait]) -> str:
     due = [wait.until for wait in waits if wait.until and wait.reason is Reason.BACK_OFF]
-    return f"; next try in {age(min(due) - look.at)}" if due else ""
+    pause = min(due, default=look.at) - look.at
+    return f"; next try in {age(pause)}" if pause >= 1 else ""
 
 
 def said(action: Action) -> str:
