@@ -102,7 +102,7 @@ def _document(kind: Kind) -> tuple[Schema, Schema]:
 
 def _record(cls: type) -> tuple[Schema, Schema]:
     """A dataclass and the dataclasses that it holds, without the library's noise."""
-    raw = adapter(cls).json_schema(by_alias=True, mode="validation")
+    raw = adapter(cls, described=True).json_schema(by_alias=True, mode="validation")
     definitions = raw.pop("$defs", {})
     variables = cls is not Metadata
     tidy = {name: _tidy(definition, variables=variables) for name, definition in definitions.items()}

@@ -14,6 +14,7 @@ from reconciler.core.fit import GAP, Fit
 from reconciler.core.shape import Either, Optional, Path, Record, Shape
 from reconciler.core.sheet import locate
 from reconciler.core.yaml12 import Node
+from reconciler.kinds.base import EDGE
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -49,10 +50,18 @@ def construct(cls: type, tree: Any, *, secret: bool = False) -> tuple[Any, list[
 
 
 @cache
-def adapter(cls: type) -> TypeAdapter[Any]:
+def adapter(cls: type, *, described: bool = False) -> TypeAdapter[Any]:
+    """`described` fetches the strings under the fields from the source: twice the time of all the rest, for schemas.
+
+    The library asks for it on the very classes, which all share one dictionary; so it is set there, for the moment.
+    """
     from pydantic import TypeAdapter  # noqa: PLC0415
 
-    return TypeAdapter(cls)
+    EDGE["use_attribute_docstrings"] = described
+    try:
+        return TypeAdapter(cls)
+    finally:
+        del EDGE["use_attribute_docstrings"]
 
 
 def _complaints(cls: type, errors: list[Any], *, secret: bool) -> Iterator[Complaint]:

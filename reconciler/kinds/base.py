@@ -22,10 +22,9 @@ def camel(name: str) -> str:
 EDGE: dict[str, Any] = {
     "extra": "forbid",
     "alias_generator": camel,
-    "use_attribute_docstrings": True,
     "validate_default": False,
 }
-"""How the edge reads our dataclasses: unknown fields are errors, names are camelCase, docstrings are docs."""
+"""How the edge reads our dataclasses: unknown fields are errors, names are camelCase."""
 
 Seconds = Annotated[float, Ge(0), Le(86400 * 365)]
 PortNumber = Annotated[int, Ge(1), Le(65535)]
