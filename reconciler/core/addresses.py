@@ -90,12 +90,15 @@ def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee,
 
 
 def _gateway(graph: Graph, snapshot: Snapshot, caller: ServiceSpec) -> str:
-    name = graph.engine_name("network", graph.network_names(caller)[0])
+    network = graph.network_names(caller)[0]
+    name = graph.engine_name("network", network)
     things = snapshot.view("docker").objects
     found = sorted(t.gateway for t in things if t.kind == "network" and t.name == name and t.gateway)
-    if not found:
-        raise Unknown(f"network {name} has to be there before the host's address in it is known", Reason.NETWORK)
-    return found[0]
+    if found:
+        return found[0]
+    declared = graph.network(network)
+    reason = Reason.EXTERNAL_MISSING if declared and declared.external else Reason.NETWORK
+    raise Unknown(f"network {name} has to be there before the host's address in it is known", reason)
 
 
 def _scheme(binding: PortBinding) -> str:

@@ -45,7 +45,7 @@ def decide(world: World, case: Case) -> Decision:
     rival = world.holder(item)
     if rival and (seen is None or seen.name != item.name):
         return (), Wait(item.key, Reason.NAME_CONFLICT, world.conflict(rival))
-    if seen is None or outdated(item, seen):
+    if seen is None or outdated(item, seen) or case.must_go:
         return _make(world, case, [*moved, *([seen] if seen else ())])
     doubles = [action for thing in moved for action in take_down(item, thing, "it was moved")]
     actions, wait = _keep(world, case, seen)
@@ -92,7 +92,9 @@ def _why(item: Desired, old: Sequence[Observed]) -> str:
     if not old:
         return "it does not exist"
     before = old[0].runtime
-    return outdated(item, old[0]) if before == item.runtime else f"it moved from {before} to {item.runtime}"
+    if before != item.runtime:
+        return f"it moved from {before} to {item.runtime}"
+    return outdated(item, old[0]) or "a network that it is in has to be made anew"
 
 
 def _keep(world: World, case: Case, seen: Observed) -> Decision:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from reconciler.core.graph import Graph
+from reconciler.core.standing import Stands, standing
 from reconciler.core.world import World
-from reconciler.kinds.service import Port, ServiceSpec, port_range
+from reconciler.kinds.service import ServiceSpec
+from reconciler.kinds.workload import Port, port_range
 from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Grant, Listener, Observed, Phase, Snapshot
@@ -64,13 +66,14 @@ class Claim:
 
 
 def assign(world: World, journal: Journal) -> Assignment:
-    """Every port of every instance of the graph: who runs is served first, who is stopped last."""
+    """Every port of every instance of the graph. Who insists on a number is served before anybody who may choose."""
     desk = _Desk(world, journal)
-    for key, spec in sorted(_instances(world.graph), key=lambda item: (desk.rank(*item), item[0])):
-        desk.serve(key, spec)
-    return Assignment(
-        desk.bindings, desk.grants, desk.problems, tuple(desk.moved), desk.handovers, frozenset(desk.leaving)
-    )
+    asked = [
+        (desk.rank(key, spec, port), key, spec, port) for key, spec in _instances(world.graph) for port in spec.ports
+    ]
+    for _, key, spec, port in sorted(asked, key=lambda item: item[:2]):
+        desk.serve(key, spec, port)
+    return desk.assignment()
 
 
 def _instances(graph: Graph) -> Iterator[tuple[Key, ServiceSpec]]:
@@ -88,33 +91,32 @@ class _Desk:
         self._journal = journal
         self._claims = _Claims(world)
         self._free = _automatic(world.graph, world.snapshot)
-        self.bindings: dict[Key, tuple[PortBinding, ...]] = {}
-        self.grants: dict[Key, dict[str, Grant]] = {}
-        self.problems: dict[Key, Wait] = {}
-        self.moved: list[Wait] = []
-        self.handovers: dict[Key, Wait] = {}
-        self.leaving: set[Key] = set()
+        self._numbers: dict[Key, dict[str, int]] = {}
+        self._problems: dict[Key, Wait] = {}
+        self._moved: list[Wait] = []
+        self._handovers: dict[Key, Wait] = {}
+        self._leaving: set[Key] = set()
 
-    def rank(self, key: Key, spec: ServiceSpec) -> int:
-        if not spec.replicas:
-            return 2
-        return 0 if self._claims.runs(key) else 1
+    def rank(self, key: Key, spec: ServiceSpec, port: Port) -> tuple[bool, bool, bool]:
+        return (not spec.replicas, not _insists(port), not self._claims.runs(key))
 
-    def serve(self, key: Key, spec: ServiceSpec) -> None:
-        problem = self._unreadable(key, spec)
-        chosen: list[PortBinding] = []
-        for port in spec.ports if problem is None else ():
-            found = self._choose(key, spec, port)
-            if isinstance(found, Wait):
-                problem = found
-                break
+    def serve(self, key: Key, spec: ServiceSpec, port: Port) -> None:
+        found = self._unreadable(key, spec) or self._choose(key, spec, port)
+        if isinstance(found, Wait):
+            self._problems.setdefault(key, found)
+        else:
             self._claims.give(key, Binding(found, port.protocol, port.bind))
-            chosen.append(PortBinding(port.label, port.port or found, found, port.protocol, port.bind))
-        if problem:
-            self.problems[key] = problem
-            return
-        self.bindings[key] = tuple(chosen)
-        self.grants[key] = {b.name: Grant(b.host_port, p.request) for b, p in zip(chosen, spec.ports, strict=True)}
+            self._numbers.setdefault(key, {})[port.label] = found
+
+    def assignment(self) -> Assignment:
+        bindings, grants = {}, {}
+        for key, spec in _instances(self._world.graph):
+            if key not in self._problems:
+                numbers = self._numbers.get(key, {})
+                bindings[key] = tuple(_binding(port, numbers[port.label]) for port in spec.ports)
+                grants[key] = {port.label: Grant(numbers[port.label], port.request) for port in spec.ports}
+        moved, leaving = tuple(sorted(self._moved, key=str)), frozenset(self._leaving)
+        return Assignment(bindings, grants, self._problems, moved, self._handovers, leaving)
 
     def _unreadable(self, key: Key, spec: ServiceSpec) -> Wait | None:
         """What it has can't be read now, so a chosen port is not known. A declared one is."""
@@ -166,13 +168,13 @@ class _Desk:
         _, number, claim = best
         sticky, first = wish
         if claim and claim.leaving and claim.key:
-            self.leaving.add(claim.key)
+            self._leaving.add(claim.key)
             message = f"port {port.label}: {number} is still held by {claim.holder}, which is about to leave it"
-            self.handovers[key] = Wait(key, Reason.TERMINATING, message)
+            self._handovers[key] = Wait(key, Reason.TERMINATING, message)
         wanted = port.host_port if isinstance(port.host_port, int) else sticky
         if first and wanted and wanted != number:
             message = f"port {port.label}: {wanted} is held by {first.holder}; moved to {number}"
-            self.moved.append(Wait(key, Reason.PORT_IN_USE, message))
+            self._moved.append(Wait(key, Reason.PORT_IN_USE, message))
 
 
 def _automatic(graph: Graph, snapshot: Snapshot) -> Sequence[int]:
@@ -182,6 +184,10 @@ def _automatic(graph: Graph, snapshot: Snapshot) -> Sequence[int]:
     if low > everything[-1] or high < everything[0]:
         return everything
     return [number for number in everything if not low <= number <= high]
+
+
+def _binding(port: Port, number: int) -> PortBinding:
+    return PortBinding(port.label, port.port or number, number, port.protocol, port.bind)
 
 
 def _insists(port: Port) -> bool:
@@ -239,9 +245,13 @@ class _Claims:
             return
         if key.namespace != self._world.graph.namespace:
             yield from (Binding(grant.port) for grant in thing.grants.values())
-        elif self._genuine(thing) and (spec := self._spec(key)) and (key.index or 0) < spec.replicas:
+        elif self._genuine(thing) and (spec := self._spec(key)) and self._starts_again(key, spec, thing):
             kept = ((self.sticky(key, port), port) for port in spec.ports)
             yield from (Binding(number, port.protocol, port.bind) for number, port in kept if number)
+
+    def _starts_again(self, key: Key, spec: ServiceSpec, thing: Observed) -> bool:
+        stands = standing(spec, thing, self._world.snapshot, self._world.now).stands
+        return (key.index or 0) < spec.replicas and stands not in {Stands.COMPLETED, Stands.FAILED}
 
     def _spec(self, key: Key) -> ServiceSpec | None:
         resource = self._world.graph.resources.get(key.resource)

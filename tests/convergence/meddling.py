@@ -14,7 +14,7 @@ PASSING_PHASES = (Phase.STARTING, Phase.REMOVING, Phase.UNKNOWN)
 
 
 def meddle(choose: Choose, world: World) -> None:
-    match choose.pick(("hurt", "hurt", "hurt", "foreign", "namesake", "copy", "holder", "orphan", "neighbour")):
+    match choose.pick(("hurt", "hurt", "hurt", "hurt", "hurt", "hurt", "foreign", "namesake", "copy", "holder", "orphan", "neighbour")):
         case "hurt":
             _hurt(choose, world)
         case "foreign":
@@ -70,8 +70,9 @@ def _appear(world: World, thing: Observed) -> None:
 def _copy(choose: Choose, world: World) -> None:
     """As `docker commit` and `docker run` make one: all our labels, another name."""
     genuine = [thing for key, thing in world.ours() if thing.name == key.engine_name and thing.kind == "service"]
-    if genuine:
-        thing = choose.pick(genuine)
+    thing = choose.pick(genuine) if genuine else None
+    if thing and thing.phase in {Phase.RUNNING, Phase.EXITED} and thing.key not in world.copied:
+        world.copied.add(thing.key)
         copy = replace(thing, id=f"copy-{world.effects}-{len(world.copies)}", name=f"copy-{len(world.copies)}", bindings=())
         world.runtimes[copy.runtime].put(copy)
         world.copies[copy.id] = copy
@@ -97,7 +98,7 @@ def _hurt(choose: Choose, world: World) -> None:
             runtime.put(replace(thing, phase=Phase.PAUSED))
         case "remove":
             runtime.take(thing.id)
-        case "rename":
+        case "rename" if thing.key not in world.copied:  # or nobody could tell which is which
             taken = {other.name for other in runtime.view.objects}
             name = choose.pick(("renamed", f"{NAMESPACE}-b-0", f"{NAMESPACE}-a-1", f"{NAMESPACE}-c-0"))
             if name not in taken:

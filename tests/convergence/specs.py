@@ -11,18 +11,9 @@ from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.probes import Probe, Probes, TcpSocket
 from reconciler.kinds.secret import SecretSpec
-from reconciler.kinds.service import (
-    Container,
-    Dependency,
-    EnvFrom,
-    Port,
-    Process,
-    Restart,
-    ServiceSpec,
-    Update,
-    VolumeMount,
-)
+from reconciler.kinds.service import Dependency, Restart, ServiceSpec, Update
 from reconciler.kinds.volume import VolumeSpec
+from reconciler.kinds.workload import Container, EnvFrom, Port, Process, VolumeMount
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from tests.convergence.choose import Choose
@@ -58,10 +49,12 @@ def desired_state(choose: Choose) -> Graph:
 
 def edited(choose: Choose, graph: Graph) -> Graph:
     """The next revision: things changed, added, scaled, moved, and deleted with a tombstone."""
-    kept = {resource.key: _changed(choose, graph, resource) for resource in graph.resources.values()}
-    missing = [name for name in NAMES if key("service", name) not in kept]
+    kept = {**graph.removed}
+    kept |= {resource.key: _changed(choose, graph, resource) for resource in graph.resources.values()}
+    live = [k.name for k, resource in kept.items() if k.kind == "service" and not resource.deleting]
+    missing = [name for name in NAMES if name not in live]
     for name in choose.some(missing, 25):
-        earlier = [other for other in NAMES[: NAMES.index(name)] if key("service", other) in kept]
+        earlier = [other for other in live if other < name]
         new = service(choose, name, earlier)
         kept[new.key] = new
     return mended(kept.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from reconciler.core.planner import plan
 from reconciler.model.observed import Snapshot
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Plan, Verb
 from tests.convergence.choose import Choose
 from tests.convergence.meddling import heal, meddle
 from tests.convergence.specs import desired_state, edited, linked
@@ -43,7 +43,7 @@ def tell(choose: Choose, note: Note = lambda _: None) -> None:
 
 
 def _meddle(choose: Choose, world: World, note: Note) -> None:
-    for _ in range(choose.number(0, 4)):
+    for _ in range(choose.number(0, 6)):
         meddle(choose, world)
 
 
@@ -52,13 +52,13 @@ def _bad_day(choose: Choose, world: World, note: Note) -> None:
     if choose.maybe(20):
         world.journal.clear()
         note("the diary is lost")
+    if faults.unreachable and not faults.stale:
+        _check_blindness(world, faults)
     planned = world.run_pass(faults)
     for wait in planned.waits:
         note(f"wait {wait.reason}")
     for action in planned.actions:
         note(f"{action.verb} {action.key.kind}")
-    if faults.unreachable and not faults.stale:
-        _check_blindness(planned, faults)
     if not faults.unreachable and not faults.stale:
         check_determinism(choose, world, planned)
     check(world)
@@ -82,12 +82,23 @@ def _faults(choose: Choose) -> Faults:
     )
 
 
-def _check_blindness(planned: Plan, faults: Faults) -> None:
-    """What can't be seen is neither made nor touched."""
-    for action in planned.actions:
+def _check_blindness(world: World, faults: Faults) -> None:
+    """P6: what can't be seen is not touched, and nothing goes that would stay if all could be seen.
+
+    Who depends on a service that is just moving out of sight may have to follow it, whatever its address was.
+    """
+    moving = any(thing.runtime != world.home(key) for key, thing in world.ours() if key.kind == "service")
+    blind = plan(world.graph, world.look(faults), world.journal, world.now)
+    seeing = plan(world.graph, world.look(), world.journal, world.now)
+    ends = {(action.verb, action.seen.id) for action in seeing.actions if action.seen}
+    for action in blind.actions:
         thing = action.seen or action.desired
         assert thing is not None
-        assert thing.runtime not in faults.unreachable, f"P6: {action} in a view that could not be read"
+        assert thing.runtime not in faults.unreachable, f"P6: {action}, in a view that could not be read"
+        wanted = seeing.desired.get(action.key)
+        right = action.seen is not None and wanted is not None and wanted.fingerprint == action.seen.fingerprint
+        if right and not moving and action.seen and action.verb in {Verb.STOP, Verb.REMOVE}:
+            assert (action.verb, action.seen.id) in ends, f"P6: {action}, for want of a view\n{blind}\n--\n{seeing}"
 
 
 def check_determinism(choose: Choose, world: World, planned: Plan) -> None:

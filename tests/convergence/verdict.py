@@ -81,9 +81,9 @@ def _unrooted(world: World, wait: Wait, waits: dict[Key, list[Wait]], path: froz
             names = {t.name for t in world.objects() if t.id in world.foreign or t.key != wait.key}
             if wait.key.engine_name not in names:
                 yield f"no one has the name: {wait}"
-        case Reason.PORT_IN_USE | Reason.PORTS_EXHAUSTED:
+        case Reason.PORT_IN_USE:
             yield from _port_is_held(world, wait)
-        case Reason.EXTERNAL_MISSING:
+        case Reason.EXTERNAL_MISSING | Reason.PORTS_EXHAUSTED:
             pass
         case Reason.VOLUME_DIFFERS:
             if _named(world, "docker", wait.key) is None and _named(world, "process", wait.key) is None:
@@ -136,7 +136,7 @@ def _failed(world: World, key: Key) -> bool:
 
 def _dependency_is_stuck(world: World, wait: Wait, deeper: partial[Iterator[str]]) -> Iterator[str]:
     spec = world.graph.resources[wait.key.resource].spec
-    targets = []
+    targets = [key for key, _ in world.graph.services() if "ports of " in wait.message]
     for dependency in spec.dependencies:
         target = world.graph.service(dependency.service)
         if target is None or target.replicas == 0:
@@ -153,6 +153,6 @@ def _port_is_held(world: World, wait: Wait) -> Iterator[str]:
     """By a stranger, a neighbour, an orphan; or by one of ours that has the same right to it."""
     holders = [t for t in world.objects() if t.bindings or t.grants]
     strange = [t for t in holders if t.id in world.foreign or t.id in world.copies]
-    rightful = [t for k, t in world.ours() if t.bindings and k != wait.key and k.resource in world.graph.resources]
+    rightful = [t for k, t in world.ours() if t in holders and k != wait.key and k.resource in world.graph.resources]
     if not strange and not rightful and not world.listeners:
         yield f"no one holds the port: {wait}"

@@ -59,6 +59,7 @@ class World:
     """By id: must stay as they are, whatever happens."""
     copies: dict[str, Observed] = field(default_factory=dict)
     """Objects of others that wear a copy of our labels, while the genuine one has our name."""
+    copied: set[Key | None] = field(default_factory=set)
     sick: set[str] = field(default_factory=set)
     blame: list[str] = field(default_factory=list)
     history: list[Snapshot] = field(default_factory=list)
@@ -78,6 +79,10 @@ class World:
             mine = thing.owner == OWNER and thing.id not in self.copies and thing.id not in self.foreign
             if mine and thing.key and thing.key.namespace == NAMESPACE:
                 yield thing.key, thing
+
+    def home(self, key: Key) -> str:
+        resource = self.graph.resources.get(key.resource)
+        return resource.spec.runtime if resource else ""
 
     def look(self, faults: Faults | None = None) -> Snapshot:
         faults = faults or Faults()
@@ -106,6 +111,7 @@ class World:
     def run_pass(self, faults: Faults | None = None) -> Plan:
         """One pass as the engine does it: look, plan, perform, remember, bury."""
         faults = faults or Faults()
+        self.adopt()
         fresh = self.look(faults)
         snapshot = self.history[-1 - min(faults.stale, len(self.history) - 1)]
         planned = plan(self.graph, snapshot, self.journal, self.now)
@@ -136,6 +142,14 @@ class World:
         """It ends by itself, or somebody killed it."""
         over = replace(thing, phase=Phase.EXITED, bindings=(), exit_code=code, finished_at=self.now)
         self.runtimes[thing.runtime].put(over)
+
+    def adopt(self) -> None:
+        """A copy whose genuine one is gone can't be told from a genuine one that was renamed: it is ours."""
+        named = {(t.runtime, t.name): t for t in self.objects() if t.kind == "service"}
+        for thing in list(self.copies.values()):
+            genuine = named.get((thing.runtime, thing.key.engine_name)) if thing.key else None
+            if genuine is None or genuine.key != thing.key or genuine.id == thing.id:
+                del self.copies[thing.id]
 
     def check_foreign(self) -> None:
         there = {thing.id: thing for thing in self.objects()}
