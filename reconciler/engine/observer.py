@@ -9,8 +9,8 @@ from dataclasses import replace
 from reconciler.core.graph import Graph
 from reconciler.engine.prober import Prober
 from reconciler.kinds.probes import Probes
-from reconciler.kinds.workload import port_range
 from reconciler.kinds.service import ServiceSpec
+from reconciler.kinds.workload import port_range
 from reconciler.model.observed import Listener, Observed, Phase, Snapshot, View
 from reconciler.ports import Host
 from reconciler.ports import Observer as Looker
