@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from reconciler.core.graph import Graph, graph_of
 from reconciler.core.planner import plan
-from reconciler.kinds.service import Container, Port, ServiceSpec
+from reconciler.kinds.service import ServiceSpec
+from reconciler.kinds.workload import Container, Port
 from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Observed, Snapshot, View
 from reconciler.model.resource import Resource

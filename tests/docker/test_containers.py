@@ -138,9 +138,10 @@ def test_a_stop_that_is_ignored_ends_after_its_grace(world: World) -> None:
 @pytest.mark.parametrize(("asked", "code"), [(Stop("USR1", 20), 31), (Stop("INT", 20), 32), (Stop(), 31)])
 def test_the_signal_that_is_asked_for_is_the_one_that_arrives(world: World, asked: Stop, code: int) -> None:
     """Made with USR1; another signal is sent all the same when a later spec says so. A plain Stop() knows no better."""
-    script = "trap 'exit 31' USR1; trap 'exit 32' INT; while :; do sleep 0.1; done"
+    script = "trap 'exit 31' USR1; trap 'exit 32' INT; echo listening; while :; do sleep 0.1; done"
     desired = world.service("web", "sh", "-c", f"{script}", init=False, stop=Stop("USR1", 20))
     seen = world.made(desired)
+    assert b"listening" in next(world.runtime.logs(seen, follow=True)), "or the signal would come before its trap"
     world.runtime.stop(seen, asked)
     assert world.named(seen.name).exit_code == code
 

@@ -1,8 +1,10 @@
-"""One engine, and the two ways to speak with it: questions over the bare socket, changes through the client library."""
+"""One engine, and the two ways to speak with it: over the bare socket, and for pulls, which need a person's
+credentials and whoever keeps them, through the client library.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import Refused
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.errors import engine_errors, garbled, refusal
-from reconciler.runtimes.docker.wire import Reply, Request, Stream, ask, ask_all, open_stream
+from reconciler.runtimes.docker.wire import Reply, Request, Stream, ask, ask_all, open_stream, tell
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -21,7 +23,7 @@ WRITE_SECONDS = 30
 
 class Connection:
     """Made without any effort: the endpoint is looked up by the first question, the library imported by the first
-    change.
+    pull.
     """
 
     def __init__(self, locate: Callable[[], Endpoint]) -> None:
@@ -62,6 +64,25 @@ class Connection:
 
     # -- changes
 
+    def post(
+        self, path: str, doing: str, body: Any = None, *, seconds: float | None = None, minding: Collection[int] = ()
+    ) -> Reply:
+        return self.change(Request(path, "POST", body), doing, seconds=seconds, minding=minding)
+
+    def delete(self, path: str, doing: str, *, minding: Collection[int] = ()) -> Reply:
+        return self.change(Request(path, "DELETE"), doing, minding=minding)
+
+    def change(
+        self, request: Request, doing: str, *, seconds: float | None = None, minding: Collection[int] = ()
+    ) -> Reply:
+        """Its answer, or the refusal raised; a status worth `minding` is the caller's to read."""
+        reply = tell(self.endpoint, request, doing, seconds=WRITE_SECONDS if seconds is None else seconds)
+        if reply.status >= 400 and reply.status not in minding:
+            raise refusal(reply.status, reply.message, doing)
+        return reply
+
+    # -- pulls
+
     @contextmanager
     def client(self, doing: str) -> Iterator[APIClient]:
         """A client that nobody else uses meanwhile: they are not made for threads. Its errors come out as ours."""
@@ -82,7 +103,7 @@ class Connection:
             self._idle.pop().close()
 
     def _connect(self) -> APIClient:
-        from docker import APIClient, tls  # noqa: PLC0415 -- 140 ms, for those who change something
+        from docker import APIClient, tls  # noqa: PLC0415 -- 140 ms, for those who pull
 
         security = None
         if folder := self.endpoint.certificates:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
 from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
 from reconciler.model import labels
@@ -12,10 +13,8 @@ from reconciler.model.desired import ContainerPayload, Desired, Stop
 from reconciler.model.observed import Observed
 from reconciler.runtimes.docker import files, write
 from reconciler.runtimes.docker.connection import READ_SECONDS, WRITE_SECONDS, Connection
-from reconciler.runtimes.docker.write import JSON
-
-if TYPE_CHECKING:
-    from docker import APIClient
+from reconciler.runtimes.docker.errors import refusal
+from reconciler.runtimes.docker.wire import Reply
 
 
 class Containers:
@@ -25,27 +24,23 @@ class Containers:
 
     def create(self, desired: Desired, payload: ContainerPayload) -> None:
         doing = f"creating container {desired.name}"
-        with self._connection.client(doing) as client:
-            container, running = self._make(client, desired, payload, doing)
-            if not running:
-                self._bring_up(client, container, payload, doing)
+        container, running = self._make(desired, payload, doing)
+        if not running:
+            self._bring_up(container, payload, doing)
 
     def start(self, seen: Observed, payload: ContainerPayload) -> None:
         """Files are delivered again: a crash may have come between the create and their delivery."""
-        doing = f"starting {seen.title}"
-        with self._connection.client(doing) as client:
-            self._bring_up(client, seen.id, payload, doing)
+        self._bring_up(seen.id, payload, f"starting {seen.title}")
 
     def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
-        with self._connection.client(f"adjusting {seen.title}") as client:
-            for change in changes:
-                match change:
-                    case "unpause":
-                        _unpause(client, seen)
-                    case "rename":
-                        self._rename(client, seen, desired)
-                    case _:
-                        raise Refused(f"{seen.title}: nothing is known of the change {change!r}")
+        for change in changes:
+            match change:
+                case "unpause":
+                    self._unpause(seen)
+                case "rename":
+                    self._rename(seen, desired)
+                case _:
+                    raise Refused(f"{seen.title}: nothing is known of the change {change!r}")
 
     def stop(self, seen: Observed, stop: Stop) -> None:
         """A plain Stop() says nothing in particular: then it is stopped as it was made to be."""
@@ -55,11 +50,10 @@ class Containers:
         if stop == Stop():
             stop = Stop(configured, config.get("StopTimeout") or stop.grace_seconds)
         seconds = write.grace(stop)
-        with self._connection.client(doing) as client:
-            if configured == write.signal_name(stop) or seconds == 0:
-                client.stop(seen.id, timeout=seconds)  # the client waits so much longer
-            else:
-                _signal_first(client, seen, write.signal_name(stop), seconds)
+        if configured == write.signal_name(stop) or seconds == 0:
+            self._stop(seen, seconds, doing)
+        elif not self._ended_by(seen, write.signal_name(stop), seconds, doing):
+            self._stop(seen, 0, doing)
 
     def remove(self, seen: Observed) -> None:
         """Never by force: that would kill one that somebody has started meanwhile. Anonymous volumes go along."""
@@ -67,25 +61,19 @@ class Containers:
             self._save_log(seen)
         doing = f"removing {seen.title}"
         try:
-            with self._connection.client(doing) as client:
-                _remove(client, seen)
+            reply = self._connection.delete(f"/containers/{seen.id}?v=1", doing, minding={409})
+            if reply.status == 409:
+                self._await_removal(seen, reply, doing)
         except Gone:
             return
 
     # -- parts of create
 
-    def _make(self, client: APIClient, desired: Desired, payload: ContainerPayload, doing: str) -> tuple[str, bool]:
+    def _make(self, desired: Desired, payload: ContainerPayload, doing: str) -> tuple[str, bool]:
         """The id of the container under our name, and whether it runs already."""
-        import docker.errors  # noqa: PLC0415 -- the caller has a client, so it is loaded
-
         config = write.container(desired, payload)
-        try:
-            made: JSON = client.create_container_from_config(config, desired.name)  # type: ignore[no-untyped-call]
-            return str(made["Id"]), False
-        except docker.errors.APIError as error:
-            if error.response is None or error.response.status_code != 409:
-                raise
-            return self._holder(desired, doing)
+        reply = self._connection.post(f"/containers/create?name={quote(desired.name)}", doing, config, minding={409})
+        return self._holder(desired, doing) if reply.status == 409 else (str(reply.json()["Id"]), False)
 
     def _holder(self, desired: Desired, doing: str) -> tuple[str, bool]:
         """Who has the name: the very container that we were to make is as good as made. Names are a mutex."""
@@ -113,30 +101,57 @@ class Containers:
                     ) from error
             time.sleep(0.02)
 
-    def _bring_up(self, client: APIClient, container: str, payload: ContainerPayload, doing: str) -> None:
-        files.deliver(self._connection, client, container, payload, doing)
+    def _bring_up(self, container: str, payload: ContainerPayload, doing: str) -> None:
+        files.deliver(self._connection, container, payload, doing)
         further = list(write.further_networks(payload))
         if further:
-            self._connect(client, container, further, doing)
-        client.start(container)
+            self._connect(container, further, doing)
+        self._connection.post(f"/containers/{container}/start", doing)
 
-    def _connect(self, client: APIClient, container: str, further: list[tuple[str, list[str]]], doing: str) -> None:
+    def _connect(self, container: str, further: list[tuple[str, list[str]]], doing: str) -> None:
         joined = self._connection.get(f"/containers/{container}/json", doing)["NetworkSettings"]["Networks"]
         for network, aliases in further:
             if network not in joined:
-                client.connect_container_to_network(container, network, aliases=aliases)
+                body = {"Container": container, "EndpointConfig": {"Aliases": aliases}}
+                self._connection.post(f"/networks/{quote(network)}/connect", doing, body)
 
-    def _rename(self, client: APIClient, seen: Observed, desired: Desired) -> None:
-        import docker.errors  # noqa: PLC0415 -- the caller has a client, so it is loaded
+    # -- parts of adjust, stop and remove
 
+    def _unpause(self, seen: Observed) -> None:
+        doing = f"unpausing {seen.title}"
+        reply = self._connection.post(f"/containers/{seen.id}/unpause", doing, minding={500})
+        if reply.status == 500 and "is not paused" not in reply.message:
+            raise refusal(reply.status, reply.message, doing)
+
+    def _rename(self, seen: Observed, desired: Desired) -> None:
+        doing = f"renaming {seen.title}"
+        path = f"/containers/{seen.id}/rename?name={quote(desired.name)}"
+        if self._connection.post(path, doing, minding={400, 409}).status < 400:
+            return
+        held: Any = self._connection.get(f"/containers/{quote(desired.name)}/json", doing)
+        if held["Id"] != seen.id:
+            raise name_taken(desired, held["Id"], f"image {held['Config'].get('Image')}")
+
+    def _stop(self, seen: Observed, seconds: int, doing: str) -> None:
+        self._connection.post(f"/containers/{seen.id}/stop?t={seconds}", doing, seconds=seconds + WRITE_SECONDS)
+
+    def _ended_by(self, seen: Observed, signal: str, seconds: int, doing: str) -> bool:
+        """The spec names another signal than the container was made with: ours first, the engine's own after it."""
+        reply = self._connection.post(f"/containers/{seen.id}/kill?signal={signal}", doing, minding={409})
+        if reply.status == 409:
+            if "is not running" not in reply.message:
+                raise refusal(reply.status, reply.message, doing)
+            return True
         try:
-            client.rename(seen.id, desired.name)
-        except docker.errors.APIError as error:
-            if error.response is None or error.response.status_code not in {400, 409}:
-                raise
-            held: Any = self._connection.get(f"/containers/{desired.name}/json", f"renaming {seen.title}")
-            if held["Id"] != seen.id:
-                raise name_taken(desired, held["Id"], f"image {held['Config'].get('Image')}") from error
+            self._connection.post(f"/containers/{seen.id}/wait", doing, seconds=seconds)
+        except OutcomeUnknown:
+            return False
+        return True
+
+    def _await_removal(self, seen: Observed, reply: Reply, doing: str) -> None:
+        if "already in progress" not in reply.message:
+            raise refusal(reply.status, reply.message, doing)
+        self._connection.post(f"/containers/{seen.id}/wait?condition=removed", doing)
 
 
 def name_taken(desired: Desired, holder: str, what: str) -> NameTaken:
@@ -147,39 +162,3 @@ def name_taken(desired: Desired, holder: str, what: str) -> NameTaken:
         if noun == "container"
         else "remove it, or choose another name",
     )
-
-
-def _unpause(client: APIClient, seen: Observed) -> None:
-    import docker.errors  # noqa: PLC0415 -- the caller has a client, so it is loaded
-
-    try:
-        client.unpause(seen.id)
-    except docker.errors.APIError as error:
-        if "is not paused" not in (error.explanation or ""):
-            raise
-
-
-def _signal_first(client: APIClient, seen: Observed, signal: str, seconds: int) -> None:
-    """The spec names another signal than the container was made with: ours goes first, the engine's own after it."""
-    import docker.errors  # noqa: PLC0415 -- the caller has a client, so it is loaded
-    import requests.exceptions  # noqa: PLC0415
-
-    try:
-        client.kill(seen.id, signal)
-        client.wait(seen.id, timeout=seconds)
-    except docker.errors.APIError as error:
-        if "is not running" not in (error.explanation or ""):
-            raise
-    except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
-        client.stop(seen.id, timeout=0)
-
-
-def _remove(client: APIClient, seen: Observed) -> None:
-    import docker.errors  # noqa: PLC0415 -- the caller has a client, so it is loaded
-
-    try:
-        client.remove_container(seen.id, v=True)
-    except docker.errors.APIError as error:
-        if "already in progress" not in (error.explanation or ""):
-            raise
-        client.wait(seen.id, timeout=WRITE_SECONDS, condition="removed")

@@ -87,14 +87,14 @@ def engine_errors(endpoint: Endpoint, doing: str) -> Iterator[None]:
     except requests.exceptions.ConnectionError as error:
         if isinstance(cause := _never_connected(error), OSError):
             raise unreachable(endpoint, cause, 0) from error
-        raise _unknown(doing, "the connection broke") from error
+        raise unknown(doing, "the connection broke") from error
     except requests.exceptions.Timeout as error:
-        raise _unknown(doing, "the engine did not answer in time") from error
+        raise unknown(doing, "the engine did not answer in time") from error
     except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
-        raise _unknown(doing, str(error)) from error
+        raise unknown(doing, str(error)) from error
 
 
-def _unknown(doing: str, cause: str) -> OutcomeUnknown:
+def unknown(doing: str, cause: str) -> OutcomeUnknown:
     return OutcomeUnknown(f"{doing}: {cause}; it may have happened all the same", hint="look again")
 
 

@@ -13,8 +13,6 @@ from reconciler.errors import Gone, Refused
 from reconciler.model.desired import ContainerPayload, Mount
 
 if TYPE_CHECKING:
-    from docker import APIClient
-
     from reconciler.runtimes.docker.connection import Connection
 
 from reconciler.runtimes.docker.wire import Request
@@ -22,7 +20,7 @@ from reconciler.runtimes.docker.wire import Request
 SECRET = 0o400
 
 
-def deliver(connection: Connection, client: APIClient, container: str, payload: ContainerPayload, doing: str) -> None:
+def deliver(connection: Connection, container: str, payload: ContainerPayload, doing: str) -> None:
     """Writes them anew each time: what lies there after it is what was declared."""
     mounts = [mount for mount in payload.mounts if mount.files]
     if not mounts:
@@ -30,7 +28,7 @@ def deliver(connection: Connection, client: APIClient, container: str, payload: 
     uid, gid = 0, 0
     if any(file.mode == SECRET for mount in mounts for file in mount.files):
         uid, gid = _user(connection, container, doing)
-    client.put_archive(container, "/", pack(mounts, uid, gid))
+    connection.change(Request(f"/containers/{container}/archive?path=/", "PUT", pack(mounts, uid, gid)), doing)
 
 
 def pack(mounts: list[Mount], uid: int = 0, gid: int = 0) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import Gone, Refused
@@ -14,9 +14,6 @@ from reconciler.model.observed import Observed
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.containers import name_taken
 
-if TYPE_CHECKING:
-    from docker import APIClient
-
 
 class Networks:
     def __init__(self, connection: Connection) -> None:
@@ -24,44 +21,38 @@ class Networks:
 
     def create(self, desired: Desired, payload: NetworkPayload) -> None:
         """The engine checks for a holder of the name, but lets two pass that come at once: so we look once more."""
-        import docker.errors  # noqa: PLC0415 -- 140 ms, for those who change something
-        import docker.types  # noqa: PLC0415
-
-        ipam = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=payload.subnet)])
-        with self._connection.client(f"creating network {desired.name}") as client:
-            try:
-                client.create_network(
-                    desired.name,
-                    driver=payload.driver,
-                    internal=payload.internal,
-                    labels=labels.write(desired),
-                    ipam=ipam if payload.subnet else None,
-                    check_duplicate=True,
-                )
-            except docker.errors.APIError as error:
-                if error.response is None or error.response.status_code != 409:
-                    raise  # 409: the name is taken; by whom, shows below
-            self._settle_on_one(client, desired)
+        doing = f"creating network {desired.name}"
+        ranges = {"IPAM": {"Driver": "default", "Config": [{"Subnet": payload.subnet}]}} if payload.subnet else {}
+        body = {
+            "Name": desired.name,
+            "Driver": payload.driver,
+            "Internal": payload.internal,
+            "Labels": labels.write(desired),
+            "CheckDuplicate": True,
+            **ranges,
+        }
+        self._connection.post("/networks/create", doing, body, minding={409})  # who has the name shows below
+        self._settle_on_one(desired, doing)
 
     def remove(self, seen: Observed) -> None:
         """Nobody is disconnected: a network with members stays, and the engine says so."""
         try:
-            with self._connection.client(f"removing {seen.title}") as client:
-                client.remove_network(seen.id)
+            self._connection.delete(f"/networks/{seen.id}", f"removing {seen.title}")
         except Gone:
             return
 
-    def _settle_on_one(self, client: APIClient, desired: Desired) -> None:
+    def _settle_on_one(self, desired: Desired, doing: str) -> None:
         """Of several of ours the oldest stays, and whoever looks last takes the others away; members keep theirs."""
         filters = quote(json.dumps({"name": [f"^{re.escape(desired.name)}$"]}))
-        held: list[Any] = self._connection.get(f"/networks?filters={filters}", f"creating network {desired.name}")
+        held: list[Any] = self._connection.get(f"/networks?filters={filters}", doing)
         named = sorted(
             (one for one in held if one["Name"] == desired.name), key=lambda one: (one["Created"], one["Id"])
         )
         for one in named:
             require_ours(desired, one.get("Labels") or {}, one["Id"], f"driver {one.get('Driver')}")
         for extra in named[1:]:
-            _remove_unused(client, extra["Id"])
+            # 403: somebody has joined it meanwhile; 404: somebody else was faster
+            self._connection.delete(f"/networks/{extra['Id']}", doing, minding={403, 404})
 
 
 class Volumes:
@@ -70,10 +61,13 @@ class Volumes:
 
     def create(self, desired: Desired, payload: VolumePayload) -> None:
         """The engine answers 'done' when the name exists, and changes nothing: so the labels that it returns decide."""
-        with self._connection.client(f"creating volume {desired.name}") as client:
-            made = client.create_volume(
-                desired.name, driver=payload.driver, driver_opts=dict(payload.options), labels=labels.write(desired)
-            )
+        body = {
+            "Name": desired.name,
+            "Driver": payload.driver,
+            "DriverOpts": dict(payload.options),
+            "Labels": labels.write(desired),
+        }
+        made = self._connection.post("/volumes/create", f"creating volume {desired.name}", body).json()
         require_ours(desired, made.get("Labels") or {}, desired.name, f"driver {made.get('Driver')}")
 
     def remove(self, seen: Observed) -> None:
@@ -83,8 +77,7 @@ class Volumes:
             worn = self._connection.get(f"/volumes/{quote(seen.id)}", doing).get("Labels") or {}
             if worn.get(labels.OWNER, "") != seen.owner:
                 raise Refused(f"{doing}: another volume has taken its place", hint="look again")
-            with self._connection.client(doing) as client:
-                client.remove_volume(seen.id)
+            self._connection.delete(f"/volumes/{quote(seen.id)}", doing)
         except Gone:
             return
 
@@ -93,13 +86,3 @@ def require_ours(desired: Desired, worn: dict[str, str], holder: str, what: str)
     """Ours is what carries our owner and the same key; whether its fingerprint still fits is for the next look."""
     if worn.get(labels.OWNER) != desired.owner or labels.read_key(worn) != desired.key:
         raise name_taken(desired, holder, what)
-
-
-def _remove_unused(client: APIClient, network: str) -> None:
-    import docker.errors  # noqa: PLC0415 -- the caller has a client, so it is loaded
-
-    try:
-        client.remove_network(network)
-    except docker.errors.APIError as error:
-        if error.response is None or error.response.status_code not in {403, 404}:
-            raise
