@@ -175,10 +175,15 @@ def _spawn_parent(plan: Launch, reading: int, writing: int, locked: int) -> int:
         (os.POSIX_SPAWN_DUP2, reading, 3),
         (os.POSIX_SPAWN_DUP2, locked, 9),
     ]
-    resets = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
     return os.posix_spawn(
-        SHELL, argv, dict(plan.env), file_actions=actions, setsid=True, setsigdef=resets, setsigmask=()
+        SHELL, argv, dict(plan.env), file_actions=actions, setsid=True, setsigdef=_resettable(), setsigmask=()
     )
+
+
+@cache
+def _resettable() -> tuple[int, ...]:
+    """All that whoever started us may have ignored, under nohup for one; as numbers, for they are passed each time."""
+    return tuple(int(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 def _listen(plan: Launch, told: int, parent: int) -> str:

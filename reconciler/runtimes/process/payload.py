@@ -68,7 +68,7 @@ def check(desired: Desired) -> None:
         )
     if account is None and not os.access(directory, os.X_OK):
         raise Denied(f"{desired.key}: no permission to enter the working directory {directory}")
-    path = environment(desired).get("PATH", DEFAULT_PATH)
+    path = _path(desired)
     if find_program(payload.command[0], directory, path) is None:
         raise missing(desired)
 
@@ -107,7 +107,7 @@ def missing(desired: Desired) -> Refused:
     payload = payload_of(desired)
     program = payload.command[0]
     if "/" not in program:
-        path = environment(desired).get("PATH", DEFAULT_PATH)
+        path = _path(desired)
         return Refused(
             f"{desired.key}: no program {program!r} on the PATH ({path})", hint="install it, or give its full path"
         )
@@ -166,6 +166,11 @@ def environment(desired: Desired) -> dict[str, str]:
         base |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}
     given = payload_of(desired).env
     return base | {name: value.text() if isinstance(value, Sealed) else value for name, value in given.items()}
+
+
+def _path(desired: Desired) -> str:
+    given = payload_of(desired).env.get("PATH") or os.environ.get("PATH", DEFAULT_PATH)
+    return given.text() if isinstance(given, Sealed) else given
 
 
 def _look_up(name: str) -> Account | None:
