@@ -15,9 +15,6 @@ from reconciler.model.plan import Action, Reason, Record, Verb, Wait
 
 Decision = tuple[Sequence[Action], Wait | None]
 
-HOLDING = {Reason.BACK_OFF, Reason.EXTERNAL_MISSING}
-"""Why a new one can't be made that taking down the old one would not help: so the old one stays."""
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -27,7 +24,7 @@ class Case:
     spec: ServiceSpec
     record: Record | None
     obstacle: Wait | None
-    """Gates construction, never teardown."""
+    """Gates construction; teardown never, where anybody waits for it."""
     may_replace: bool
     """False while a rolling update has its hands full."""
     must_go: bool
@@ -75,13 +72,13 @@ def take_down(item: Desired | None, seen: Observed, cause: str) -> list[Action]:
 
 
 def _make(world: World, case: Case, old: Sequence[Observed]) -> Decision:
-    """Teardown goes ahead; what follows may have to wait."""
+    """The old one stays until the new one can be made, unless it is in somebody's way. Then teardown goes ahead."""
     item = case.item
     obstacle = case.obstacle or _back_off(world, case)
-    if old and not case.must_go:
+    if old and not case.must_go and all(thing.name == item.name for thing in old):
         if not case.may_replace:
             return (), Wait(item.key, Reason.ROLLING, "it is replaced once others are Ready")
-        if obstacle and obstacle.reason in HOLDING:
+        if obstacle:
             return (), obstacle
     cause = _why(item, old)
     gone = [action for thing in old for action in take_down(item, thing, cause)]

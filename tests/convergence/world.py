@@ -133,10 +133,12 @@ class World:
         """Jobs end when their time has come."""
         self.now += seconds
         for key, thing in list(self.ours()):
-            resource = self.graph.resources.get(key.resource)
-            job = resource is not None and "job" in resource.annotations
-            if job and thing.phase is Phase.RUNNING and self.now - (thing.started_at or 0.0) >= JOB_TAKES:
+            if self.is_job(key) and thing.phase is Phase.RUNNING and self.now - (thing.started_at or 0.0) >= JOB_TAKES:
                 self.end(thing, 0)
+
+    def is_job(self, key: Key) -> bool:
+        resource = self.graph.resources.get(key.resource)
+        return resource is not None and "job" in resource.annotations
 
     def end(self, thing: Observed, code: int | None) -> None:
         """It ends by itself, or somebody killed it."""
