@@ -37,8 +37,7 @@ def command(context: Context, words: tuple[str, ...], *, selector: str | None, e
     missing = picking.missing_names(want, [item.key for item in items])
     if missing:
         context.stdout.flush()
-        there = [resource.key for resource in controller.parts.source.resources(context.scope)]
-        raise picking.not_found(controller.parts, None if everywhere else context.scope, missing[0], there)
+        raise picking.not_found(controller.parts, None if everywhere else context.scope, missing[0])
 
 
 def _describe(context: Context, parts: Parts, item: Picked) -> None:

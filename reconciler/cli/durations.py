@@ -11,8 +11,8 @@ import click
 from reconciler.errors import UsageError
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-BARE = re.compile(r"\d+(?:\.\d+)?")
+PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
+BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 EXAMPLES = "30s, 1m30s, 2h, or a number of seconds"
 
 

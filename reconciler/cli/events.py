@@ -71,7 +71,7 @@ def _require(parts: Parts, context: Context, want: Wanted | None, *, everywhere:
     kept = [resource.key for resource in parts.source.resources(context.scope)]
     missing = picking.missing_names(want, kept)
     if missing:
-        raise picking.not_found(parts, context.scope, missing[0], kept)
+        raise picking.not_found(parts, context.scope, missing[0])
 
 
 def _later(parts: Parts, told: Told, before: Sequence[Event]) -> Iterator[list[Event]]:

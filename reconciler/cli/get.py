@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import line, names, picking, watching
+from reconciler.cli import names, picking, watching
 from reconciler.cli.context import Context
 from reconciler.cli.picking import Picked, Wanted
 from reconciler.cli.render.output import TREES, show_names, show_tree
@@ -41,21 +41,23 @@ def command(
     want = picking.wanted(words)
     if watch and context.output not in watching.OUTPUTS:
         raise UsageError(f"-w with -o {context.output} is not possible", hint="use -o json: one line for each change")
-    controller = line.open_controller(context)
+    onlooker = picking.Onlooker(context)
     deep = context.output not in ("", "name")
 
     def found() -> list[Picked]:
-        return picking.pick(picking.looks(context, controller, everywhere=everywhere, deep=deep), want, selector)
+        return picking.pick(
+            picking.looks(context, onlooker.controller, everywhere=everywhere, deep=deep), want, selector
+        )
 
     def show(items: Sequence[Picked], first: bool) -> None:
         _show(context, want, items, everywhere=everywhere, headers=first and not no_headers)
 
     if watch:
-        watching.follow(context, controller.parts.clock, found, show)
+        watching.follow(context, onlooker.controller.parts.clock, found, show)
     items = found()
     show(items, first=True)
     if not ignore_not_found:
-        _complain(context, controller, want, items, everywhere=everywhere)
+        _complain(context, onlooker.controller, want, items, everywhere=everywhere)
 
 
 def _show(context: Context, want: Wanted, items: Sequence[Picked], *, everywhere: bool, headers: bool) -> None:
@@ -87,7 +89,6 @@ def _complain(context: Context, controller: Controller, want: Wanted, items: lis
     missing = picking.missing_names(want, [item.key for item in items])
     if missing:
         context.stdout.flush()
-        there = [resource.key for resource in controller.parts.source.resources(context.scope)]
-        raise picking.not_found(controller.parts, place, missing[0], there)
+        raise picking.not_found(controller.parts, place, missing[0])
     if not items and context.output in ("", "wide"):
         print(f"nothing found in {f'namespace {place}' if place else 'any namespace'}", file=context.stderr)

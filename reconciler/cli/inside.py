@@ -29,7 +29,7 @@ def instances(parts: Parts, key: Key, *, deep: bool = False) -> list[Observed]:
             raise Unreachable(f"{key.short}: {view.problem}", hint=view.hint)
         found += [thing for thing in view.objects if owner and thing.owner == owner and _is(thing, key)]
     if not found and resource is None:
-        raise picking.not_found(parts, key.namespace, (key.kind, key.name), _known(parts, key.namespace))
+        raise picking.not_found(parts, key.namespace, (key.kind, key.name))
     return sorted(found, key=_index)
 
 
@@ -40,10 +40,6 @@ def _is(thing: Observed, key: Key) -> bool:
 
 def _index(thing: Observed) -> int:
     return (thing.key.index or 0) if thing.key else 0
-
-
-def _known(parts: Parts, namespace: str) -> list[Key]:
-    return [resource.key for resource in parts.source.resources(namespace)]
 
 
 def of_index(key: Key, things: Sequence[Observed], index: int | None) -> list[Observed]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reconciler.cli import line
 from reconciler.cli.kinds import kind_called
 from reconciler.cli.selector import matches
 from reconciler.errors import ReconcilerError, UsageError
@@ -89,6 +91,24 @@ def _kinds(word: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kind_called(part).key for part in word.split(",")))
 
 
+class Onlooker:
+    """Who looks again and again. One who began before there was a home would never know what is ours in the world:
+    for him the engine room is opened anew once there is one.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._blind = not os.path.exists(os.path.join(context.home, "owner"))
+        self._controller = line.open_controller(context)
+
+    @property
+    def controller(self) -> Controller:
+        if self._blind and self._controller.parts.home.identity(make=False).owner:
+            self._controller = line.open_controller(self._context)
+            self._blind = False
+        return self._controller
+
+
 def looks(context: Context, controller: Controller, *, everywhere: bool, deep: bool = True) -> list[Look]:
     """One for each namespace that is to be shown."""
     from reconciler.engine import looking
@@ -129,7 +149,7 @@ def declared(parts: Parts, namespace: str, want: Wanted, selector: str | None = 
     kept = {r.key: r for r in parts.source.resources(namespace) if not r.deleting}
     missing = missing_names(want, kept)
     if missing:
-        raise not_found(parts, namespace, missing[0], kept)
+        raise not_found(parts, namespace, missing[0])
     chosen = {key: r for key, r in sorted(kept.items()) if want.wants(key)}
     return {key: r for key, r in chosen.items() if selector is None or matches(selector, r.labels)}
 
@@ -139,31 +159,29 @@ def missing_names(want: Wanted, there: Iterable[Key]) -> list[Pair]:
     return [pair for pair in want.names if pair not in known]
 
 
-def not_found(parts: Parts, namespace: str | None, pair: Pair, there: Iterable[Key]) -> NotFound:
-    """`there` is what was seen; the hint looks further, into other kinds and namespaces."""
+def not_found(parts: Parts, namespace: str | None, pair: Pair) -> NotFound:
+    """With a hint that looks further: at names like it, at other kinds, into other namespaces."""
     kind, name = pair
     place = f'in namespace "{namespace}"' if namespace else "in any namespace"
-    hint = next(_guesses(parts, namespace, pair, list(there)), "see what there is: reconciler status -A")
+    hint = next(_guesses(parts, namespace, pair), "see what there is: reconciler status -A")
     return NotFound(f'{kind} "{name}" not found {place}', hint=hint)
 
 
-def _guesses(parts: Parts, namespace: str | None, pair: Pair, there: Sequence[Key]) -> Iterator[str]:
+def _guesses(parts: Parts, namespace: str | None, pair: Pair) -> Iterator[str]:
     from difflib import get_close_matches
 
     kind, name = pair
-    elsewhere = [space for space, keys in _others(parts, namespace).items() if pair in keys]
-    if elsewhere:
+    known = {space: _kept(parts, space) for space in parts.source.namespaces()}
+    here = known.get(namespace, set()) if namespace else {other for pairs in known.values() for other in pairs}
+    if elsewhere := [space for space in sorted(known) if pair in known[space]]:
         yield f"there is one in namespace {elsewhere[0]}: -n {elsewhere[0]}"
-    if alike := [key for key in there if key.name == name]:
-        yield f"did you mean {alike[0].short}?"
-    if close := get_close_matches(name, [key.name for key in there if key.kind == kind], 1, 0.5):
+    if alike := sorted(other for other, its_name in here if its_name == name):
+        yield f"did you mean {alike[0]}/{name}?"
+    if close := get_close_matches(name, sorted(its_name for other, its_name in here if other == kind), 1, 0.5):
         yield f"did you mean {close[0]}?"
-    if close := get_close_matches(
-        namespace or "", [space for space, keys in _others(parts, namespace).items() if keys], 1
-    ):
+    if not here and (close := get_close_matches(namespace or "", sorted(known), 1)):
         yield f"did you mean -n {close[0]}?"
 
 
-def _others(parts: Parts, namespace: str | None) -> Mapping[str, set[Pair]]:
-    spaces = [space for space in parts.source.namespaces() if space != namespace]
-    return {space: {(r.key.kind, r.key.name) for r in parts.source.resources(space)} for space in spaces}
+def _kept(parts: Parts, namespace: str) -> set[Pair]:
+    return {(r.key.kind, r.key.name) for r in parts.source.resources(namespace) if not r.deleting}

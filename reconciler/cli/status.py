@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import line, names, picking, watching
+from reconciler.cli import names, picking, watching
 from reconciler.cli.context import Context
 from reconciler.cli.picking import Picked, Wanted
 from reconciler.cli.render.output import TREES, show_names, show_tree
@@ -37,17 +37,17 @@ def command(
     want = picking.wanted(words or ("all",), bare="service")
     if watch and context.output not in watching.OUTPUTS:
         raise UsageError(f"-w with -o {context.output} is not possible", hint="use -o json: one line for each change")
-    controller = line.open_controller(context)
+    onlooker = picking.Onlooker(context)
     deep = context.output not in ("", "name")
 
     def found() -> list[Picked]:
-        looks = picking.looks(context, controller, everywhere=everywhere, deep=deep)
+        looks = picking.looks(context, onlooker.controller, everywhere=everywhere, deep=deep)
         return [item for item in picking.pick(looks, want, selector) if not _unsaid(item)]
 
     if watch:
-        _watch(context, controller, found, everywhere=everywhere, headers=not no_headers)
+        _watch(context, onlooker.controller, found, everywhere=everywhere, headers=not no_headers)
     items = found()
-    _require(controller, context, want, items, everywhere=everywhere)
+    _require(onlooker.controller, context, want, items, everywhere=everywhere)
     _show(context, items, want, everywhere=everywhere, headers=not no_headers)
 
 
@@ -63,8 +63,7 @@ def _require(
 ) -> None:
     missing = picking.missing_names(want, [item.key for item in items])
     if missing:
-        there = [resource.key for resource in controller.parts.source.resources(context.scope)]
-        raise picking.not_found(controller.parts, None if everywhere else context.scope, missing[0], there)
+        raise picking.not_found(controller.parts, None if everywhere else context.scope, missing[0])
 
 
 def _show(context: Context, items: Sequence[Picked], want: Wanted, *, everywhere: bool, headers: bool) -> None:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import line, names, picking
+from reconciler.cli import names, picking
 from reconciler.cli.conditions import Expectation, expectation
 from reconciler.cli.context import Context
 from reconciler.cli.durations import duration
-from reconciler.cli.picking import Picked, Wanted
+from reconciler.cli.picking import Onlooker, Picked, Wanted
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb
 from reconciler.errors import UsageError
@@ -47,14 +47,14 @@ def command(
     if not want.names and not everything and selector is None:
         raise UsageError("nothing is named", hint="name it, like service/web, or say --all, or -l LABELS")
     expectations = [expectation(text) for text in texts]
-    controller = line.open_controller(context)
-    items = _look(context, controller, want, selector)
-    keys = _keys(context, controller, want, items, expectations)
-    return _wait(context, controller, keys, expectations, timeout, first=items)
+    onlooker = picking.Onlooker(context)
+    items = _look(context, onlooker, want, selector)
+    keys = _keys(context, onlooker.controller, want, items, expectations)
+    return _wait(context, onlooker, keys, expectations, timeout, first=items)
 
 
-def _look(context: Context, controller: Controller, want: Wanted, selector: str | None = None) -> dict[Key, Picked]:
-    looks = picking.looks(context, controller, everywhere=False)
+def _look(context: Context, onlooker: Onlooker, want: Wanted, selector: str | None = None) -> dict[Key, Picked]:
+    looks = picking.looks(context, onlooker.controller, everywhere=False)
     return {item.key: item for item in picking.pick(looks, want, selector)}
 
 
@@ -67,7 +67,7 @@ def _keys(
 
     missing = picking.missing_names(want, items)
     if missing and not any(each.of_absence for each in expectations):
-        raise picking.not_found(controller.parts, context.scope, missing[0], items)
+        raise picking.not_found(controller.parts, context.scope, missing[0])
     named = {Key(kind, context.scope, name) for kind, name in want.names}
     if not named and not items and not all(each.of_absence for each in expectations):
         raise picking.NotFound(f"nothing to wait for in namespace {context.scope!r}", hint="see: reconciler status -A")
@@ -75,11 +75,11 @@ def _keys(
 
 
 def _wait(
-    context: Context, controller: Controller, keys: Sequence[Key], expectations: Sequence[Expectation],
+    context: Context, onlooker: Onlooker, keys: Sequence[Key], expectations: Sequence[Expectation],
     timeout: float, *, first: Mapping[Key, Picked],
 ) -> int:  # fmt: skip
     """Looks until all hold for all; each resource is told as soon as it is there."""
-    clock = controller.parts.clock
+    clock = onlooker.controller.parts.clock
     deadline, pause, items, pending = clock.now() + timeout, SHORTEST_PAUSE, first, list(keys)
     want = Wanted(tuple({key.kind for key in keys}), tuple((key.kind, key.name) for key in keys))
     while True:
@@ -92,7 +92,7 @@ def _wait(
             return _late(context, pending, items, expectations, timeout)
         clock.sleep(min(pause, max(deadline - clock.now(), 0.0)))
         pause = min(pause * 1.5, LONGEST_PAUSE)
-        items = _look(context, controller, want)
+        items = _look(context, onlooker, want)
 
 
 def _wrong(key: Key, item: Picked | None, expectations: Sequence[Expectation]) -> list[str]:

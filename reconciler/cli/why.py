@@ -32,5 +32,4 @@ def command(context: Context, words: tuple[str, ...]) -> None:
     missing = picking.missing_names(want, [item.key for item in items])
     if missing:
         context.stdout.flush()
-        there = [resource.key for resource in controller.parts.source.resources(context.scope)]
-        raise picking.not_found(controller.parts, context.scope, missing[0], there)
+        raise picking.not_found(controller.parts, context.scope, missing[0])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from tests.cli.machine import Machine, resource, service, web
-from tests.waiting import until
 
 STATUS = {
     "observedGeneration": int, "replicas": int, "readyReplicas": int, "updatedReplicas": int, "endpoints": list,
@@ -49,8 +49,7 @@ def test_K23_a_named_resource_is_itself_and_its_status_has_the_promised_shape(ma
 
 def test_K23_the_pid_is_the_workloads_own(machine: Machine) -> None:
     machine.apply(service("db"))
-    with open(f"/proc/{machine.pid('db')}/cmdline") as file:
-        assert file.read().split("\0")[:2] == ["sleep", "1000"]
+    assert Path(f"/proc/{machine.pid('db')}/cmdline").read_text().split("\0")[:2] == ["sleep", "1000"]
 
 
 def test_K23_several_are_a_list(machine: Machine) -> None:
@@ -185,7 +184,7 @@ def test_watch_ends_quietly_when_nobody_reads_any_more(machine: Machine) -> None
     child.stdout.readline()
     child.stdout.close()
     machine("stop", "db")
-    assert until(lambda: child.poll(), 20) == 141
+    assert child.wait(20) == 141
     assert child.stderr.read() == ""
     child.stderr.close()
 

@@ -12,7 +12,7 @@ from reconciler.kinds import find
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
-from reconciler.model.plan import Action, Reason, Wait
+from reconciler.model.plan import Action, Reason, Record, Wait
 from reconciler.model.status import Condition, Endpoint
 
 if TYPE_CHECKING:
@@ -84,9 +84,17 @@ def _bad_word(look: Look, sight: Sight, ready: Condition) -> str:
     if found := next((word for word in WORST_FIRST if word in phases), ""):
         return found
     if not instances:
-        return "Missing"
+        failure = last_failure(look, sight)
+        return failure.reason if failure and failure.reason else "Missing"
     begun = [instance.started_at or look.at for instance in instances]
     return "Starting" if look.at - max(begun) < STARTING_SECONDS else "NotReady"
+
+
+def last_failure(look: Look, sight: Sight) -> Record | None:
+    """Of an instance that was tried, and left nothing behind that could be looked at."""
+    unmade = {key for key in look.plan.desired if key.resource == sight.key} - {thing.key for thing in sight.things}
+    tried = (look.journal[key] for key in sorted(unmade) if key in look.journal)
+    return next((record for record in tried if record.failures), None)
 
 
 def message(look: Look, sight: Sight) -> str:
@@ -96,7 +104,9 @@ def message(look: Look, sight: Sight) -> str:
     if not reachable(look, sight):
         return f"{runtime_of(look, sight)} can't be read"
     waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
-    ready = sight.status.condition("Ready")
+    ready, failure = sight.status.condition("Ready"), last_failure(look, sight)
+    if failure and failure.message and not waits:
+        return without_key(failure.message, sight.key)
     if ready and ready.status != "True" and ready.message:
         return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
