@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from reconciler.core.graph import Graph
+from reconciler.core.masking import masking
 from reconciler.engine.prober import Prober
 from reconciler.kinds.probes import Probes
 from reconciler.kinds.service import ServiceSpec
@@ -35,7 +36,8 @@ class Observer:
         if not targets:
             return snapshot
         health = self._prober.ask_once(targets, now) if once else self._prober.look(targets, now)
-        return replace(snapshot, health=health)
+        masked = masking(graph)
+        return replace(snapshot, health={i: replace(h, message=masked(h.message)) for i, h in health.items()})
 
     def _views(self, *, deep: bool) -> tuple[View, ...]:
         """All runtimes at once: a hanging engine costs its own deadline and nobody else's."""

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from reconciler.core.summarize import PASSING
+from reconciler.core.world import World
 from reconciler.engine.reconcile import Parts, Pass, reconcile
 from reconciler.model.key import Key
+from reconciler.model.observed import Phase
 from reconciler.model.plan import Action, Reason, Wait
 
 SHORTEST_NAP = 0.02
@@ -64,16 +66,30 @@ def settle(
 
 def _hope(current: Pass) -> bool:
     """Whether time alone may change anything. Who waits for another hopes with that other."""
-    return any(_passes(current, wait) for wait in current.plan.waits if wait.reason is not Reason.DEPENDENCY)
+    return any(_passes(current, wait) for wait in current.plan.waits)
 
 
 def _passes(current: Pass, wait: Wait) -> bool:
     if wait.reason not in PASSING:
         return False
+    if wait.reason is Reason.DEPENDENCY:
+        return _will_end(current, wait.key)
     record = current.journal.get(wait.key)
     if wait.reason is not Reason.BACK_OFF or record is None:
         return True
     return record.reason not in HOPELESS_REASONS and record.failures < GIVE_UP_AFTER
+
+
+def _will_end(current: Pass, key: Key) -> bool:
+    """It waits for the end of something that runs, and that has nothing to wait for itself."""
+    world = World(current.graph, current.snapshot, current.at)
+    awaited = [d for d in current.graph.resources[key.resource].spec.dependencies if d.condition == "Completed"]
+    return any(
+        seen.phase is Phase.RUNNING
+        for known, seen in world.ours()
+        for dependency in awaited
+        if (known.kind, known.name) == ("service", dependency.service)
+    )
 
 
 def _nap(now: float, pending: Iterable[Wait], deadline: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from reconciler.core.masking import masking
 from reconciler.core.world import World
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Trouble
@@ -52,7 +53,8 @@ def _last_words(parts: Parts, world: World, key: Key) -> list[str]:
         instance = key.instance(index)
         seen = world.seen(instance, spec.runtime)
         if seen and not world.standing(instance, spec).good:
-            return _tail(parts, seen)
+            masked = masking(world.graph)
+            return [masked(line) for line in _tail(parts, seen)]
     return []
 
 
