@@ -79,7 +79,8 @@ class Applied:
         """Durably, and at once: this is the moment from which it is desired."""
         directory = self._root / resource.key.namespace
         self._home.ensure()
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (self._root, directory):  # mkdir's own `parents` would leave them open to all
+            path.mkdir(mode=0o700, exist_ok=True)
         marks = {TOMBSTONE: "with-data" if resource.delete_data else "keep-data"} if resource.deleting else {}
         document = unparse(replace(resource, annotations={**resource.annotations, **marks}), reveal=True)
         _write(self._path(resource.key), to_yaml(document).encode())

@@ -81,6 +81,7 @@ class DockerRuntime(DockerReach):
         _require_ours(seen)
         assert isinstance(desired.payload, ContainerPayload), "only containers are started"
         self._containers.start(seen, desired.payload)
+        self._moments.forget(seen.id, "start")
 
     def stop(self, seen: Observed, stop: Stop) -> None:
         _require_ours(seen)

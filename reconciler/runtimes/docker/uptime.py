@@ -57,6 +57,10 @@ class Moments:
         if exact is not None:
             self._said[thing, which] = exact
 
+    def forget(self, thing: str, which: str) -> None:
+        """It begins anew: what was said before is about an earlier life, however near."""
+        self._said.pop((thing, which), None)
+
     def forget_all_but(self, things: set[str]) -> None:
         for known in list(self._said):  # a copy: another thread may look at the same time
             if known[0] not in things:
