@@ -1,6 +1,7 @@
 """Native processes, beside a bare spawn of the same shell, and what one of them costs in memory."""
 
-# ruff: noqa: PTH -- /proc by the hundred
+# ruff: noqa: PTH115, PTH208
+# /proc by the hundred
 from __future__ import annotations
 
 import os

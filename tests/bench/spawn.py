@@ -5,7 +5,8 @@
 No labels, no cgroup, no check of anything. Done when every service has said who it is.
 """
 
-# ruff: noqa: PTH -- pathlib takes time to be imported, and that time would count
+# ruff: noqa: PTH102, PTH116, PTH118
+# pathlib takes time to be imported, and that time would count
 from __future__ import annotations
 
 import fcntl
