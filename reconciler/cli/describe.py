@@ -56,12 +56,12 @@ def _describe(context: Context, parts: Parts, item: Picked) -> None:
 
 
 def _last_words(parts: Parts, item: Picked) -> list[str]:
-    """Of the first instance that is not as it should be; nothing of what is well."""
-    from reconciler.cli.diagnosis import masked, secrets
+    """Of the first instance that is not as it should be. What it was told in confidence is taken out again."""
     from reconciler.cli.inside import last_lines
+    from reconciler.core.masking import masking
 
     if item.key.kind != "service" or item.sight.status.ready:
         return []
     well = {instance.id for instance in item.sight.status.instances if instance.ready}
     thing = next((thing for thing in item.sight.things if thing.id not in well), None)
-    return masked(last_lines(parts, thing, LINES), secrets(item.look)) if thing else []
+    return list(map(masking(item.look.graph), last_lines(parts, thing, LINES))) if thing else []

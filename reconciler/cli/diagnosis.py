@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reconciler.cli.render import words
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 AT_ONCE_SECONDS = 5.0
 """Who ends sooner after its start than this never did its work."""
-SHORTEST_SECRET = 4
-"""Shorter ones are masked by nobody: every line holds an `a`."""
 EXIT_CODES = {
     126: "the command was found, but could not be run",
     127: "the command was not found",
@@ -150,23 +148,3 @@ def advice(look: Look, sight: Sight) -> list[str]:
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
     return [text for text in dict.fromkeys(told) if not any(text in other and text != other for other in told)]
-
-
-def secrets(look: Look) -> list[str]:
-    """Every secret value of the namespace: for `masked`, and for nothing else."""
-    values: set[str] = set()
-    for key, resource in look.graph.resources.items():
-        if key.kind == "secret":
-            files = (look.graph.contents.get(path, b"") for path in resource.spec.files.values())
-            values |= {*resource.spec.data.values(), *(content.decode(errors="replace").strip() for content in files)}
-    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
-
-
-def masked(lines: Sequence[str], hidden: Sequence[str]) -> list[str]:
-    """A workload may print what it was told in confidence; a report that people paste elsewhere does not."""
-    told = []
-    for line in lines:
-        for value in hidden:
-            line = line.replace(value, "***")  # noqa: PLW2901 -- one value after another
-        told.append(line)
-    return told

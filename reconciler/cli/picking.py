@@ -98,15 +98,18 @@ class Onlooker:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._blind = not os.path.exists(os.path.join(context.home, "owner"))
+        self._knows_us = self._has_home()
         self._controller = line.open_controller(context)
 
     @property
     def controller(self) -> Controller:
-        if self._blind and self._controller.parts.home.identity(make=False).owner:
+        if not self._knows_us and self._has_home():
             self._controller = line.open_controller(self._context)
-            self._blind = False
+            self._knows_us = True
         return self._controller
+
+    def _has_home(self) -> bool:
+        return os.path.exists(os.path.join(self._context.home, "owner"))
 
 
 def looks(context: Context, controller: Controller, *, everywhere: bool, deep: bool = True) -> list[Look]:
@@ -114,7 +117,18 @@ def looks(context: Context, controller: Controller, *, everywhere: bool, deep: b
     from reconciler.engine import looking
 
     spaces = looking.namespaces(controller.parts) if everywhere else [context.scope]
-    return [looking.look(controller.parts, namespace, deep=deep) for namespace in spaces]
+    found = [looking.look(controller.parts, namespace, deep=deep) for namespace in spaces]
+    if deep:
+        return found
+    return [looking.look(controller.parts, seen.namespace) if _blurred(seen) else seen for seen in found]
+
+
+def _blurred(look: Look) -> bool:
+    """An engine's list tells times as "Less than a second", which makes what is Ready look as if it had only just
+    started. Where all is well that does not matter; else it is worth a closer look.
+    """
+    troubled = (sight for sight in look.sights if sight.resource and not sight.status.ready)
+    return any(thing.runtime == "docker" for sight in troubled for thing in sight.things)
 
 
 @dataclass(frozen=True, slots=True)

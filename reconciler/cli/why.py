@@ -17,8 +17,8 @@ reconciler why service/web volume/data -n shop
 @click.argument("words", nargs=-1, metavar="KIND/NAME… | NAME…", shell_complete=names.kinds_and_resources)
 def command(context: Context, words: tuple[str, ...]) -> None:
     """Tell in a few sentences how it stands, and why."""
-    from reconciler.cli.diagnosis import masked, secrets
     from reconciler.cli.render.story import sentences
+    from reconciler.core.masking import masking
 
     want = picking.wanted(words, bare="service")
     controller = line.open_controller(context)
@@ -27,7 +27,7 @@ def command(context: Context, words: tuple[str, ...]) -> None:
     for number, item in enumerate(items):
         context.stdout.write("\n" if number else "")
         events = controller.parts.store.events(key=item.key, limit=1)
-        for sentence in masked(sentences(item, events), secrets(item.look)):
+        for sentence in map(masking(item.look.graph), sentences(item, events)):
             print(clean(sentence), file=context.stdout)
     missing = picking.missing_names(want, [item.key for item in items])
     if missing:
