@@ -37,11 +37,13 @@ def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool]) -> Iter
             yield Trouble(key, condition.reason, condition.message, _hint(last, key, condition.reason), log)
     for wait in last.plan.waits:  # of what is not declared: a network of ours, a tombstone
         if wait.key.resource not in last.statuses and concerned(wait.key.resource):
-            yield Trouble(wait.key.resource, wait.reason, wait.message, HINTS.get(wait.reason, ""))
+            yield Trouble(wait.key.resource, wait.reason, wait.message, _hint(last, wait.key.resource, wait.reason))
 
 
 def _hint(last: Pass, key: Key, reason: str) -> str:
     told = next((o.hint for o in last.outcomes if o.action.key.resource == key and o.hint), "")
+    if reason == Reason.UNREACHABLE:
+        told = next((view.hint for view in last.snapshot.views if view.problem and view.hint), told)
     return told or next((hint for known, hint in HINTS.items() if known == reason), "")
 
 
