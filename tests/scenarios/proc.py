@@ -32,6 +32,15 @@ class Proc:
         except OSError:
             return ""
 
+    @property
+    def session(self) -> int:
+        return int(_fields(self.pid)[3])
+
+    @property
+    def terminal(self) -> int:
+        """Its controlling terminal's number; 0 for none."""
+        return int(_fields(self.pid)[4])
+
     def signal(self, number: signal.Signals) -> None:
         """Gone already is fine."""
         with contextlib.suppress(ProcessLookupError):
@@ -70,5 +79,10 @@ def read(pid: int) -> Proc | None:
 
 
 def _stat(pid: int) -> tuple[str, int, int]:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _fields(pid)
     return fields[0], int(fields[1]), int(fields[19])
+
+
+def _fields(pid: int) -> list[str]:
+    """From the state on: what stands before it may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
