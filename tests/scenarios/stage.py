@@ -26,6 +26,7 @@ from urllib.parse import quote
 from tests.engine_api import Engine, EngineError
 from tests.scenarios.proc import Proc, processes_with, read
 
+PROGRAM = [sys.executable, "-m", "reconciler"]
 IMAGE = "reconciler-test"
 PATIENCE = 20.0
 """Seconds for anything that is waited for; only a machine that thrashes comes near it."""
@@ -103,17 +104,24 @@ class Stage:
         return {**kept, "HOME": str(user), "RECONCILER_HOME": str(self.home), "PYTHONUTF8": "1", "TERM": "dumb"}
 
     def argv(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "reconciler", "-n", self.namespace, *arguments]
+        return [*PROGRAM, "-n", self.namespace, *arguments]
 
     def cli(
         self, *arguments: str, expect: int | None = 0, env: Mapping[str, str] | None = None, stdin: str = ""
     ) -> Told:
         """One invocation to its end. `expect` is its exit code; None accepts any."""
+        return self.run(self.argv(*arguments), {**self.environment, **(env or {})}, expect=expect, stdin=stdin)
+
+    def bare(self, *arguments: str, expect: int | None = 0) -> Told:
+        """Without -n: the namespace is found out as for any user."""
+        return self.run([*PROGRAM, *arguments], self.environment, expect=expect)
+
+    def run(self, argv: list[str], environment: Mapping[str, str], *, expect: int | None = 0, stdin: str = "") -> Told:
         done = subprocess.run(
-            self.argv(*arguments), input=stdin, capture_output=True, text=True, timeout=120, check=False,
-            env={**self.environment, **(env or {})}, cwd=self.directory,
+            argv, input=stdin, capture_output=True, text=True, timeout=120, check=False, env=environment,
+            cwd=self.directory,
         )  # fmt: skip
-        told = Told(arguments, done.returncode, done.stdout, done.stderr)
+        told = Told(tuple(argv[len(PROGRAM) :]), done.returncode, done.stdout, done.stderr)
         assert expect is None or told.code == expect, f"exit {told.code}, not {expect}\n{told}"
         return told
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+WHERE = "\x1b[6n"
 
 
 class Terminal:
@@ -18,11 +23,17 @@ class Terminal:
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
         self._master, slave = pty.openpty()
         self.seen = ""
+        self._answered = 0
         self.program = subprocess.Popen(
             argv, env={**environment, "TERM": "xterm-256color"}, cwd=directory, stdin=slave, stdout=slave, stderr=slave,
             start_new_session=True, preexec_fn=_take_terminal,  # noqa: PLW1509 -- the child only makes a system call
         )  # fmt: skip
         os.close(slave)
+
+    @property
+    def text(self) -> str:
+        """What is on the screen, without colours and motions."""
+        return ESCAPE.sub("", self.seen)
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
@@ -51,7 +62,14 @@ class Terminal:
             if ready:
                 with contextlib.suppress(OSError):  # nobody has the other end open any more
                     self.seen += os.read(self._master, 65536).decode(errors="replace")
+                    self._answer()
         return True
+
+    def _answer(self) -> None:
+        """Some shells ask where the cursor is, and wait to be told."""
+        while self.seen.count(WHERE) > self._answered:
+            self._answered += 1
+            os.write(self._master, b"\x1b[1;3R")
 
 
 def _take_terminal() -> None:

@@ -27,7 +27,7 @@ def test_K1_R1_what_a_terminal_started_outlives_the_terminal(stage: Stage) -> No
     spec = stage.write(box("web"), native("worker"))
     with terminal(stage.argv("apply", "-f", str(spec)), stage.environment, stage.directory) as screen:
         assert screen.ends() == 0, screen.seen
-        assert "service/web created" in screen.seen
+        assert "service/web created" in screen.text
     assert stage.container("web")["State"]["Running"]
     worker = stage.process("worker")
     assert worker.alive
@@ -63,7 +63,7 @@ def test_K24_on_a_terminal_progress_is_drawn_live_and_in_a_pipe_it_is_plain_line
     with terminal(stage.argv("apply", "-f", str(spec)), stage.environment, stage.directory) as screen:
         assert screen.ends() == 0, screen.seen
     assert "\x1b[" in screen.seen
-    assert "service/worker created" in screen.seen
+    assert "service/worker created" in screen.text
 
     told = stage.cli("delete", "-f", str(spec))
     assert "\x1b" not in told.out + told.err
@@ -100,7 +100,6 @@ def test_R3_the_command_that_keeps_a_box_alive_is_written_in_one_place() -> None
     words = {str(argument) for argument in render.KEEP_ALIVE}
     makers = [str(path) for path, text in texts.items() if words <= set(_strings(text))]
     assert makers == ["core/render.py"]
-    assert not [str(path) for path, text in texts.items() if "/dev/null" in text and "tail" in _strings(text)]
 
 
 def _strings(text: str) -> list[str]:
@@ -171,6 +170,7 @@ def test_R8_on_a_terminal_exec_is_a_shell_to_type_in(stage: Stage, kind: Kind) -
     stage.apply(kind("web"))
     command = stage.argv("exec", "-it", "web", "--", "sh")
     with terminal(command, stage.environment, stage.directory) as screen:
+        assert screen.shows("# "), screen.seen
         screen.type("echo $((40 + 2)); tty\n")
         assert screen.shows("42"), screen.seen
         assert screen.shows("/dev/"), screen.seen
@@ -183,6 +183,7 @@ def test_R9_the_workload_stays_when_the_shell_in_it_is_hung_up(stage: Stage, kin
     stage.apply(kind("web"))
     command = stage.argv("exec", "-it", "web", "--", "sh")
     with terminal(command, stage.environment, stage.directory) as screen:
+        assert screen.shows("# "), screen.seen
         screen.type("echo $((40 + 2))\n")
         assert screen.shows("42"), screen.seen
         screen.close()
@@ -215,7 +216,7 @@ def test_R8_exec_into_what_does_not_run_says_why_and_what_to_do(stage: Stage) ->
     told = stage.cli("exec", "web", "--", "true", expect=1)
     assert "web" in told.err
     assert "start" in told.err
-    assert "exited" in told.err.lower()
+    assert "ended" in told.err
     told = stage.cli("exec", "wbe", "--", "true", expect=1)
     assert "web" in told.err, "did you mean"
 
