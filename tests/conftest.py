@@ -46,6 +46,9 @@ _leaked = pytest.StashKey[list[str]]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    passed = terminalreporter.stats.get("passed", [])
+    if cases := sum(value for report in passed for name, value in report.user_properties if name == "cases"):
+        terminalreporter.write_line(f"{cases} cases of properties were tried")
     if left := config.stash.get(_leaked, []):
         terminalreporter.section("LEAKED: tests left this behind", red=True)
         for thing in left:

@@ -212,6 +212,7 @@ class _Claims:
     def __init__(self, world: World) -> None:
         self._world = world
         self._own = _own(world)
+        self._insisted = _insisted(world.graph)
         self._by_port: dict[tuple[int, str], list[Claim]] = {}
         found = [thing for thing in world.snapshot.objects() if thing.kind == "service"]
         things = sorted(found, key=lambda thing: (thing.runtime, thing.name, thing.id))
@@ -230,13 +231,13 @@ class _Claims:
         return thing.key if thing.key and any(thing is own for own in self._own.get(thing.key, ())) else None
 
     def _leaves(self, key: Key | None, binding: Binding) -> bool:
-        """Whether one of ours that holds a port now will not want it any longer."""
+        """Whether one of ours that holds a port now will not hold it much longer."""
         if key is None:
             return False
         spec = self._spec(key)
         if spec is None:
             return key.resource in self._world.graph.removed
-        return (key.index or 0) >= spec.replicas or all(self.sticky(key, p) != binding.port for p in spec.ports)
+        return (key.index or 0) >= spec.replicas or all(kept.port != binding.port for kept in self._kept(key, spec))
 
     def _wants_again(self, thing: Observed) -> Iterator[Binding]:
         """What something of ours that has stopped will take when it starts."""
@@ -246,12 +247,23 @@ class _Claims:
         if key.namespace != self._world.graph.namespace:
             yield from (Binding(grant.port) for grant in thing.grants.values())
         elif self._genuine(thing) and (spec := self._spec(key)) and self._starts_again(key, spec, thing):
-            kept = ((self.sticky(key, port), port) for port in spec.ports)
-            yield from (Binding(number, port.protocol, port.bind) for number, port in kept if number)
+            yield from self._kept(key, spec)
 
     def _starts_again(self, key: Key, spec: ServiceSpec, thing: Observed) -> bool:
         stands = standing(spec, thing, self._world.snapshot, self._world.now).stands
         return (key.index or 0) < spec.replicas and stands not in {Stands.COMPLETED, Stands.FAILED}
+
+    def _kept(self, key: Key, spec: ServiceSpec) -> Iterator[Binding]:
+        """What it had and will have again. Who may choose makes room for who insists."""
+        for port in spec.ports:
+            number = self.sticky(key, port)
+            binding = Binding(number or 0, port.protocol, port.bind)
+            if number and (_insists(port) or not self._insisted_by_others(key, binding)):
+                yield binding
+
+    def _insisted_by_others(self, key: Key, binding: Binding) -> bool:
+        wishes = self._insisted.get((binding.port, binding.protocol), ())
+        return any(other != key.resource and wish.clashes(binding) for other, wish in wishes)
 
     def _spec(self, key: Key) -> ServiceSpec | None:
         resource = self._world.graph.resources.get(key.resource)
@@ -283,6 +295,17 @@ class _Claims:
     def _clashing(self, binding: Binding) -> list[Claim]:
         claims = self._by_port.get((binding.port, binding.protocol), ())
         return [claim for claim in claims if claim.binding.clashes(binding)]
+
+
+def _insisted(graph: Graph) -> dict[tuple[int, str], list[tuple[Key, Binding]]]:
+    """Numbers that services of this namespace insist on."""
+    found: dict[tuple[int, str], list[tuple[Key, Binding]]] = {}
+    for key, spec in graph.services():
+        for port in spec.ports if spec.replicas else ():
+            if isinstance(port.host_port, int) and _insists(port):
+                wish = Binding(port.host_port, port.protocol, port.bind)
+                found.setdefault((wish.port, wish.protocol), []).append((key, wish))
+    return found
 
 
 def _own(world: World) -> dict[Key, list[Observed]]:

@@ -14,7 +14,9 @@ PASSING_PHASES = (Phase.STARTING, Phase.REMOVING, Phase.UNKNOWN)
 
 
 def meddle(choose: Choose, world: World) -> None:
-    match choose.pick(("hurt", "hurt", "hurt", "hurt", "hurt", "hurt", "foreign", "namesake", "copy", "holder", "orphan", "neighbour")):
+    match choose.pick(
+        ("hurt", "hurt", "hurt", "hurt", "hurt", "hurt", "foreign", "namesake", "copy", "holder", "orphan", "neighbour")
+    ):
         case "hurt":
             _hurt(choose, world)
         case "foreign":
@@ -73,12 +75,14 @@ def _copy(choose: Choose, world: World) -> None:
     thing = choose.pick(genuine) if genuine else None
     if thing and thing.phase in {Phase.RUNNING, Phase.EXITED} and thing.key not in world.copied:
         world.copied.add(thing.key)
-        copy = replace(thing, id=f"copy-{world.effects}-{len(world.copies)}", name=f"copy-{len(world.copies)}", bindings=())
+        copy = replace(
+            thing, id=f"copy-{world.effects}-{len(world.copies)}", name=f"copy-{len(world.copies)}", bindings=()
+        )
         world.runtimes[copy.runtime].put(copy)
         world.copies[copy.id] = copy
 
 
-def _hurt(choose: Choose, world: World) -> None:
+def _hurt(choose: Choose, world: World) -> None:  # noqa: C901, PLR0912 -- a flat table
     things = sorted(world.ours(), key=lambda item: (item[0], item[1].id))
     if not things:
         return
@@ -89,7 +93,9 @@ def _hurt(choose: Choose, world: World) -> None:
         if thing.kind == "network" and choose.maybe(50) and not used:
             runtime.take(thing.id)
         return
-    match choose.pick(("exit", "kill", "pause", "remove", "rename", "created", "fingerprint", "phase", "straggle", "sick")):
+    match choose.pick(
+        ("exit", "kill", "pause", "remove", "rename", "created", "fingerprint", "phase", "straggle", "sick")
+    ):
         case "exit":
             world.end(thing, choose.pick((0, 1, 143, None)))
         case "kill":

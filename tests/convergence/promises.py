@@ -10,12 +10,14 @@ from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
 from reconciler.core.preview import fold
 from reconciler.core.standing import standing
+from reconciler.kinds.service import Container, Port, Process, Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Grant, Observed, Phase
 from reconciler.model.plan import Verb
+from reconciler.model.resource import Resource
 from tests.convergence.choose import Choose
 from tests.convergence.meddling import meddle
-from tests.convergence.specs import desired_state, linked
+from tests.convergence.specs import desired_state, linked, service
 from tests.convergence.story import check, come_to_rest
 from tests.convergence.world import Faults, World
 
@@ -51,11 +53,37 @@ def ports_stick(choose: Choose) -> None:
         world.graph = with_new_images(world.graph)
     come_to_rest(world)
     after = _grants(world)
-    assert {key: grants for key, grants in before.items() if key in after} == {key: after[key] for key in before if key in after}
+    assert {key: grants for key, grants in before.items() if key in after} == {
+        key: after[key] for key in before if key in after
+    }
 
 
 def _grants(world: World) -> dict[Key, dict[str, Grant]]:
     return {key: dict(t.grants) for key, t in world.ours() if t.kind == "service" and t.phase is Phase.RUNNING}
+
+
+def ports_are_handed_over(choose: Choose) -> None:
+    """Services that swap their host ports get them, in few steps and without a person."""
+    names = ("a", "b", "c")[: choose.number(2, 3)]
+    numbers = [8000 + i for i in range(len(names))]
+    world = World(linked(_holding(choose, name, number) for name, number in zip(names, numbers, strict=True)))
+    come_to_rest(world)
+    numbers = choose.shuffled(numbers)
+    world.graph = linked(_holding(choose, name, number) for name, number in zip(names, numbers, strict=True))
+    rest = come_to_rest(world)
+    assert not rest.last.waits, rest.last
+    held = {key.name: [binding.port for binding in thing.bindings] for key, thing in world.ours() if thing.bindings}
+    assert held == {name: [number] for name, number in zip(names, numbers, strict=True)}
+
+
+def _holding(choose: Choose, name: str, number: int) -> Resource:
+    resource = service(choose, name, ())
+    spec = replace(
+        resource.spec, replicas=1, ports=(Port(name="http", port=80, host_port=number),), env={}, env_from=(),
+        volumes=(), restart=Restart(), process=resource.spec.process and Process(command=("run",)),
+        container=resource.spec.container and Container(image="i:1"),
+    )  # fmt: skip
+    return Resource(resource.key, spec)
 
 
 def a_crash_loop_is_slowed_down(choose: Choose) -> None:
@@ -171,12 +199,15 @@ def a_preview_foresees_what_is_done(choose: Choose) -> None:
     assert str(waves[0]) == str(plan(world.graph, snapshot, world.journal, world.now))
     assert not waves[-1].actions
     assert snapshot == world.look(), "a preview changes nothing"
-    removed = [a for wave in waves for a in wave.actions if a.verb is Verb.REMOVE and a.seen and a.seen.id in world.foreign]
+    removed = [
+        a for wave in waves for a in wave.actions if a.verb is Verb.REMOVE and a.seen and a.seen.id in world.foreign
+    ]
     assert not removed
 
 
 PROMISES: tuple[Promise, ...] = (
     ports_stick,
+    ports_are_handed_over,
     a_crash_loop_is_slowed_down,
     enough_replicas_stay_up,
     the_old_one_stays_while_the_new_one_cannot_be_made,

@@ -1,4 +1,4 @@
-"""Random desired states that link: services of both kinds, on ports, networks and volumes, in a DAG; and edits of them."""
+"""Random desired states that link: services of both kinds, with ports, networks, volumes and dependencies."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _changed(choose: Choose, graph: Graph, old: Resource) -> Resource:
         return replace(old, deleting=True, delete_data=choose.maybe(50))
     name = old.key.name
     if old.key.kind != "service":
-        fresh = list(_static(choose, name, certain=True))[0]
+        [fresh] = _static(choose, name, certain=True)
         return replace(fresh, generation=old.generation + 1)
     if choose.maybe(40):
         earlier = [k.name for k, _ in graph.services() if k.name < name]
@@ -102,7 +102,9 @@ def _static(choose: Choose, name: str, *, certain: bool = False) -> list[Resourc
             return [Resource(key("network", name), spec)]
         case "v":
             options = {"size": str(choose.number(1, 3))} if choose.maybe(25) else {}
-            return [Resource(key("volume", name), VolumeSpec(options=options, external=choose.maybe(8) and not options))]
+            return [
+                Resource(key("volume", name), VolumeSpec(options=options, external=choose.maybe(8) and not options))
+            ]
         case "c":
             return [Resource(key("config", name), ConfigSpec(data={"K": choose.pick(("x", "y", "${a.host}"))}))]
         case _:

@@ -1,9 +1,9 @@
-"""One story: a world that came from an earlier revision or from chaos, a revision, a run of bad days, and then peace."""
+"""One story: a world that came from an earlier revision or from chaos, a run of bad days, and then peace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from reconciler.core.planner import plan
 from reconciler.model.observed import Snapshot

@@ -1,5 +1,8 @@
-"""Is the world as declared? Judged from the declaration and the world; of the planner only the waits are believed,
-and each of them has to be rooted in something that only a person can change."""
+"""Is the world as declared? Judged from the declaration and the world.
+
+Of the planner only the waits are believed, and each of them has to be rooted in something that only a person can
+change.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def faults(world: World, last: Plan) -> Iterator[str]:
     yield from _missing(world, snapshot, last, waits)
     yield from _left_over(world, waits)
     for wait in last.waits:
-        yield from _unrooted(world, wait, waits, frozenset())
+        yield from _unrooted(world, last, wait, waits, frozenset())
 
 
 def _missing(world: World, snapshot: Snapshot, last: Plan, waits: dict[Key, list[Wait]]) -> Iterator[str]:
@@ -69,12 +72,14 @@ def _left_over(world: World, waits: dict[Key, list[Wait]]) -> Iterator[str]:
                 yield f"{key} was moved, and is still in {thing.runtime}"
 
 
-def _unrooted(world: World, wait: Wait, waits: dict[Key, list[Wait]], path: frozenset[Key]) -> Iterator[str]:
+def _unrooted(  # noqa: C901, PLR0912 -- a flat table
+    world: World, last: Plan, wait: Wait, waits: dict[Key, list[Wait]], path: frozenset[Key]
+) -> Iterator[str]:
     """A wait that nobody outside causes, or that waits for itself."""
     if wait.key in path:
         yield f"deadlock: {wait} waits for itself through {sorted(map(str, path))}"
         return
-    deeper = partial(_behind, world, waits, path | {wait.key})
+    deeper = partial(_behind, world, last, waits, path | {wait.key})
     graph = world.graph
     match wait.reason:
         case Reason.NAME_CONFLICT:
@@ -82,7 +87,7 @@ def _unrooted(world: World, wait: Wait, waits: dict[Key, list[Wait]], path: froz
             if wait.key.engine_name not in names:
                 yield f"no one has the name: {wait}"
         case Reason.PORT_IN_USE:
-            yield from _port_is_held(world, wait)
+            yield from _port_is_held(world, last, wait)
         case Reason.EXTERNAL_MISSING | Reason.PORTS_EXHAUSTED:
             pass
         case Reason.VOLUME_DIFFERS:
@@ -113,7 +118,7 @@ def instances_of(graph: Graph, services: list[Key]) -> list[Key]:
 
 
 def _behind(
-    world: World, waits: dict[Key, list[Wait]], path: frozenset[Key], wait: Wait, *causes: list[Key]
+    world: World, last: Plan, waits: dict[Key, list[Wait]], path: frozenset[Key], wait: Wait, *causes: list[Key]
 ) -> Iterator[str]:
     """At least one of the causes has to wait itself, or to have failed for good, and not because of us."""
     found: list[str] = []
@@ -121,7 +126,7 @@ def _behind(
         if _failed(world, key):
             return
         for other in waits.get(key, []):
-            problems = list(_unrooted(world, other, waits, path))
+            problems = list(_unrooted(world, last, other, waits, path))
             if not problems:
                 return
             found += problems
@@ -141,18 +146,28 @@ def _dependency_is_stuck(world: World, wait: Wait, deeper: partial[Iterator[str]
         target = world.graph.service(dependency.service)
         if target is None or target.replicas == 0:
             return
-        if dependency.condition == "Completed" and "job" not in world.graph.resources[
-            Key("service", NAMESPACE, dependency.service)
-        ].annotations:
+        if (
+            dependency.condition == "Completed"
+            and "job" not in world.graph.resources[Key("service", NAMESPACE, dependency.service)].annotations
+        ):
             return  # it never ends by itself
         targets.append(Key("service", NAMESPACE, dependency.service))
     yield from deeper(wait, instances_of(world.graph, targets))
 
 
-def _port_is_held(world: World, wait: Wait) -> Iterator[str]:
+def _port_is_held(world: World, last: Plan, wait: Wait) -> Iterator[str]:
     """By a stranger, a neighbour, an orphan; or by one of ours that has the same right to it."""
-    holders = [t for t in world.objects() if t.bindings or t.grants]
-    strange = [t for t in holders if t.id in world.foreign or t.id in world.copies]
-    rightful = [t for k, t in world.ours() if t in holders and k != wait.key and k.resource in world.graph.resources]
-    if not strange and not rightful and not world.listeners:
+    spec = world.graph.resources[wait.key.resource].spec
+    insisted = {port.host_port for port in spec.ports if isinstance(port.host_port, int)}
+    if any(listener.binding.port in insisted for listener in world.listeners):
+        return
+    for thing in world.objects():
+        wanted = last.desired.get(thing.key) if thing.key else None
+        rightful = thing.id in world.foreign or (wanted is not None and wanted.fingerprint == thing.fingerprint)
+        ports = {binding.port for binding in thing.bindings} | {grant.port for grant in thing.grants.values()}
+        other = thing.id in world.foreign or thing.key != wait.key
+        if other and rightful and ports & insisted:
+            return
+    given = [d for key, d in last.desired.items() if key != wait.key for d in getattr(d.payload, "ports", ())]
+    if not any(port.host_port in insisted for port in given):
         yield f"no one holds the port: {wait}"

@@ -174,7 +174,7 @@ class Guard:
     def name(self) -> str:
         return self.inner.name
 
-    def prepare(self, desired: Desired) -> None:
+    def prepare(self, desired: Desired) -> None:  # noqa: ARG002 -- any image may be missing
         if "image" in self.faults.refusals:
             self.faults.refusals.remove("image")
             raise ImageUnavailable("no such image")
@@ -205,6 +205,7 @@ class Guard:
         self._check_frame(seen)
         self._check_readable(seen)
         self._check_data(seen)
+        self._check_order(seen)
         self._effect(lambda: self.inner.remove(seen))
 
     def _become(self, view: object) -> None:
@@ -274,11 +275,15 @@ class Guard:
         return not self.faults.stale
 
     def _check_frame(self, seen: Observed) -> None:
+        if seen.phase in {Phase.STARTING, Phase.REMOVING, Phase.UNKNOWN}:
+            self.world.blame.append(f"hands off: {seen.title} is {seen.phase}, and was addressed")
         if seen.id in self.world.foreign:
             self.world.blame.append(f"P4: {seen.title} is foreign, and was addressed")
         copy = self.world.copies.get(seen.id)
         if copy and copy.key and self._fresh:
-            genuine = [t for t in self.snapshot.objects() if t.runtime == copy.runtime and t.name == copy.key.engine_name]
+            genuine = [
+                t for t in self.snapshot.objects() if t.runtime == copy.runtime and t.name == copy.key.engine_name
+            ]
             if genuine:
                 self.world.blame.append(f"P4: {seen.title} wears copied labels, and was addressed")
 
@@ -292,6 +297,17 @@ class Guard:
         tombstone = self.world.graph.removed.get(seen.key.resource) if seen.key else None
         if tombstone is None or not tombstone.delete_data:
             self.world.blame.append(f"P7: {seen.title} was removed, and nobody asked for that")
+
+    def _check_order(self, seen: Observed) -> None:
+        """H12: what is deleted goes after those that depend on it, if they are deleted too."""
+        removed = self.world.graph.removed
+        if not (self._fresh and seen.key and seen.key.resource in removed and seen.kind == "service"):
+            return
+        for thing in (t for view in self.snapshot.views if view.reachable for t in view.objects):
+            resource = removed.get(thing.key.resource) if thing.key and thing.owner == OWNER else None
+            uses = resource and any(d.service == seen.key.name for d in getattr(resource.spec, "dependencies", ()))
+            if uses and thing.kind == "service" and thing.id not in self.world.copies:
+                self.world.blame.append(f"order: {seen.title} goes before {thing.title}, which depends on it")
 
     def _check_only_one(self, key: Key) -> None:
         running = [t for k, t in self.world.ours() if k == key and t.phase in LIVE]
