@@ -36,7 +36,11 @@ DEADLINE = 20.0
 
 SHELL = "/bin/sh"
 
+READ = ". /dev/fd/{}"
+"""A shell is given its text by a descriptor: as an argument it would fill the screen of whoever calls ps."""
+
 PARENT = r"""
+exec 4<&-
 umask 077
 trap '' HUP INT QUIT TERM
 cd -- "$1" || exit 125
@@ -73,7 +77,7 @@ whoami_() {
 }
 
 # By exec, for a redirected command would leave the shell with saved copies, the lock's among them.
-(exec <&3 3<&- >/dev/null 9>&-; keep "$@") &
+(exec <&3 3<&- >/dev/null 5<&- 9>&-; keep "$@") &
 exec 3<&-
 whoami_
 __rc_parent=$__rc
@@ -99,6 +103,7 @@ wait
 """
 
 SERVICE = r"""
+exec 5<&-
 trap 'echo "exec $?" >&7' EXIT
 umask 022
 [ -z "${BASH_VERSION-}" ] || shopt -s execfail
@@ -164,8 +169,8 @@ def _spawn(plan: Launch, held: Lock) -> int:
 
 def _spawn_parent(plan: Launch, reading: int, writing: int, locked: int) -> int:
     tools = tool("dd"), tool("wc"), tool("mv")
-    program = [tool("setsid"), *plan.become, SHELL, "-c", SERVICE, plan.title, plan.working_dir, *plan.command]
-    argv = [SHELL, "-c", PARENT, plan.title, plan.directory, plan.owner, plan.key, boot_id(), *tools]
+    program = [tool("setsid"), *plan.become, SHELL, "-c", READ.format(5), plan.title, plan.working_dir, *plan.command]
+    argv = [SHELL, "-c", READ.format(4), plan.title, plan.directory, plan.owner, plan.key, boot_id(), *tools]
     argv += [plan.group or "-", *plan.joins, "--", *program]
     actions = [
         *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
@@ -173,11 +178,21 @@ def _spawn_parent(plan: Launch, reading: int, writing: int, locked: int) -> int:
         (os.POSIX_SPAWN_DUP2, writing, 1),
         (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
         (os.POSIX_SPAWN_DUP2, reading, 3),
+        (os.POSIX_SPAWN_DUP2, _text(PARENT), 4),
+        (os.POSIX_SPAWN_DUP2, _text(SERVICE), 5),
         (os.POSIX_SPAWN_DUP2, locked, 9),
     ]
     return os.posix_spawn(
         SHELL, argv, dict(plan.env), file_actions=actions, setsid=True, setsigdef=_resettable(), setsigmask=()
     )
+
+
+@cache
+def _text(script: str) -> int:
+    """A descriptor of a file in memory, for as long as we last. Whoever opens it anew reads from its beginning."""
+    fd = _clear_of_targets(os.memfd_create("reconciler", os.MFD_CLOEXEC))
+    os.write(fd, script.encode())
+    return fd
 
 
 @cache
