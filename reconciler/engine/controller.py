@@ -186,16 +186,23 @@ class Controller:
         self, namespace: str, keys: set[Key], *, wait: bool, timeout: float, progress: Progress | None
     ) -> Report:
         listener = progress or Silent()
+        keys = keys | self._grounds(namespace, keys)
         settlement = settle(
             self.parts, namespace, deadline=self.parts.clock.now() + timeout, wait=wait,
-            concerns=_concerned(keys), started=listener.started, passed=listener.passed,
+            concerns=keys.__contains__, started=listener.started, passed=listener.passed,
         )  # fmt: skip
         return self._report(settlement, keys, wait=wait)
+
+    def _grounds(self, namespace: str, keys: set[Key]) -> set[Key]:
+        """What containers stand on without a document: the network of their namespace."""
+        graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
+        joins = any(DEFAULT_NETWORK in graph.network_names(spec) for key, spec in graph.services() if key in keys)
+        return {Key("network", namespace, DEFAULT_NETWORK)} if joins else set()
 
     def _report(self, settlement: Settlement, keys: set[Key], *, wait: bool) -> Report:
         last = settlement.last
         assert last is not None, "there is at least one pass"
-        concerned = _concerned(keys)
+        concerned = keys.__contains__
         return Report(
             settled=settlement.settled,
             actions=tuple(settlement.actions),
@@ -217,11 +224,6 @@ def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resourc
     for resource in resources:
         grouped.setdefault(resource.key.namespace, []).append(resource)
     return sorted(grouped.items())
-
-
-def _concerned(keys: set[Key]) -> Callable[[Key], bool]:
-    """The given ones, and what they stand on without a document: the namespace's network."""
-    return lambda key: key in keys or (key.name == "default" and key.kind == "network")
 
 
 def _results(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, str]:

@@ -70,8 +70,8 @@ def _hope(current: Pass) -> bool:
 
 
 def _passes(current: Pass, wait: Wait) -> bool:
-    if wait.reason not in PASSING:
-        return False
+    if wait.reason not in PASSING or wait.reason in {Reason.NETWORK, Reason.VOLUME}:
+        return False  # these two hope with the network or volume that they wait for
     if wait.reason is Reason.DEPENDENCY:
         return _will_end(current, wait.key)
     record = current.journal.get(wait.key)

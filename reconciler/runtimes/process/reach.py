@@ -8,8 +8,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.errors import Denied, OutcomeUnknown, Refused
 from reconciler.ports import Completed
@@ -315,13 +316,25 @@ def _terminal_kept() -> Iterator[None]:
 
     terminal = 0 if os.isatty(0) else None
     before = termios.tcgetattr(terminal) if terminal is not None else None
-    ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU)
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    # A handler that does nothing, and not SIG_IGN, which the command would inherit: it is to hear its Ctrl-C.
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
         yield
     finally:
         if terminal is not None and before is not None:
-            os.tcsetpgrp(terminal, os.getpgrp())
-            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+            _take_back(terminal, before)
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _take_back(terminal: int, before: list[Any]) -> None:
+    """The foreground and its settings. A terminal that does not control us has no foreground to give."""
+    import termios  # noqa: PLC0415
+
+    stopping = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        with suppress(OSError):
+            os.tcsetpgrp(terminal, os.getpgrp())
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+    finally:
+        signal.signal(signal.SIGTTOU, stopping)
