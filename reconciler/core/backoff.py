@@ -28,7 +28,11 @@ def held_back(
     until = earliest(record, restart)
     if until <= now:
         return None
-    return Wait(key, Reason.BACK_OFF, f"{record.message or cause}; tried {record.failures} times", until)
+    return Wait(key, Reason.BACK_OFF, f"{record.message or cause}; {_often(record.failures)}", until)
+
+
+def _often(failures: int) -> str:
+    return "tried once" if failures == 1 else f"tried {failures} times"
 
 
 def remember(record: Record | None, outcome: Outcome, restart: Restart, now: float) -> Record | None:

@@ -129,7 +129,7 @@ def _start(world: World, case: Case, seen: Observed, cause: str, before: Sequenc
 def _adjust(item: Desired, seen: Observed) -> tuple[Action, ...]:
     causes = {}
     if seen.name != item.name:
-        causes["rename"] = f"it was renamed to {seen.name}, from {item.name}"
+        causes["rename"] = f"it was renamed from {item.name} to {seen.name}"
     if seen.phase is Phase.PAUSED:
         causes["unpause"] = "it was paused"
     cause = " and ".join(causes.values())

@@ -187,9 +187,10 @@ class _Room:
             spec = self._graph.service(name)
             if spec is None:
                 raise Unknown(f"there is no service called {name} in namespace {self._graph.namespace}")
-            bindings = self._ports.bindings.get(Key("service", self._graph.namespace, name, 0))
+            first = Key("service", self._graph.namespace, name, 0)
+            bindings = self._ports.bindings.get(first)
             if bindings is None:
-                raise Unknown(f"the ports of {name} are not decided: it has trouble of its own")
+                raise Unknown(f"the ports of {name} are not known: {self._ports.problems[first].message}")
             callee = Callee(name, spec, bindings)
             self._found[name] = addresses.addresses(self._graph, self._snapshot, self._spec, callee)
         return self._found[name]

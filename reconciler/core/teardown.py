@@ -16,6 +16,7 @@ from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Journal, Reason, Wait
+from reconciler.model.resource import Resource
 
 
 def teardown(world: World, journal: Journal) -> tuple[list[Decision], list[Wait]]:
@@ -37,7 +38,7 @@ def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
     match key.kind:
         case "service" if resource and (key.index or 0) >= resource.spec.replicas:
             count = resource.spec.replicas
-            return f"{count} replicas are wanted" if count else "it is stopped: replicas is 0"
+            return f"only {count} of them are wanted" if count else "it is stopped: replicas is 0"
         case "service" | "network" if tombstone and resource is None:
             return "it was deleted"
         case "volume" if tombstone and tombstone.delete_data and resource is None:
@@ -68,10 +69,17 @@ def _take_down(world: World, journal: Journal, key: Key, thing: Observed, cause:
 def _users(world: World, key: Key, thing: Observed) -> list[str]:
     if key.kind == "network":
         return sorted(user.name for user in world.users(thing.name))
+    if key.kind == "volume":
+        return sorted({user.short for user, _ in world.ours() if _mounts(world, user.resource, key.name)})
     if key.kind == "service" and key.resource in world.graph.removed:
         leaving = [d for d in world.graph.dependents(key.name) if d in world.graph.removed]
         return [d.short for d in leaving if any(k.resource == d for k, _ in world.ours())]
     return []
+
+
+def _mounts(world: World, user: Key, volume: str) -> bool:
+    resource = world.graph.resources.get(user) or world.graph.removed.get(user)
+    return user.kind == "service" and resource is not None and any(m.volume == volume for m in resource.spec.volumes)
 
 
 def _unreachable(world: World) -> list[Decision]:
@@ -90,8 +98,14 @@ def buried(graph: Graph, snapshot: Snapshot) -> Iterator[Key]:
     """Tombstones that have done their work: a complete look shows nothing of them any more."""
     ours = {thing.key.resource for thing in snapshot.objects() if thing.key and thing.owner == graph.owner}
     for key, resource in graph.removed.items():
-        runtime = resource.spec.runtime if key.kind == "service" else "docker"
         kept_data = key.kind == "volume" and not resource.delete_data
         holds_things = key.kind in {"service", "network", "volume"} and not kept_data
-        if not holds_things or (snapshot.view(runtime).reachable and key not in ours):
+        if not holds_things or (_readable(snapshot, key, resource) and key not in ours):
             yield key
+
+
+def _readable(snapshot: Snapshot, key: Key, resource: Resource) -> bool:
+    """Whether all is seen of where it may be; a volume lies with whoever used it."""
+    if key.kind == "volume":
+        return all(view.reachable for view in snapshot.views)
+    return snapshot.view(resource.spec.runtime if key.kind == "service" else "docker").reachable

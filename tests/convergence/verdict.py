@@ -109,6 +109,10 @@ def _unrooted(  # noqa: C901, PLR0912 -- a flat table
             users = [t for t in world.objects() if wait.key.engine_name in t.networks]
             if not any(t.id in world.foreign or t.id in world.copies for t in users):
                 yield from deeper(wait, [t.key for t in users if t.key])
+        case Reason.IN_USE if wait.key.kind == "volume":
+            users = [k for k, spec in graph.services() if any(m.volume == wait.key.name for m in spec.volumes)]
+            if not users:
+                yield from deeper(wait, [k for k, _ in world.ours()])
         case _:
             yield f"this should have passed: {wait}"
 
@@ -141,7 +145,7 @@ def _failed(world: World, key: Key) -> bool:
 
 def _dependency_is_stuck(world: World, wait: Wait, deeper: partial[Iterator[str]]) -> Iterator[str]:
     spec = world.graph.resources[wait.key.resource].spec
-    targets = [key for key, _ in world.graph.services() if "ports of " in wait.message]
+    targets = [key for key, _ in world.graph.services() if "the ports of" in wait.message]
     for dependency in spec.dependencies:
         target = world.graph.service(dependency.service)
         if target is None or target.replicas == 0:
