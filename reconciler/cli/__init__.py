@@ -11,6 +11,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from reconciler.cli.invocation import Invocation
 
 
@@ -28,21 +30,28 @@ def run(arguments: list[str], invocation: Invocation) -> int:
     from reconciler.cli.boundary import guarded
     from reconciler.cli.group import dispatch
 
+    invocation.arguments = tuple(arguments)
     shown = ["version"] if arguments == ["--version"] else arguments or ["--help"]
     return guarded(lambda: dispatch(shown, invocation), invocation)
 
 
 def _answered(arguments: list[str]) -> bool:
-    """Whether what was asked is already told. A stream that can't be written to is for the wall to explain."""
+    """Whether all was told already, by those who need next to nothing for it."""
     import os
 
-    from reconciler.cli import overview
+    from reconciler.cli import again, overview
 
     text = overview.answer(arguments, os.environ)
-    if text is None or sys.stdout is None:
-        return False
+    words = again.Words(text, "") if text is not None else again.answer(arguments, os.environ)
+    return words is not None and _written(words.stderr, sys.stderr) and _written(words.stdout, sys.stdout)
+
+
+def _written(text: str, stream: TextIO | None) -> bool:
+    """Unbuffered, so that a failure leaves nothing behind: it is for the wall to explain."""
+    import os
+
     data = text.encode()
     try:
-        return os.write(sys.stdout.fileno(), data) == len(data)  # unbuffered: a failure leaves nothing behind
+        return stream is not None and os.write(stream.fileno(), data) == len(data)
     except OSError:
         return False

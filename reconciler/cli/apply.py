@@ -6,6 +6,7 @@ import click
 
 from reconciler.cli import line, specs
 from reconciler.cli.context import Context
+from reconciler.cli.noting import Witness, leave
 from reconciler.cli.render.progress import progress
 from reconciler.cli.verb import verb
 
@@ -27,7 +28,7 @@ def command(
     timeout: float | None,
 ) -> int:  # fmt: skip
     """Make the world what the specs say, and wait until it is."""
-    documents = specs.read(context, paths, recursive=recursive)
+    documents, reading = specs.read_noting(context, paths, recursive=recursive)
     resources = [document.resource for document in documents]
     controller = line.open_controller(context, acts=not dry_run)
     if dry_run:
@@ -36,10 +37,12 @@ def command(
         show(context, line.located(documents, lambda: controller.preview(resources, prune=prune)), controller)
         return 0
     with progress(context) as lines:
-        bridge = line.Bridge(lines, len({resource.key.namespace for resource in resources}))
+        witness = Witness(line.Bridge(lines, len({resource.key.namespace for resource in resources})))
         limit = context.timeout if timeout is None else timeout
         report = line.located(
             documents,
-            lambda: controller.apply(resources, prune=prune, wait=wait, timeout=limit, progress=bridge),
+            lambda: controller.apply(resources, prune=prune, wait=wait, timeout=limit, progress=witness),
         )
+    if reading is not None:
+        leave(context, reading, witness, controller, report)
     return line.print_report(context, report)

@@ -47,6 +47,8 @@ class Invocation:
     stdout: TextIO
     stderr: TextIO
     flags: Flags = field(default_factory=Flags)
+    arguments: tuple[str, ...] = ()
+    """The command line as it was typed."""
 
     @classmethod
     def real(cls) -> Invocation:

@@ -12,6 +12,7 @@ from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Context
+    from reconciler.cli.noting import Reading
     from reconciler.core.parse import Document
 
 
@@ -27,16 +28,26 @@ def files_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def read(context: Context, paths: Sequence[str], *, recursive: bool) -> list[Document]:
     """All documents of all files, or a SpecError with all that is wrong with them."""
+    return read_noting(context, paths, recursive=recursive)[0]
+
+
+def read_noting(context: Context, paths: Sequence[str], *, recursive: bool) -> tuple[list[Document], Reading | None]:
+    """Also what was read on the way to them; None when it can't be read again, as standard input can't."""
+    from reconciler.cli.noting import Reading, Watched
     from reconciler.core.parse import parse
     from reconciler.core.yaml12 import MAX_BYTES
     from reconciler.sources import files
 
     if not paths:
         raise UsageError("no specs are named", hint="say which with -f FILE, -f DIR, or -f - to read standard input")
+    folders: dict[str, list[str]] = {}
     # One byte more than is allowed is enough to know that it is too much.
-    texts = files.read(paths, recursive=recursive, stdin=lambda: context.stdin.read(MAX_BYTES + 1))
-    documents = parse(texts, environment=context.invocation.environ, namespace=context.scope)
-    return _moved(documents, context.namespace) if context.namespace else documents
+    texts = files.read(paths, recursive=recursive, stdin=lambda: context.stdin.read(MAX_BYTES + 1), visited=folders)
+    environment = Watched(context.invocation.environ)
+    documents = parse(texts, environment=environment, namespace=context.scope)
+    moved = _moved(documents, context.namespace) if context.namespace else documents
+    reading = Reading({text.name: text.content for text in texts}, folders, environment.asked)
+    return moved, None if "-" in paths else reading
 
 
 def _moved(documents: Sequence[Document], namespace: str) -> list[Document]:

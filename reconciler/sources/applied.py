@@ -36,6 +36,7 @@ class Applied:
         self._root = home.path / "applied"
         self._port_range = port_range
         self._parsed: dict[Path, tuple[tuple[int, int, int], Resource]] = {}
+        self._last: dict[str, list[Path]] = {}
 
     def namespaces(self) -> list[str]:
         try:
@@ -48,7 +49,8 @@ class Applied:
         try:
             files = sorted(p for p in (self._root / namespace).iterdir() if p.suffix == ".yaml" and p.name[0] != ".")
         except FileNotFoundError:
-            return []
+            files = []
+        self._last[namespace] = files
         return [self._resource(file) for file in files]
 
     def _resource(self, file: Path) -> Resource:
@@ -60,6 +62,10 @@ class Applied:
             known = (stamp, _read(file))
             self._parsed[file] = known
         return known[1]
+
+    def stamps(self, namespace: str) -> dict[str, list[int]]:
+        """Of the files that the last reading of a namespace came from: when written, how long, which inode."""
+        return {file.name: list(self._parsed[file][0]) for file in self._last.get(namespace, ())}
 
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph:
         """The namespace as it is kept, or as it would be with `resources` instead; files read now."""

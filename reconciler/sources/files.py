@@ -17,9 +17,14 @@ MAX_FILES = 2000
 MAX_TREE_BYTES = 16 << 20
 
 
-def read(paths: Sequence[str], *, recursive: bool, stdin: Callable[[], bytes]) -> list[Text]:
-    """The texts that `-f` names, each once: a file, a directory's spec files in order, or `-`."""
-    found = _Found()
+def read(
+    paths: Sequence[str], *, recursive: bool, stdin: Callable[[], bytes], visited: dict[str, list[str]] | None = None
+) -> list[Text]:
+    """The texts that `-f` names, each once: a file, a directory's spec files in order, or `-`.
+
+    `visited` gets the directories that were gone through, with the names that were found in them.
+    """
+    found = _Found(visited={} if visited is None else visited)
     for path in paths:
         if path == "-":
             found.add_stdin()
@@ -36,13 +41,14 @@ class _Found:
     seen: set[tuple[int, int]] = field(default_factory=set)
     """Device and inode: named twice, or reached by two links, it is still one file."""
     size: int = 0
+    visited: dict[str, list[str]] = field(default_factory=dict)
 
     def add_stdin(self) -> None:
         if "-" not in self.paths:
             self.paths.append("-")
 
     def add_directory(self, path: str, *, recursive: bool) -> None:
-        names = list(_tree(path, recursive=recursive))
+        names = list(_tree(path, self.visited, recursive=recursive))
         if not names:
             deeper = "" if recursive else "; -R looks into its subdirectories too"
             raise UsageError(f"{path}: no spec files here", hint=f"specs end in {', '.join(SUFFIXES)}{deeper}")
@@ -66,7 +72,7 @@ class _Found:
         _check_count(len(self.paths))
 
 
-def _tree(root: str, *, recursive: bool) -> Iterator[str]:
+def _tree(root: str, visited: dict[str, list[str]], *, recursive: bool) -> Iterator[str]:
     """Spec files in a stable order. A directory is entered once, by whatever links it may be reached."""
     entered: set[tuple[int, int]] = set()
     pending, looked_at = [root], 0
@@ -77,6 +83,7 @@ def _tree(root: str, *, recursive: bool) -> Iterator[str]:
             continue
         entered.add((here.st_dev, here.st_ino))
         names = _names(directory)
+        visited[directory] = [name for name, _ in names]
         specs = [name for name, is_directory in names if name.endswith(SUFFIXES) and not is_directory]
         looked_at += len(specs)
         _check_count(looked_at)

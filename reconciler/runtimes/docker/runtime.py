@@ -13,16 +13,14 @@ from reconciler.model.observed import Observed, Phase, View
 from reconciler.runtimes.docker import read
 from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
 from reconciler.runtimes.docker.containers import Containers
-from reconciler.runtimes.docker.endpoint import Endpoint
+from reconciler.runtimes.docker.endpoint import SYSTEM_SOCKET, Endpoint
 from reconciler.runtimes.docker.errors import garbled
+from reconciler.runtimes.docker.glance import LISTS, digest
 from reconciler.runtimes.docker.images import Images, Progress
 from reconciler.runtimes.docker.lastlog import LastLog
 from reconciler.runtimes.docker.networks import Networks, Volumes
 from reconciler.runtimes.docker.reach import DockerReach
 from reconciler.runtimes.docker.uptime import Moments
-
-LISTS = ["/containers/json?all=1", "/networks", "/volumes"]
-"""Unfiltered: foreign things hold names and ports too."""
 
 
 class DockerRuntime(DockerReach):
@@ -44,6 +42,7 @@ class DockerRuntime(DockerReach):
         connection = Connection(locate)
         super().__init__(connection)
         self._moments = Moments()
+        self._lists: list[Any] = []
         self._images = Images(connection, progress)
         self._containers = Containers(connection, LastLog(self, logs_dir).save)
         self._networks = Networks(connection)
@@ -55,6 +54,12 @@ class DockerRuntime(DockerReach):
             return View(self.name, self.host, self._look_closer(seen) if deep else seen)
         except ReconcilerError as error:
             return View(self.name, self.host, problem=error.message, hint=error.hint)
+
+    def glanced(self, namespace: str) -> tuple[str, str]:
+        """The socket of an engine that is found the same way each time, and what the last look saw, digested."""
+        endpoint = self._connection.endpoint
+        lasting = endpoint.path and (endpoint.source == "DOCKER_HOST" or endpoint.path == SYSTEM_SOCKET)
+        return (endpoint.path, digest(self._lists, namespace)) if lasting and self._lists else ("", "")
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ContainerPayload):
@@ -102,7 +107,7 @@ class DockerRuntime(DockerReach):
 
     def _look(self) -> tuple[Observed, ...]:
         """The three lists at once. What can't be read as what it should be is no world, least of all an empty one."""
-        containers, networks, volumes = self._connection.get_all(LISTS)
+        containers, networks, volumes = self._lists = self._connection.get_all(list(LISTS))
         try:
             joinable = read.networks(networks, self._owner)
             known = {network.id for network in joinable}
