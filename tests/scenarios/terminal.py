@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 WHERE = "\x1b[6n"
+"""The question of some shells where the cursor is; they want to know before anything is typed."""
 
 
 class Terminal:
@@ -66,7 +66,6 @@ class Terminal:
         return True
 
     def _answer(self) -> None:
-        """Some shells ask where the cursor is, and wait to be told."""
         while self.seen.count(WHERE) > self._answered:
             self._answered += 1
             os.write(self._master, b"\x1b[1;3R")

@@ -14,7 +14,7 @@ import pytest
 import reconciler
 from tests.scenarios.documents import box, document, native, native_server, server
 from tests.scenarios.stage import IMAGE, Document, Stage, eventually
-from tests.scenarios.terminal import terminal
+from tests.scenarios.terminal import WHERE, terminal
 
 pytestmark = pytest.mark.engine
 
@@ -170,7 +170,7 @@ def test_R8_on_a_terminal_exec_is_a_shell_to_type_in(stage: Stage, kind: Kind) -
     stage.apply(kind("web"))
     command = stage.argv("exec", "-it", "web", "--", "sh")
     with terminal(command, stage.environment, stage.directory) as screen:
-        assert screen.shows("# "), screen.seen
+        assert screen.shows(WHERE if kind is box else "# "), screen.seen
         screen.type("echo $((40 + 2)); tty\n")
         assert screen.shows("42"), screen.seen
         assert screen.shows("/dev/"), screen.seen
@@ -183,7 +183,7 @@ def test_R9_the_workload_stays_when_the_shell_in_it_is_hung_up(stage: Stage, kin
     stage.apply(kind("web"))
     command = stage.argv("exec", "-it", "web", "--", "sh")
     with terminal(command, stage.environment, stage.directory) as screen:
-        assert screen.shows("# "), screen.seen
+        assert screen.shows(WHERE if kind is box else "# "), screen.seen
         screen.type("echo $((40 + 2))\n")
         assert screen.shows("42"), screen.seen
         screen.close()

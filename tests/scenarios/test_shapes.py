@@ -129,8 +129,8 @@ def test_B1_specs_come_from_standard_input_from_several_files_and_from_directori
     (stage.directory / "specs" / "inner").mkdir(parents=True)
     one.rename(stage.directory / "specs" / "one.yaml")
     two.rename(stage.directory / "specs" / "inner" / "two.yaml")
-    assert stage.apply(stage.directory / "specs").results == {"one": "unchanged"}
-    assert stage.apply(stage.directory / "specs", "-R").results == {"one": "unchanged", "two": "unchanged"}
+    assert set(stage.apply(stage.directory / "specs").results) == {"one"}
+    assert set(stage.apply(stage.directory / "specs", "-R").results) == {"one", "two"}
 
 
 def test_prune_takes_what_the_files_no_longer_name(stage: Stage) -> None:
