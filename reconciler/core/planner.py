@@ -118,7 +118,9 @@ def _in_the_way(world: World, rendered: render.Rendered) -> frozenset[Key]:
         and (seen := world.seen(item.key, item.runtime))
         and seen.fingerprint != item.fingerprint
     ]
-    return frozenset(user.key for name in stale for user in world.users(name) if user.key)
+    users = (user for name in stale for user in world.users(name))
+    # Not whoever wears a key: a copy of ours that stays there must not send ours away.
+    return frozenset(user.key for user in users if user.key and world.seen(user.key, user.runtime) is user)
 
 
 def _impostor_notes(world: World) -> Iterator[Wait]:

@@ -49,6 +49,8 @@ def _meddle(choose: Choose, world: World, note: Note) -> None:
 
 def _bad_day(choose: Choose, world: World, note: Note) -> None:
     faults = _faults(choose)
+    if any(thing.name != key.engine_name for key, thing in world.ours()):
+        faults.stale = 0  # a stale look would make another one, and then a renamed one can't be told from a copy
     if choose.maybe(20):
         world.journal.clear()
         note("the diary is lost")
