@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def supervisor(stage: Stage) -> Peer | None:
 
     def down(_count: int) -> None:
         stage.run("supervisorctl", "-c", config, "shutdown")
-        _until(lambda: not (stage.directory / "supervisor.sock").exists())
+        until(lambda: not (stage.directory / "supervisor.sock").exists())
 
     return Peer("supervisor", up, down)
 
@@ -97,16 +98,20 @@ def _compose_file(directory: Path, count: int, step: int) -> Path:
 
 def _docker_run(stage: Stage) -> Peer:
     """A loop in a shell script, as people write it. It looks before it makes, so that it can be run again."""
+    network = f"run{stage.token}-net"
 
     def up(count: int) -> None:
+        if not _answers("docker", "network", "inspect", network):
+            stage.run("docker", "network", "create", network)
         for name in _names(stage, count):
             if not _answers("docker", "inspect", name):
-                stage.run("docker", "run", "-d", "--name", name, IMAGE, *COMMAND)
+                stage.run("docker", "run", "-d", "--network", network, "--name", name, IMAGE, *COMMAND)
 
     def down(count: int) -> None:
         for name in _names(stage, count):
             stage.run("docker", "stop", name)
             stage.run("docker", "rm", name)
+        stage.run("docker", "network", "rm", network)
 
     return Peer("docker run", up, down)
 
@@ -134,13 +139,11 @@ serverurl=unix://{directory}/supervisor.sock
 {programs}"""
 
 
-def _until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
-    import time
-
+def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise SystemExit("bench: a peer did not end")
+            raise SystemExit("bench: what should have ended did not")
         time.sleep(0.01)
 
 

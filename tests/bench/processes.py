@@ -14,7 +14,7 @@ from pathlib import Path
 from reconciler.runtimes.process.identity import boot_id
 from reconciler.runtimes.process.launcher import PARENT, SERVICE
 from tests.bench.contest import Contest, Contestant, Line
-from tests.bench.peers import supervisor
+from tests.bench.peers import supervisor, until
 from tests.bench.stage import Stage
 
 SPAWN = Path(__file__).with_name("spawn.py")
@@ -63,8 +63,12 @@ def _contestants(stage: Stage, count: int) -> list[Contestant]:
 
 def _end(bare: Path) -> None:
     """The service; its parent sees it, writes down how it ended, and goes too."""
+    parents = []
     for record in bare.glob("*/pid"):
-        os.kill(int(record.read_text().split()[0]), signal.SIGKILL)
+        service, _, parent, *_ = map(int, record.read_text().split()[:3])
+        parents.append(parent)
+        os.kill(service, signal.SIGKILL)
+    until(lambda: not any(Path(f"/proc/{parent}").exists() for parent in parents))
     shutil.rmtree(bare)
 
 
