@@ -58,10 +58,8 @@ def _condition(world: World, desired: Mapping[Key, Desired], key: Key, spec: Ser
 
 
 def _networks(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wait | None:
-    names = item.payload.networks if isinstance(item.payload, ContainerPayload) else ()
-    ours = {d.name: d for d in desired.values() if d.key.kind == "network"} if names else {}
-    for name in names:
-        wanted = ours.get(name)
+    for name in item.payload.networks if isinstance(item.payload, ContainerPayload) else ():
+        wanted = _ours(world, desired, "network", name)
         if wanted is None:
             if world.named("docker", "network", name) is None:
                 return Wait(item.key, Reason.EXTERNAL_MISSING, f"network {name}, which is external, does not exist")
@@ -72,13 +70,17 @@ def _networks(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wa
 
 def _volumes(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wait | None:
     """A volume that has our name but is not ours is not there: its data is somebody else's."""
-    names = [mount.volume for mount in getattr(item.payload, "mounts", ()) if mount.volume]
-    ours = {d.name: d for d in desired.values() if d.key.kind == "volume"} if names else {}
-    for name in names:
-        wanted = ours.get(name)
+    for name in [mount.volume for mount in getattr(item.payload, "mounts", ()) if mount.volume]:
+        wanted = _ours(world, desired, "volume", name)
         if wanted is None:
             if world.named(item.runtime, "volume", name) is None:
                 return Wait(item.key, Reason.EXTERNAL_MISSING, f"volume {name}, which is external, does not exist")
         elif world.seen(wanted.key, item.runtime) is None:
             return Wait(item.key, Reason.VOLUME, f"volume {name} is not there yet")
     return None
+
+
+def _ours(world: World, desired: Mapping[Key, Desired], kind: str, engine_name: str) -> Desired | None:
+    """What we make under this name on the engine; None for what is external."""
+    namespace = world.graph.namespace
+    return desired.get(Key(kind, namespace, engine_name.removeprefix(f"{namespace}-")))

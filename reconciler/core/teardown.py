@@ -28,7 +28,7 @@ def teardown(world: World, journal: Journal) -> tuple[list[Decision], list[Wait]
         if cause:
             decisions.append(_take_down(world, journal, key, thing, cause))
         elif _forgotten(world, key):
-            notes.append(Wait(key, Reason.PENDING, f"{thing.title} is ours, but nobody declares it"))
+            notes.append(Wait(key, Reason.ORPHAN, f"{thing.title} is ours, but nobody declares it"))
     return decisions, notes
 
 
