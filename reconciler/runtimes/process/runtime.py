@@ -118,7 +118,9 @@ class ProcessRuntime:
             tree.signal_all(self._tree(self._addressed(seen), desired.key), signal.SIGCONT)
 
     def stop(self, seen: Observed, stop: Stop) -> None:
+        """A plain Stop() says nothing in particular: then it is stopped as it was made to be."""
         with self._turn(self._addressed(seen)) as name:
+            stop = self._as_made(name) if stop == Stop() else stop
             now = self._past_starting(name)
             if now is None or now.key is None:
                 raise _gone(seen)
@@ -126,6 +128,10 @@ class ProcessRuntime:
                 tree.end(self._tree(name, now.key), _number(stop.signal), stop.grace_seconds)
             self._end_leftovers(name, now)
         self._reap()
+
+    def _as_made(self, name: str) -> Stop:
+        made = (read_labels(os.path.join(self._root, name)) or {}).get("stop")
+        return Stop(made[0], made[1]) if made else Stop()
 
     def remove(self, seen: Observed) -> None:
         if seen.kind == "volume":

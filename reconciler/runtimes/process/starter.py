@@ -114,4 +114,5 @@ def _labels(desired: Desired, directory: str, group: Group) -> dict[str, object]
         "ports": {port.name: [port.protocol, port.bind] for port in payload_of(desired).ports},
         "cgroups": list(group.directories),
         "unenforced": group.unenforced,
+        "stop": [payload_of(desired).stop.signal, payload_of(desired).stop.grace_seconds],
     }
