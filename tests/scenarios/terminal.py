@@ -14,7 +14,7 @@ from pathlib import Path
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 WHERE = "\x1b[6n"
-"""The question of some shells where the cursor is; they want to know before anything is typed."""
+"""Some shells ask where the cursor is before they let anybody type; they do without an answer."""
 
 
 class Terminal:
@@ -23,7 +23,6 @@ class Terminal:
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
         self._master, slave = pty.openpty()
         self.seen = ""
-        self._answered = 0
         self.program = subprocess.Popen(
             argv, env={**environment, "TERM": "xterm-256color"}, cwd=directory, stdin=slave, stdout=slave, stderr=slave,
             start_new_session=True, preexec_fn=_take_terminal,  # noqa: PLW1509 -- the child only makes a system call
@@ -62,13 +61,7 @@ class Terminal:
             if ready:
                 with contextlib.suppress(OSError):  # nobody has the other end open any more
                     self.seen += os.read(self._master, 65536).decode(errors="replace")
-                    self._answer()
         return True
-
-    def _answer(self) -> None:
-        while self.seen.count(WHERE) > self._answered:
-            self._answered += 1
-            os.write(self._master, b"\x1b[1;3R")
 
 
 def _take_terminal() -> None:

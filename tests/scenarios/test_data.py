@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.scenarios.documents import box, native, server, shell, volume
@@ -97,11 +99,13 @@ def test_K4_a_stop_asks_first_and_kills_after_the_grace(stage: Stage) -> None:
     spec = [
         shell("deaf", deaf, stop={"graceSeconds": 1}),
         box("mute", "sh", "-c", deaf, container={"init": False}, stop={"graceSeconds": 1}),
-        shell("polite", "trap 'echo goodbye; exit 0' TERM; while :; do sleep 0.1; done"),
+        shell("polite", "trap 'echo goodbye; exit 0' INT; while :; do sleep 0.1; done", stop={"signal": "INT"}),
     ]
     stage.apply(*spec)
     tree = stage.processes()
+    began = time.monotonic()
     stage.delete(*spec)
+    assert 1 <= time.monotonic() - began < 8, "its own grace, not the default one"
     assert not any(process.alive for process in tree)
     assert stage.containers() == []
     assert "goodbye" in (stage.home / "logs" / f"{stage.namespace}.polite.0.log").read_text()

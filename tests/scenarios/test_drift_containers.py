@@ -46,8 +46,8 @@ def removed(stage: Stage) -> None:
         (stopped, ["Start web/0"], "exited with code"),
         (killed, ["Start web/0"], "exited with code 137"),
         (paused, ["Adjust web/0"], "it was paused"),
-        (renamed, ["Adjust web/0"], "it was renamed to"),
-        (paused_and_renamed, ["Adjust web/0"], "it was renamed to"),
+        (renamed, ["Adjust web/0"], "it was renamed"),
+        (paused_and_renamed, ["Adjust web/0"], "it was renamed"),
         (removed, ["Create web/0"], "it does not exist"),
     ],
 )

@@ -116,7 +116,7 @@ def test_an_old_container_stays_up_while_the_new_image_can_not_be_had(stage: Sta
 def test_a_program_that_is_not_there_is_told_by_name(stage: Stage) -> None:
     told = stage.apply(native("web", "no-such-program"), expect=1)
     assert "no-such-program" in told.err
-    told = stage.apply(box("box", "no-such-program"), expect=1)
+    told = stage.apply(box("box", "no-such-program", container={"init": False}), expect=1)
     assert "no-such-program" in told.err
 
 
