@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.graph import Graph
@@ -12,7 +13,7 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
-from reconciler.model.plan import Journal, Outcome, Plan, Reason, Record, Result, Verb, Wait
+from reconciler.model.plan import Action, Journal, Outcome, Plan, Reason, Record, Result, Verb, Wait
 from reconciler.model.resource import Resource
 from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
 
@@ -30,18 +31,33 @@ def statuses(
 ) -> dict[Key, Status]:
     """One for each declared resource."""
     found = {}
+    shares = _Shares(world, plan)
     for key in sorted(graph.resources):
-        status = _status(graph.resources[key], world, plan, journal)
+        status = _status(graph.resources[key], world, plan, shares, journal)
         found[key] = _with_transitions(status, before.get(key), world.now)
     return found
 
 
-def _status(resource: Resource, world: World, plan: Plan, journal: Journal) -> Status:
+class _Shares:
+    """What concerns each resource, sorted out once: who looked for it each time would look a million times."""
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        self.waits: defaultdict[Key, list[Wait]] = defaultdict(list)
+        self.actions: defaultdict[Key, list[Action]] = defaultdict(list)
+        self.instances: defaultdict[Key, list[tuple[Key, Observed]]] = defaultdict(list)
+        for wait in plan.waits:
+            self.waits[wait.key.resource].append(wait)
+        for action in plan.actions:
+            self.actions[action.key.resource].append(action)
+        for key, seen in world.ours():
+            self.instances[key.resource].append((key, seen))
+
+
+def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journal: Journal) -> Status:
     key = resource.key
-    waits = [wait for wait in plan.waits if wait.key.resource == key]
-    drifted = [action for action in plan.actions if action.key.resource == key]
+    waits, drifted = shares.waits[key], shares.actions[key]
     if key.kind == "service":
-        status = _service(resource.spec, world, plan, journal, key)
+        status = _service(resource.spec, world, plan, shares.instances[key], journal)
         ready = _service_ready(resource.spec, world, waits, journal, key)
     else:
         status = Status(replicas=1, ready_replicas=1)
@@ -68,21 +84,23 @@ def _condition(kind: str, holds: bool, reason: str, message: str = "") -> Condit
     return Condition(type=kind, status="True" if holds else "False", reason=str(reason), message=message)
 
 
-def _service(spec: ServiceSpec, world: World, plan: Plan, journal: Journal, key: Key) -> Status:
-    instances, endpoints = [], []
-    for instance, seen in _instances(world, key):
+def _service(
+    spec: ServiceSpec, world: World, plan: Plan, there: Sequence[tuple[Key, Observed]], journal: Journal
+) -> Status:
+    instances, endpoints, updated = [], [], 0
+    for instance, seen in there:
         wanted = plan.desired.get(instance)
+        updated += wanted is not None and wanted.fingerprint == seen.fingerprint
         stands = world.standing(instance, spec)
         instances.append(_instance(instance, seen, stands, journal.get(instance, Record())))
         bindings: tuple[PortBinding, ...] = getattr(wanted.payload, "ports", ()) if wanted else ()
         endpoints += [
             Endpoint(name=b.name, host=_host(b), port=b.host_port, index=instance.index or 0) for b in bindings
         ]
-    current = {k: d.fingerprint for k, d in plan.desired.items() if k.resource == key}
     return Status(
         replicas=len(instances),
         ready_replicas=sum(item.ready for item in instances),
-        updated_replicas=sum(item.fingerprint == current.get(key.instance(item.index)) for item in instances),
+        updated_replicas=updated,
         endpoints=tuple(endpoints),
         instances=tuple(instances),
     )
@@ -111,10 +129,6 @@ def _endpoint(key: Key, binding: PortBinding) -> Endpoint:
 
 def _host(binding: PortBinding) -> str:
     return "127.0.0.1" if binding.bind in {"", "0.0.0.0", "::"} else binding.bind  # noqa: S104
-
-
-def _instances(world: World, key: Key) -> Iterator[tuple[Key, Observed]]:
-    yield from ((k, seen) for k, seen in world.ours() if k.resource == key)
 
 
 def phase_word(seen: Observed, stands: Standing, record: Record) -> str:

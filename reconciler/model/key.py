@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Key:
 
     @property
     def resource(self) -> Key:
-        return self if self.index is None else replace(self, index=None)
+        return self if self.index is None else Key(self.kind, self.namespace, self.name)
 
     @property
     def short(self) -> str:
@@ -41,7 +41,7 @@ class Key:
         return base if self.index is None else f"{base}-{self.index}"
 
     def instance(self, index: int) -> Key:
-        return replace(self, index=index)
+        return Key(self.kind, self.namespace, self.name, index)
 
     @classmethod
     def parse(cls, text: str) -> Key:
