@@ -70,7 +70,12 @@ class Reach(Protocol):
     """How to get into a workload that runs. A runtime with instances is one of these too."""
 
     def logs(
-        self, seen: Observed, *, follow: bool = False, tail: int | None = None, since: float | None = None,
+        self,
+        seen: Observed,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
         timestamps: bool = False,
     ) -> Iterator[bytes]:
         """Chunks as they come, stdout and stderr in the order written. `since` is seconds since 1970."""
@@ -79,8 +84,15 @@ class Reach(Protocol):
         """A command inside, to its end, output capped at 64 KiB, killed with its children at the deadline."""
 
     def attach(
-        self, seen: Observed, argv: Sequence[str], *, tty: bool, stdin: bool, env: Mapping[str, str],
-        user: str = "", workdir: str = "",
+        self,
+        seen: Observed,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        stdin: bool,
+        env: Mapping[str, str],
+        user: str = "",
+        workdir: str = "",
     ) -> int:
         """A command inside, wired to this terminal. Returns its exit code; the workload stays."""
 
@@ -135,7 +147,7 @@ class Source(Protocol):
 
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph: ...
 
-    def keep(self, resource: Resource) -> None: ...
+    def keep(self, resources: Sequence[Resource]) -> None: ...
 
     def forget(self, key: Key) -> None: ...
 
