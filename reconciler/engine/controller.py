@@ -72,8 +72,7 @@ class Controller:
         reports = []
         plans = [self._edit(namespace, mine, prune=prune) for namespace, mine in _by_namespace(given)]
         for (namespace, mine), edit in zip(_by_namespace(given), plans, strict=True):
-            for resource in edit.keep:
-                self.parts.source.keep(resource)
+            self.parts.source.keep(edit.keep)
             self._forgive(namespace, [r.key for r in mine])
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
@@ -107,8 +106,7 @@ class Controller:
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
             edit = edits.delete(self._kept(namespace), mine, self.orphans(namespace), data=data)
-            for resource in edit.keep:
-                self.parts.source.keep(resource)
+            self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if _has_data(r)]
             reports.append(replace(report, results=edit.results, notes=tuple(notes)))
@@ -128,12 +126,9 @@ class Controller:
                 raise UsageError(
                     f"there is no {missing[0].short} in namespace {namespace!r}", hint="see: reconciler status"
                 )
-            results = {}
-            for key in mine:
-                changed = change(kept[key])
-                results[key] = "configured" if changed != kept[key] else "unchanged"
-                if changed != kept[key]:
-                    self.parts.source.keep(changed)
+            changed = {key: resource for key in mine if (resource := change(kept[key])) != kept[key]}
+            results = {key: "configured" if key in changed else "unchanged" for key in mine}
+            self.parts.source.keep(list(changed.values()))
             self._forgive(namespace, mine)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             reports.append(replace(report, results=results))

@@ -59,9 +59,11 @@ def reconcile(parts: Parts, namespace: str, tell: Callable[[Action], None] = lam
 
 
 def _bury(parts: Parts, graph: Graph, snapshot: Snapshot) -> None:
-    for key in buried(graph, snapshot):
+    gone = list(buried(graph, snapshot))
+    for key in gone:
         parts.source.forget(key)
-        parts.store.write_statuses({key: None})
+    if gone:
+        parts.store.write_statuses(dict.fromkeys(gone))
 
 
 def _tell(

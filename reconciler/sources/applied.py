@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from reconciler.sources.home import Home
 
 TOMBSTONE = "reconciler/deleting"
 """Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
+SYNCS = 16
 MAX_CONTENT = 1024 * 1024
 """A file that belongs into a workload's environment or configuration is small."""
 
@@ -55,8 +57,7 @@ class Applied:
 
     def _resource(self, file: Path) -> Resource:
         """Parsed once for as long as it does not change."""
-        stat = file.stat()
-        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        stamp = _stamp(file)
         known = self._parsed.get(file)
         if known is None or known[0] != stamp:
             known = (stamp, _read(file))
@@ -81,15 +82,28 @@ class Applied:
             port_range=self._port_range,
         )
 
-    def keep(self, resource: Resource) -> None:
-        """Durably, and at once: this is the moment from which it is desired."""
-        directory = self._root / resource.key.namespace
+    def keep(self, resources: Sequence[Resource]) -> None:
+        """Durably, and at once: this is the moment from which they are desired."""
+        if not resources:
+            return
         self._home.ensure()
-        for path in (self._root, directory):  # mkdir's own `parents` would leave them open to all
-            path.mkdir(mode=0o700, exist_ok=True)
-        marks = {TOMBSTONE: "with-data" if resource.delete_data else "keep-data"} if resource.deleting else {}
-        document = unparse(replace(resource, annotations={**resource.annotations, **marks}), reveal=True)
-        _write(self._path(resource.key), to_yaml(document).encode())
+        drafts: dict[Path, Path] = {}
+        try:
+            for resource in resources:
+                path = self._path(resource.key)
+                for folder in (self._root, path.parent):  # one by one: parents that mkdir makes along have no mode
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                drafts[path] = _draft(path, _document(resource))
+            _to_disk(drafts.values())
+            for path, draft in drafts.items():
+                draft.replace(path)
+            _to_disk({path.parent for path in drafts})
+        finally:
+            for draft in drafts.values():
+                draft.unlink(missing_ok=True)
+        for resource in resources:
+            path = self._path(resource.key)
+            self._parsed[path] = (_stamp(path), resource)
 
     def forget(self, key: Key) -> None:
         """The end of a tombstone, once nothing of it is left in the world."""
@@ -114,18 +128,44 @@ def _read(file: Path) -> Resource:
     return replace(resource, annotations=kept, deleting=True, delete_data=mark == "with-data")
 
 
-def _write(path: Path, content: bytes) -> None:
+def _document(resource: Resource) -> bytes:
+    marks = {TOMBSTONE: "with-data" if resource.delete_data else "keep-data"} if resource.deleting else {}
+    marked = replace(resource, annotations={**resource.annotations, **marks})
+    return to_yaml(unparse(marked, reveal=True)).encode()
+
+
+def _draft(path: Path, content: bytes) -> Path:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    return draft
+
+
+def _to_disk(paths: Collection[Path]) -> None:
+    """All at once: a file system that is asked for a hundred files together writes its journal a few times only."""
+    if len(paths) == 1:
+        _sync(*paths)
+        return
+    with ThreadPoolExecutor(SYNCS, "sync") as pool:
+        for _ in pool.map(_sync, paths):  # raises what one of them raised
+            pass
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
+    facts = file.stat()
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 def _contents(resources: Iterable[Resource]) -> tuple[dict[str, bytes], dict[Key, str]]:

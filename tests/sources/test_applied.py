@@ -1,0 +1,92 @@
+"""What `apply` was given is kept whole and durably, and read as it was given."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.parse import Text, parse
+from reconciler.model.key import Key
+from reconciler.model.resource import Resource
+from reconciler.sources.applied import Applied
+from reconciler.sources.home import Home
+
+SPECS = sorted(Path("specs").glob("*.yaml"))
+ENVIRONMENT = {"HOME": "/root"}
+
+
+def example(path: Path) -> list[Resource]:
+    names = {**os.environ, **ENVIRONMENT, "DB_PASSWORD": "canary", "API_TOKEN": "canary"}
+    return [d.resource for d in parse([Text(str(path), path.read_bytes(), "/specs")], environment=names)]
+
+
+def two() -> list[Resource]:
+    text = b"---\n".join(
+        b"apiVersion: reconciler/v1\nkind: Service\nmetadata: {name: %s}\nspec: {process: {command: [a]}}\n" % name
+        for name in (b"one", b"two")
+    )
+    return [document.resource for document in parse([Text("t", text, "/")], environment={})]
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_who_reads_it_later_reads_what_was_kept(path: Path, tmp_path: Path) -> None:
+    """Its own reader remembers what it wrote; another process has only the file. They agree."""
+    given = example(path)
+    given += [replace(given[0], key=replace(given[0].key, name="tombstone"), deleting=True, delete_data=True)]
+    home = Home(str(tmp_path / "home"))
+    writer = Applied(home)
+    writer.keep(given)
+    for namespace in writer.namespaces():
+        assert Applied(home).resources(namespace) == writer.resources(namespace)
+        assert Applied(home).resources(namespace) == sorted(
+            (one for one in given if one.key.namespace == namespace), key=lambda one: f"{one.key.kind}-{one.key.name}"
+        )
+
+
+def test_files_are_for_nobody_else_and_leave_no_drafts(tmp_path: Path) -> None:
+    applied = Applied(Home(str(tmp_path / "home")))
+    applied.keep(two())
+    folder = tmp_path / "home/applied/default"
+    assert sorted(file.name for file in folder.iterdir()) == ["service-one.yaml", "service-two.yaml"]
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    assert {place.stat().st_mode & 0o777 for place in (folder, folder.parent, tmp_path / "home")} == {0o700}
+
+
+def test_a_change_behind_its_back_is_read(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    mine, other = Applied(home), Applied(home)
+    mine.keep(two())
+    changed = replace(two()[0], generation=7)
+    other.keep([changed])
+    assert mine.resources("default")[0] == changed
+    other.forget(Key("service", "default", "two"))
+    assert [one.key.name for one in mine.resources("default")] == ["one"]
+
+
+def test_of_several_either_all_can_be_written_or_none_is_begun(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    applied = Applied(home)
+    first, second = two()
+    too_long = replace(second, key=replace(second.key, name="n" * 300))
+    with pytest.raises(OSError, match="too long"):
+        applied.keep([first, too_long])
+    assert applied.resources("default") == []
+    assert list((tmp_path / "home/applied/default").iterdir()) == []
+    applied.keep([])
+
+
+def test_stamps_tell_of_the_last_reading(tmp_path: Path) -> None:
+    applied = Applied(Home(str(tmp_path / "home")))
+    assert applied.stamps("default") == {}
+    applied.keep(two())
+    applied.resources("default")
+    before = applied.stamps("default")
+    assert set(before) == {"service-one.yaml", "service-two.yaml"}
+    applied.keep([replace(two()[0], generation=2)])
+    applied.resources("default")
+    after = applied.stamps("default")
+    assert after["service-one.yaml"] != before["service-one.yaml"]
+    assert after["service-two.yaml"] == before["service-two.yaml"]
