@@ -7,6 +7,7 @@ code, `render` turns values into text.
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ def main() -> None:
     """The console entry."""
     if _answered(sys.argv[1:]):
         return
+    gc.set_threshold(50_000, 20, 20)  # what is imported stays: to look through it again and again takes a tenth
     from reconciler.cli.invocation import Invocation
 
     sys.exit(run(sys.argv[1:], Invocation.real()))
