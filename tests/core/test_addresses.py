@@ -21,7 +21,11 @@ NETWORK = Observed("n", "shop-default", "network", "docker", gateway="172.17.0.1
 
 
 def found(
-    caller: Resource, callee: Resource, snapshot: Snapshot = EMPTY, *more: Resource, bindings=(BINDING,)
+    caller: Resource,
+    callee: Resource,
+    snapshot: Snapshot = EMPTY,
+    *more: Resource,
+    bindings: Sequence[PortBinding] = (BINDING,),
 ) -> Address:
     services = graph(caller, callee, *more)
     [(_, address)] = addresses(services, snapshot, caller.spec, Callee(callee.key.name, callee.spec, bindings))

@@ -1,0 +1,94 @@
+"""K21: how long something that keeps failing is left alone, and what is remembered of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.backoff import earliest, held_back, remember, remembered
+from reconciler.kinds.service import Restart
+from reconciler.model.desired import Desired, NetworkPayload
+from reconciler.model.plan import Action, Outcome, Reason, Record, Result, Verb
+from tests.core.build import NOW, container, graph, key
+
+RESTART = Restart(initial_seconds=1, max_seconds=8, reset_after_seconds=60)
+
+
+def outcome(verb: Verb = Verb.START, result: Result = Result.DONE, fingerprint: str = "f", **said: object) -> Outcome:
+    desired = Desired(key=key("web"), runtime="docker", payload=NetworkPayload(), fingerprint=fingerprint, owner="me")
+    return Outcome(Action(verb, key("web"), "because", desired), result, **said)
+
+
+def test_the_first_restart_comes_at_once_and_pauses_double_up_to_a_limit() -> None:
+    assert [earliest(Record(n, NOW), RESTART) - NOW for n in range(1, 7)] == [1, 2, 4, 8, 8, 8]
+    assert earliest(Record(0, NOW), RESTART) == 0
+
+
+@given(st.integers(0, 10_000))
+def test_a_pause_is_never_longer_than_the_limit(failures: int) -> None:
+    assert earliest(Record(failures, NOW), RESTART) <= NOW + 8
+
+
+def test_a_restart_counts_as_a_failure_that_came_before() -> None:
+    first = remember(None, outcome(), RESTART, NOW)
+    second = remember(first, outcome(), RESTART, NOW + 1)
+    assert (first.failures, second.failures, second.restarts) == (1, 2, 2)
+
+
+def test_a_refusal_is_remembered_with_its_reason() -> None:
+    record = remember(None, outcome(Verb.CREATE, Result.REFUSED, reason="Denied", message="no"), RESTART, NOW)
+    assert (record.failures, record.reason, record.message) == (1, "Denied", "no")
+
+
+def test_an_unknown_outcome_is_not_a_failure() -> None:
+    assert remember(None, outcome(Verb.CREATE, Result.UNKNOWN), RESTART, NOW) is None
+
+
+def test_a_create_that_went_well_wipes_the_slate_and_keeps_the_count_of_restarts() -> None:
+    record = remember(Record(4, NOW, "f", "Denied", "no", 3, (80,)), outcome(Verb.CREATE), RESTART, NOW)
+    assert (record.failures, record.reason, record.restarts, record.avoid) == (0, "", 3, ())
+
+
+def test_a_changed_spec_is_tried_at_once() -> None:
+    record = Record(9, NOW, "f")
+    assert held_back(key("web"), "f", record, RESTART, NOW + 1).reason is Reason.BACK_OFF
+    assert held_back(key("web"), "other", record, RESTART, NOW + 1) is None
+
+
+def test_refused_ports_are_remembered_over_a_changed_spec() -> None:
+    """The spec may differ because of them: another port is another fingerprint."""
+    record = remember(None, outcome(result=Result.REFUSED, port=80), RESTART, NOW)
+    record = remember(record, outcome(result=Result.REFUSED, port=81, fingerprint="g"), RESTART, NOW)
+    assert (record.avoid, record.failures) == ((80, 81), 1)
+
+
+def test_a_good_stretch_makes_the_pause_small_again() -> None:
+    record = Record(5, NOW, "f")
+    assert remember(record, outcome(), RESTART, NOW + 30).failures == 6
+    assert remember(record, outcome(), RESTART, NOW + 8 + 61).failures == 1
+
+
+def test_the_pause_itself_is_no_good_stretch() -> None:
+    patient = replace(RESTART, max_seconds=300)
+    record = Record(8, NOW, "f")
+    assert remember(record, outcome(), patient, NOW + 128 + 1).failures == 9
+
+
+def test_what_had_gone_already_is_nobodys_failure() -> None:
+    web = graph(container("web"))
+    assert remembered(web, {}, [outcome(Verb.STOP, Result.REFUSED, reason="Gone")], NOW) == {}
+
+
+def test_a_pass_is_remembered_outcome_by_outcome() -> None:
+    web = graph(container("web", restart=RESTART))
+    outcomes = [outcome(Verb.STOP), outcome(), outcome(Verb.ADJUST, Result.FAILED, reason="Internal")]
+    assert remembered(web, {}, outcomes, NOW)[key("web")].failures == 2
+
+
+def test_how_often_is_said_in_words() -> None:
+    assert "tried once" in held_back(key("web"), "f", Record(1, NOW, "f"), RESTART, NOW).message
+    assert (
+        "it ended; tried 3 times" in held_back(key("web"), "f", Record(3, NOW, "f"), RESTART, NOW, "it ended").message
+    )
