@@ -19,13 +19,18 @@ WIDTH = 100
 
 
 def explain(path: str) -> str:
-    """The page for `KIND`, or `KIND.field.field`; fields of a list's items are named without an index."""
+    """The page for `KIND`, or `KIND.field.field`; fields of a list's items are named without an index.
+
+    `spec` may be left out, where the document has no such field itself.
+    """
     word, *fields = path.strip(".").split(".")
     kind = find(word)
     if kind is None:
         raise UsageError(f"{word!r} is not a kind", hint=did_you_mean(word, KINDS))
     document = schema(kind.name)
     found = _Found(document, document)
+    if fields and not found.has(fields[0]) and found.field("spec", kind.key).has(fields[0]):
+        fields = ["spec", *fields]
     for depth, name in enumerate(fields):
         found = found.field(name, ".".join((kind.key, *fields[:depth])))
     return (
@@ -40,6 +45,9 @@ class _Found:
         self.document = document
         self.schema = schema
         self.resolved = self._resolve(schema)
+
+    def has(self, name: str) -> bool:
+        return name.lower() in map(str.lower, self._record().get("properties", {}))
 
     def field(self, name: str, path: str) -> _Found:
         properties = self._record().get("properties", {})

@@ -61,6 +61,10 @@ def test_limits_are_told() -> None:
     assert "TYPE:     number, at least 0.001\n" in explain("service.spec.resources.cpus")
 
 
+def test_spec_may_be_left_out() -> None:
+    assert explain("service.ports.hostPort") == explain("service.spec.ports.hostPort")
+
+
 @pytest.mark.parametrize(
     ("path", "hint"),
     {
