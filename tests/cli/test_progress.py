@@ -70,6 +70,12 @@ def test_the_live_picture_shows_each_resource_once_and_the_busy_ones_last() -> N
     assert len(picture.splitlines()) <= live._console.height
 
 
+def test_a_long_message_never_pushes_the_names_out() -> None:
+    live = LiveProgress(io.StringIO(), color=False)
+    live.update("service/badprobe", "running", "readiness probe: " + 40 * "word ")
+    assert "service/badprobe  readiness probe" in text_of(live)
+
+
 def text_of(live: LiveProgress) -> str:
     from rich.console import Console
 

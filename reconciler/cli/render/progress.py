@@ -132,7 +132,8 @@ class LiveProgress:
             hidden, rows = rows[:-room], rows[-room:]
             picture = Table.grid(padding=(0, 2, 0, 0))
             picture.add_column(no_wrap=True)
-            picture.add_column(no_wrap=True, overflow="ellipsis")
+            names = min(max((len(clean(key)) for key, _ in rows), default=0), self._console.width // 2)
+            picture.add_column(no_wrap=True, overflow="ellipsis", min_width=names)  # a message never pushes them out
             picture.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
             picture.add_column(no_wrap=True, justify="right")
             if hidden:
