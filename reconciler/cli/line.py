@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.context import Context
+from reconciler.cli.durations import duration
 from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.progress import DONE, FAILED, RUNNING
 from reconciler.cli.render.progress import Progress as Lines
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.engine.reconcile import Pass
     from reconciler.engine.report import Report, Trouble
     from reconciler.model.plan import Action
+    from reconciler.model.status import Status
 
 OUTPUTS = (*TREES, "name")
 DOING = {"Create": "creating", "Adjust": "adjusting", "Start": "starting", "Stop": "stopping", "Remove": "removing"}
@@ -37,9 +39,15 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
 
 
 def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    wait = click.option("--wait/--no-wait", default=True, help="Wait until all is Ready (the default), or not.")
-    timeout = click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait at most [60].")
+    wait = click.option("--wait/--no-wait", default=True, help="Wait until it is done (the default), or not.")
+    timeout = click.option("--timeout", type=duration, metavar="SPAN", help="At most so long [60s]: 90, 2m30s.")
     return wait(timeout(function))
+
+
+def settled_word(status: Status) -> str:
+    """How one stands that is as it should be: one that was stopped is not ready, nor is one that is done."""
+    ready = status.condition("Ready")
+    return ready.reason.lower() if ready and ready.reason in ("Stopped", "Completed") else "ready"
 
 
 def located(documents: Sequence[Document], action: Callable[[], Any]) -> Any:
@@ -76,7 +84,7 @@ class Bridge:
             if key in waits:
                 self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {waits[key].message}")
             elif current.statuses[key].ready and not current.plan.actions:
-                self._lines.update(self._name(key), DONE, "ready")
+                self._lines.update(self._name(key), DONE, settled_word(current.statuses[key]))
             elif not current.plan.actions:
                 condition = current.statuses[key].condition("Ready")
                 self._lines.update(

@@ -144,12 +144,14 @@ def _settings_files(environ: Mapping[str, str]) -> dict[str, bytes | None]:
 
 def _words(context: Context, last: Pass, report: Report) -> tuple[str, str]:
     """What an apply says that has nothing to do."""
-    from reconciler.cli.line import print_report
+    from reconciler.cli.line import print_report, settled_word
 
     stdout = io.StringIO()
     calm = replace(report, actions=(), results=dict.fromkeys(report.results, "unchanged"))
     print_report(replace(context, invocation=replace(context.invocation, stdout=stdout)), calm)
-    return stdout.getvalue(), "".join(f"{key.short}  ready\n" for key in sorted(last.statuses))
+    return stdout.getvalue(), "".join(
+        f"{key.short}  {settled_word(last.statuses[key])}\n" for key in sorted(last.statuses)
+    )
 
 
 def _write(path: str, content: bytes) -> None:
