@@ -11,7 +11,10 @@ def kind_called(word: str) -> Kind:
     """The kind by any of its names; for anything else an error with a guess."""
     kind = find(word)
     if kind is None:
-        raise UsageError(f"no kind is called {word!r}", hint=f"{_guess(word)}kinds are {', '.join(KINDS)}")
+        raise UsageError(
+            f"no kind is called {word!r}",
+            hint=f"{_guess(word)}the kind comes first, like service/web; kinds are {', '.join(KINDS)}",
+        )
     return kind
 
 
