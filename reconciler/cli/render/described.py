@@ -103,6 +103,9 @@ def _service(spec: ServiceSpec) -> dict[str, object]:
         "depends on": [f"{d.service} ({d.condition})" for d in spec.dependencies],
     }
     entries |= {name: ", ".join(texts) for name, texts in lists.items() if texts}
+    limits = {name: getattr(spec.resources, name) for name in ("cpus", "memory", "pids")}
+    if any(limits.values()):
+        entries["limits"] = ", ".join(f"{name} {value}" for name, value in limits.items() if value)
     pause = f"pauses of {spec.restart.initial_seconds:g} to {spec.restart.max_seconds:g} s"
     entries["restart"] = f"{spec.restart.policy}, {pause}, by {spec.restart.by}"
     entries["stop"] = f"{spec.stop.signal}, then {spec.stop.grace_seconds:g} s"
