@@ -18,7 +18,7 @@ from reconciler.cli.place import location
 USAGE = "Usage: reconciler [OPTIONS] VERB [ARGUMENTS]..."
 ABOUT = (
     "kubectl apply for your own machines: declare containers and native processes; "
-    "reconciler shows the difference, closes it, and keeps it closed."
+    "reconciler shows the difference, and closes it."
 )
 GLOBALS = {
     "-n, --namespace NAME": "The namespace. Wins over what specs say; by default theirs, or `default`.",
