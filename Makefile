@@ -40,7 +40,7 @@ run: setup ## start the quickstart, show it, and say what next
 	    || echo "The container part did not come up (see above); the native part runs."; \
 	else echo "No container engine answers: the container part of the quickstart is left out."; fi
 	@echo; $(RECONCILER) status -n quickstart
-	@printf '\n%s\n' \
+	@printf '%s\n' "" \
 	  "It runs detached, and outlives this terminal." \
 	  "  look     $(RECONCILER) status -n quickstart" \
 	  "           $(RECONCILER) logs -n quickstart visitor" \
