@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.core.backoff import held_back
+from reconciler.core.render import stop_of
 from reconciler.core.standing import Stands
 from reconciler.core.world import World, outdated
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
+from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Action, Reason, Record, Verb, Wait
 
@@ -44,7 +46,7 @@ def decide(world: World, case: Case) -> Decision:
         return (), Wait(item.key, Reason.NAME_CONFLICT, world.conflict(rival))
     if seen is None or outdated(item, seen) or case.must_go:
         return _make(world, case, [*moved, *([seen] if seen else ())])
-    doubles = [action for thing in moved for action in take_down(item, thing, "it was moved")]
+    doubles = [action for thing in moved for action in take_down(item.key, thing, "it was moved", case.spec, item)]
     actions, wait = _keep(world, case, seen)
     return (*doubles, *actions), wait
 
@@ -62,12 +64,13 @@ def unsettled(thing: Observed) -> tuple[Reason, str] | None:
             return None
 
 
-def take_down(item: Desired | None, seen: Observed, cause: str) -> list[Action]:
-    key = item.key if item else seen.key
-    assert key, "ours"
+def take_down(
+    key: Key, seen: Observed, cause: str, spec: ServiceSpec | None, item: Desired | None = None
+) -> list[Action]:
+    """Stopped as its spec says, where there still is one, and removed."""
     remove = Action(Verb.REMOVE, key, cause, item, seen)
     if seen.kind == "service" and (seen.phase in {Phase.RUNNING, Phase.PAUSED} or seen.stragglers):
-        return [Action(Verb.STOP, key, cause, item, seen), remove]
+        return [Action(Verb.STOP, key, cause, item, seen, stop=stop_of(spec) if spec else None), remove]
     return [remove]
 
 
@@ -81,7 +84,7 @@ def _make(world: World, case: Case, old: Sequence[Observed]) -> Decision:
         if obstacle:
             return (), obstacle
     cause = _why(item, old)
-    gone = [action for thing in old for action in take_down(item, thing, cause)]
+    gone = [action for thing in old for action in take_down(item.key, thing, cause, case.spec, item)]
     return (gone, obstacle) if obstacle else ((*gone, Action(Verb.CREATE, item.key, cause, item)), None)
 
 
@@ -109,7 +112,7 @@ def _keep(world: World, case: Case, seen: Observed) -> Decision:
             return adjust, Wait(item.key, Reason.NOT_READY, stands.message, stands.until)
         case Stands.SICK:
             cause = f"its probe failed: {stands.message}"
-            stop = Action(Verb.STOP, item.key, cause, item, seen)
+            stop = Action(Verb.STOP, item.key, cause, item, seen, stop=stop_of(case.spec))
             return _start(world, case, seen, cause, (*adjust, stop))
         case _ if seen.phase is Phase.PAUSED:
             return adjust, None

@@ -67,6 +67,10 @@ def render(graph: Graph, snapshot: Snapshot, ports: Assignment) -> Rendered:
     return Rendered(desired, waits)
 
 
+def stop_of(spec: ServiceSpec) -> Stop:
+    return Stop(spec.stop.signal.removeprefix("SIG"), spec.stop.grace_seconds)
+
+
 def _networks(graph: Graph) -> Iterator[Desired]:
     keys = [key for key in sorted(graph.resources) if key.kind == "network"]
     implicit = Key("network", graph.namespace, DEFAULT_NETWORK)
@@ -124,7 +128,7 @@ class _Room:
         spec: ServiceSpec = fill_all(self._spec, lookup)
         env = self._environment(key, spec, lookup)
         mounts = tuple(self._mount(mount, lookup) for mount in spec.volumes)
-        stop = Stop(spec.stop.signal.removeprefix("SIG"), spec.stop.grace_seconds)
+        stop = stop_of(spec)
         restarted_at = self._graph.resources[self._key].annotations.get(RESTARTED, "")
         payload: Payload
         if spec.process:

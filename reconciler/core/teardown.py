@@ -63,7 +63,9 @@ def _take_down(world: World, journal: Journal, key: Key, thing: Observed, cause:
     if users:
         return (), Wait(key, Reason.IN_USE, f"{', '.join(users[:3])} must go first")
     held = held_back(key, "", journal.get(key), Restart(), world.now)
-    return ((), held) if held else (take_down(None, thing, cause), None)
+    known = world.graph.resources.get(key.resource) or world.graph.removed.get(key.resource)
+    spec = known.spec if known and key.kind == "service" else None
+    return ((), held) if held else (take_down(key, thing, cause, spec), None)
 
 
 def _users(world: World, key: Key, thing: Observed) -> list[str]:

@@ -64,8 +64,7 @@ def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
         case Verb.START if desired and seen:
             runtimes[seen.runtime].start(seen, desired)
         case Verb.STOP if seen:
-            stop = getattr(desired.payload, "stop", Stop()) if desired else Stop()
-            runtimes[seen.runtime].stop(seen, stop)
+            runtimes[seen.runtime].stop(seen, action.stop or Stop())
         case Verb.REMOVE if seen:
             runtimes[seen.runtime].remove(seen)
         case _:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.desired import Desired
+from reconciler.model.desired import Desired, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
 
@@ -68,6 +68,8 @@ class Action:
     seen: Observed | None = None
     changes: tuple[str, ...] = ()
     """Of an Adjust: which of "unpause", "rename"."""
+    stop: Stop | None = None
+    """Of a Stop: how it is asked to end, where its spec is still known."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.key}: {self.cause}"

@@ -101,8 +101,8 @@ def handovers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_is_stopped_before_it_is_removed(patch: pytest.MonkeyPatch) -> None:
-    def take_down(item, seen, cause):
-        return [Action(Verb.REMOVE, item.key if item else seen.key, cause, item, seen)]
+    def take_down(key, seen, cause, spec, item=None):
+        return [Action(Verb.REMOVE, key, cause, item, seen)]
 
     patch.setattr(instances, "take_down", take_down)
 
