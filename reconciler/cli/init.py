@@ -31,7 +31,7 @@ kind: Service
 metadata:
   name: web
 spec:
-  # A native process: detached, started anew when it ends. The command is a list; no shell is involved.
+  # A native process: detached. The command is a list; no shell is involved.
   process:
     command: [python3, -m, http.server, --bind, 127.0.0.1, --directory, "${volumes.site}", "${ports.http}"]
 
