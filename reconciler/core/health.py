@@ -97,6 +97,7 @@ def health(spec: Probes, state: ProbeState, now: float) -> Health:
         started=started,
         ready=ready,
         live=live,
+        known=ready or not live or any(state.of(role).message for role in Role),
         message=_message(spec, state, now),
         next_probe=max(min(times), now) if times else None,
     )

@@ -21,7 +21,8 @@ def may_replace(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key,
     away = [index for index in everyone if not _serves(world, key.instance(index), spec)]
     budget = max(1, spec.update.max_unavailable) - len(away)
     serving = [index for index in outdated if index not in away]
-    return frozenset([index for index in outdated if index in away] + serving[: max(0, budget)])
+    broken = [index for index in outdated if index in away and _known(world, key.instance(index), spec)]
+    return frozenset(broken + serving[: max(0, budget)])
 
 
 def _outdated(world: World, key: Key, spec: ServiceSpec, desired: Mapping[Key, Desired]) -> bool:
@@ -35,6 +36,13 @@ def _serves(world: World, key: Key, spec: ServiceSpec) -> bool:
     if seen is None or not standing(spec, seen, world.snapshot, world.now).good:
         return False
     return world.now - (seen.started_at or 0.0) >= spec.update.min_ready_seconds
+
+
+def _known(world: World, key: Key, spec: ServiceSpec) -> bool:
+    """One whose probe has not answered yet may well serve: it is not taken for broken, nor for serving."""
+    seen = _current(world, key, spec)
+    health = world.snapshot.health.get(seen.id) if seen else None
+    return health is None or health.known
 
 
 def _current(world: World, key: Key, spec: ServiceSpec) -> Observed | None:

@@ -125,6 +125,8 @@ class Health:
     started: bool = True
     ready: bool = True
     live: bool = True
+    known: bool = True
+    """False while no answer has come yet: it is not ready as far as we know, which is not far."""
     message: str = ""
     next_probe: float | None = None
 

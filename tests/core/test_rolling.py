@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.core.rolling import may_replace
 from reconciler.core.world import World
 from reconciler.kinds.service import Update
-from reconciler.model.observed import Phase, Snapshot
+from reconciler.model.observed import Health, Phase, Snapshot
 from tests.core.build import NOW, changed, container, graph, key, process, rendered, settled
 
 ONE_BY_ONE = Update()
@@ -51,6 +53,15 @@ def test_who_does_not_work_goes_first_and_counts_as_away(before: Snapshot) -> No
 def test_all_who_do_not_work_may_go_together(before: Snapshot) -> None:
     broken = changed(before, key("web", 2), phase=Phase.EXITED, bindings=())
     assert may(changed(broken, key("web", 0), phase=Phase.CREATED, bindings=())) == {0, 2}
+
+
+def test_who_has_not_been_heard_yet_is_neither_taken_for_broken_nor_for_serving(before: Snapshot) -> None:
+    """All three may be well: to replace all at once for want of an answer would be the outage itself."""
+    ids = [thing.id for thing in before.objects() if thing.kind == "service"]
+    silent = Health(ready=False, known=False)
+    assert may(replace(before, health=dict.fromkeys(ids, silent))) == set()
+    assert may(replace(before, health={ids[1]: silent})) == set()
+    assert may(replace(before, health={ids[1]: Health(ready=False, message="no")})) == {1}
 
 
 def test_newcomers_count_as_away_until_they_serve(before: Snapshot) -> None:

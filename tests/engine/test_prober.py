@@ -148,7 +148,7 @@ def test_one_that_hangs_holds_up_nobody_and_is_asked_once_at_a_time() -> None:
 
     assert first.ready
     waiting = "readiness probe: waiting for its first answer"
-    assert pending == again == Health(ready=False, message=waiting, next_probe=NOW + 0.2)
+    assert pending == again == Health(ready=False, known=False, message=waiting, next_probe=NOW + 0.2)
     assert told == Health(
         ready=False,
         message=f"readiness probe: GET http://127.0.0.1:{port}/: no answer in 0.8 s",

@@ -215,8 +215,16 @@ def test_a_rolling_update_replaces_one_after_another_and_keeps_the_others_up(sta
     spec = server("web", replicas=3, probes={"readiness": {"tcpSocket": {"port": "http"}}})
     stage.apply(spec)
     told = stage.apply(changed(spec, env={"ROUND": "2"}))
-    order = [action for action in told.actions if action.startswith(("Stop", "Create"))]
-    assert order == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Create")]
+    assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")]
+
+
+def test_a_rolling_update_waits_for_slow_probes_to_answer(stage: Stage) -> None:
+    """None has answered yet when the apply first looks: that makes none of them broken."""
+    probe = {"exec": {"command": ["sleep", "1"]}, "timeoutSeconds": 20}
+    spec = native("web", replicas=3, probes={"readiness": probe})
+    stage.apply(spec)
+    told = stage.apply(changed(spec, env={"ROUND": "2"}))
+    assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")]
 
 
 def test_no_wait_returns_once_everything_is_on_its_way(stage: Stage) -> None:
