@@ -167,7 +167,7 @@ def test_KECS_d_names_are_matched_whole(stage: Stage) -> None:
     assert stage.cli("get", "services", "-o", "name").out.split() == ["service/my-web", "service/web-2"]
 
 
-def test_KECS_a_b_K8_K9_every_instance_is_started_as_itself_and_found_again(stage: Stage) -> None:
+def test_KECS_a_b_K8_K9_K15_every_instance_is_started_as_itself_and_found_again(stage: Stage) -> None:
     """Labels are written and read through one table; each service has its own image, ports and environment."""
     spec = [server(name, env={"WHO": name}, container={"image": image}) for name, image in WHO.items()]
     stage.apply(*spec)
@@ -259,7 +259,7 @@ def test_K6_logs_are_read_by_name(stage: Stage) -> None:
     following.communicate(timeout=20)
 
 
-def test_K5_status_is_a_table_for_people_and_a_tree_for_scripts(stage: Stage) -> None:
+def test_K5_H17_status_is_a_table_for_people_and_a_tree_for_scripts(stage: Stage) -> None:
     stage.apply(server("web"), native("worker"))
     table = stage.cli("status").out
     assert "service/web" in table
