@@ -37,7 +37,7 @@ def command(
         show(context, line.located(documents, lambda: controller.preview(resources, prune=prune)), controller)
         return 0
     with progress(context) as lines:
-        witness = Witness(line.Bridge(lines, len({resource.key.namespace for resource in resources})))
+        witness = Witness(line.Bridge(lines, (resource.key for resource in resources)))
         limit = context.timeout if timeout is None else timeout
         report = line.located(
             documents,

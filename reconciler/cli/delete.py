@@ -48,7 +48,7 @@ def command(
     with progress(context) as lines:
         report = controller.delete(
             keys, data=volumes, wait=wait, timeout=context.timeout if timeout is None else timeout,
-            progress=line.Bridge(lines, len({key.namespace for key in keys})),
+            progress=line.Bridge(lines, keys),
         )  # fmt: skip
     return line.print_report(context, report)
 

@@ -56,7 +56,7 @@ def edit(
     with progress(context) as lines:
         report = controller.edit(
             keys, change, wait=wait, timeout=context.timeout if timeout is None else timeout,
-            progress=line.Bridge(lines),
+            progress=line.Bridge(lines, keys),
         )  # fmt: skip
     return line.print_report(context, _called(report, word))
 

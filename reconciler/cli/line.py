@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reconciler.engine.controller import Controller
     from reconciler.engine.reconcile import Pass
     from reconciler.engine.report import Report, Trouble
+    from reconciler.model.key import Key
     from reconciler.model.plan import Action
     from reconciler.model.status import Status
 
@@ -64,13 +65,15 @@ def located(documents: Sequence[Document], action: Callable[[], Any]) -> Any:
 
 
 class Bridge:
-    """Tells the progress lines what the engine does, in words."""
+    """Tells the progress lines what the engine does, in words: of what was named, and of what is acted upon."""
 
-    def __init__(self, lines: Lines, namespaces: int = 1) -> None:
+    def __init__(self, lines: Lines, keys: Iterable[Key]) -> None:
         self._lines = lines
-        self._many = namespaces > 1
+        self._shown = set(keys)
+        self._many = len({key.namespace for key in self._shown}) > 1
 
     def started(self, action: Action) -> None:
+        self._shown.add(action.key.resource)
         self._lines.update(self._name(action.key.resource), RUNNING, f"{DOING[action.verb]}: {action.cause}")
 
     def passed(self, current: Pass) -> None:
@@ -80,7 +83,7 @@ class Bridge:
             if outcome.result != "done":
                 self._lines.update(self._name(outcome.action.key.resource), RUNNING, outcome.message)
         waits = {wait.key.resource: wait for wait in reversed(current.plan.waits)}
-        for key in sorted({*current.statuses, *waits}):
+        for key in sorted({*current.statuses, *waits} & self._shown):
             if key in waits:
                 self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {waits[key].message}")
             elif current.statuses[key].ready and not current.plan.actions:
@@ -111,7 +114,8 @@ def print_report(context: Context, report: Report) -> int:
         _print_trouble(context, trouble)
     if report.timed_out:
         print(
-            "error: time is up before all was Ready; it may still get there: see reconciler status", file=context.stderr
+            "error: time is up before all was Ready; what runs goes on running, and the next apply goes on from here",
+            file=context.stderr,
         )
     elif not report.settled and not report.troubles:
         for wait in report.waits:

@@ -45,6 +45,8 @@ def read_noting(context: Context, paths: Sequence[str], *, recursive: bool) -> t
     texts = files.read(paths, recursive=recursive, stdin=lambda: context.stdin.read(MAX_BYTES + 1), visited=folders)
     environment = Watched(context.invocation.environ)
     documents = parse(texts, environment=environment, namespace=context.scope)
+    if not documents:
+        raise UsageError(f"there is no document in {', '.join(paths)}", hint="`reconciler init` writes a first one")
     moved = _moved(documents, context.namespace) if context.namespace else documents
     reading = Reading({text.name: text.content for text in texts}, folders, environment.asked)
     return moved, None if "-" in paths else reading

@@ -14,7 +14,6 @@ from reconciler.cli.verb import verb
 from reconciler.errors import Problem, SpecError
 
 if TYPE_CHECKING:
-    from reconciler.core.graph import Graph
     from reconciler.core.parse import Document
     from reconciler.kinds.base import Fault
     from reconciler.model.key import Key
@@ -72,42 +71,22 @@ def _report(context: Context, paths: Sequence[str], *, recursive: bool) -> Repor
     by_key = {document.resource.key: document for document in documents}
     errors: list[Problem] = []
     warnings: list[tuple[Key, Problem]] = []
-    for key, fault, elsewhere in _linked(documents):
+    for key, fault in _linked(documents):
         problem = by_key[key].problem(fault)
-        if elsewhere:
+        if fault.absent:
             warnings.append((key, problem))
         else:
             errors.append(problem)
     return Report(documents, sorted(set(errors)), warnings)
 
 
-def _linked(documents: Sequence[Document]) -> Iterator[tuple[Key, Fault, bool]]:
-    """What is wrong between the documents; True where only something is missing that may be there already."""
+def _linked(documents: Sequence[Document]) -> Iterator[tuple[Key, Fault]]:
+    """What is wrong between the documents. What is only absent may have been applied before."""
     from reconciler.core.graph import graph_of, link_faults
 
     resources = [document.resource for document in documents]
     for namespace in sorted({resource.key.namespace for resource in resources}):
-        graph = graph_of(namespace, resources)
-        missing = {key: set(_missing(graph, key)) for key in graph.resources}
-        for key, fault in link_faults(graph):
-            yield key, fault, fault.path in missing[key]
-
-
-def _missing(graph: Graph, key: Key) -> Iterator[tuple[str | int, ...]]:
-    """Places in a spec that name a resource which is not among these."""
-    from reconciler.core.graph import OWN
-    from reconciler.core.references import references, strings
-    from reconciler.kinds import find
-    from reconciler.model.key import Key
-
-    resource, kind = graph.resources[key], find(key.kind)
-    assert kind is not None, "it was parsed"
-    for need in kind.needs(resource.spec):
-        if Key(need.kind, key.namespace, need.name) not in graph.resources:
-            yield need.path
-    for path, text in strings(resource.spec):
-        if any(head not in OWN and graph.service(head) is None for head, *_ in references(text)):
-            yield path
+        yield from link_faults(graph_of(namespace, resources))
 
 
 def _print(context: Context, report: Report) -> None:

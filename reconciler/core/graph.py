@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from reconciler.core.references import Path, Reference, references, strings
@@ -112,7 +112,8 @@ def _missing(graph: Graph, need: Need) -> Fault:
     names = sorted(k.name for k in graph.resources if k.kind == need.kind)
     close = get_close_matches(need.name, names, 1)
     hint = f"did you mean {close[0]!r}?" if close else f"declare it, or apply it to namespace {graph.namespace!r} first"
-    return Fault(need.path, f"there is no {need.kind} called {need.name!r} in namespace {graph.namespace!r}", hint)
+    message = f"there is no {need.kind} called {need.name!r} in namespace {graph.namespace!r}"
+    return Fault(need.path, message, hint, absent=True)
 
 
 def _service_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
@@ -139,7 +140,8 @@ def _reference_faults(graph: Graph, spec: ServiceSpec, path: Path, reference: Re
         yield from _named(path, text, "volume of this service", rest, [mount.source for mount in spec.volumes])
     elif (target := graph.service(head)) is None:
         names = [k.name for k, _ in graph.services()]
-        yield from _named(path, text, "service", [head], names)
+        for fault in _named(path, text, "service", [head], names):
+            yield replace(fault, absent=True)
     else:
         yield from _target_faults(graph, spec, path, text, (head, target), rest)
 

@@ -38,6 +38,8 @@ class Fault:
     path: tuple[str | int, ...]
     message: str
     hint: str = ""
+    absent: bool = False
+    """It names a resource that is not among those at hand; it may well exist elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
