@@ -23,16 +23,15 @@ def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
 
 
 def _first(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
-    spec = stage.containers(count)
 
     def away() -> None:
-        stage.delete(spec)
+        stage.delete(stage.containers(count))
         stage.forget()
 
     contestants = [
-        Contestant("ours", lambda: stage.apply(spec, "--no-wait"), after=away),
+        Contestant("ours", lambda: stage.apply(stage.containers(count), "--no-wait"), after=away),
         Contestant("floor", lambda: stage.floor("up", count), after=lambda: stage.floor("down", count)),
-        Contestant("ours, until Ready", lambda: stage.apply(spec), after=away),
+        Contestant("ours, until Ready", lambda: stage.apply(stage.containers(count)), after=away),
         *(Contestant(p.name, lambda p=p: p.up(count), after=lambda p=p: p.down(count)) for p in peers),  # type: ignore[misc]
     ]
     rounds = 3 if quick else 5 if count <= 10 else 3
@@ -40,9 +39,8 @@ def _first(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Conte
 
 
 def _again(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
-    spec = stage.containers(count)
     contestants = _in_a_world(stage, count, peers, 3 if quick else 6, [
-        Contestant("ours", lambda: stage.apply(spec)),
+        Contestant("ours", lambda: stage.apply(stage.containers(count))),
         Contestant("floor", lambda: stage.floor("look", count)),
         *(Contestant(p.name, lambda p=p: p.up(count)) for p in peers),  # type: ignore[misc]
     ])  # fmt: skip
@@ -60,9 +58,13 @@ def _changed(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Con
 
 
 def _delete(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
-    spec = stage.containers(count)
     contestants = [
-        Contestant("ours", lambda: stage.delete(spec), before=lambda: stage.apply(spec), after=stage.forget),
+        Contestant(
+            "ours",
+            lambda: stage.delete(stage.containers(count)),
+            before=lambda: stage.apply(stage.containers(count)),
+            after=stage.forget,
+        ),
         Contestant("floor", lambda: stage.floor("down", count), before=lambda: stage.floor("up", count)),
         *(Contestant(p.name, lambda p=p: p.down(count), before=lambda p=p: p.up(count)) for p in peers),  # type: ignore[misc]
     ]
@@ -73,9 +75,11 @@ def _in_a_world(
     stage: Stage, count: int, peers: list[Peer], times: int, contestants: list[Contestant]
 ) -> list[Contestant]:
     """Each one's own containers are up during its turn, and nobody else's: a list of all would be longer."""
-    spec = stage.containers(count)
     worlds = {
-        "ours": (lambda: stage.apply(spec), lambda: (stage.delete(spec), stage.forget())),
+        "ours": (
+            lambda: stage.apply(stage.containers(count)),
+            lambda: (stage.delete(stage.containers(count)), stage.forget()),
+        ),
         "floor": (lambda: stage.floor("up", count), lambda: stage.floor("down", count)),
         **{p.name: (lambda p=p: p.up(count), lambda p=p: p.down(count)) for p in peers},  # type: ignore[misc]
     }

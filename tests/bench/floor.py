@@ -20,8 +20,12 @@ COMMAND = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
 GRACE = 10
 
 
-def ask(path: str, method: str, target: str, body: object = None) -> bytes:
-    """One exchange; anything but success ends the program."""
+def ask(path: str, method: str, target: str, body: object = None, *, bearing: bytes = b"\0") -> bytes:
+    """One exchange; anything but success ends the program.
+
+    What is borne is that an engine of this age now and then miscounts the endpoints of a network that has none left,
+    and then keeps it until it is started anew.
+    """
     data = b"" if body is None else json.dumps(body).encode()
     head = f"{method} {target} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\n"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -29,7 +33,7 @@ def ask(path: str, method: str, target: str, body: object = None) -> bytes:
         connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     first, _, rest = answer.partition(b"\r\n")
-    if first[9:10] not in (b"2", b"3"):
+    if first[9:10] not in (b"2", b"3") and bearing not in rest:
         raise SystemExit(f"floor: {method} {target}: {first.decode()} {rest[-300:].decode(errors='replace')}")
     return rest.partition(b"\r\n\r\n")[2]
 
@@ -82,7 +86,7 @@ def main(verb: str, path: str, prefix: str, count: int) -> None:
             make(names[0])
         case "down":
             together(take, names)
-            ask(path, "DELETE", f"/networks/{network}")
+            ask(path, "DELETE", f"/networks/{network}", bearing=b"has active endpoints")
 
 
 if __name__ == "__main__":

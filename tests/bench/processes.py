@@ -28,32 +28,30 @@ def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
 
 def memory(stage: Stage, count: int = 20) -> Line:
     """What stands around a service of ours, per service, the service itself left out: proportional set size."""
-    spec = stage.processes(count)
-    stage.apply(spec)
+    stage.apply(stage.processes(count))
     try:
         around = [pid for pid in _ours(stage) if _command(pid)[:1] != ["sleep"]]
         each = sum(map(_pss, around)) / count / MIB
     finally:
-        stage.delete(spec)
+        stage.delete(stage.processes(count))
         stage.forget()
     remark = f"{each:.2f} MiB in {len(around) / count:.0f} processes"
     return Line("memory around one process, MiB", "P9", each, 1.0, {}, remark)
 
 
 def _contestants(stage: Stage, count: int) -> list[Contestant]:
-    spec = stage.processes(count)
     bare = stage.directory / "bare"
     peer = supervisor(stage)
 
     def away() -> None:
-        stage.delete(spec)
+        stage.delete(stage.processes(count))
         stage.forget()
 
     def spawn() -> None:
         stage.run(sys.executable, SPAWN, bare, count, PARENT, SERVICE, boot_id())
 
     contestants = [
-        Contestant("ours", lambda: stage.apply(spec, "--no-wait"), after=away),
+        Contestant("ours", lambda: stage.apply(stage.processes(count), "--no-wait"), after=away),
         Contestant("bare spawn", spawn, before=bare.mkdir, after=lambda: _end(bare)),
     ]
     if peer and count <= 100:
@@ -74,7 +72,7 @@ def _end(bare: Path) -> None:
 
 def _ours(stage: Stage) -> list[int]:
     """Who stands in one of our directories, or was started for one of our services."""
-    mark = f"RECONCILER_KEY=service/bench{stage.token}/".encode()
+    mark = f"RECONCILER_KEY=service/{stage.namespace}/".encode()
     return [pid for pid in _pids() if _works_in(pid, stage.home) or mark in _environ(pid)]
 
 
