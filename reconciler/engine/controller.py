@@ -73,7 +73,6 @@ class Controller:
         plans = [self._edit(namespace, mine, prune=prune) for namespace, mine in _by_namespace(given)]
         for (namespace, mine), edit in zip(_by_namespace(given), plans, strict=True):
             self.parts.source.keep(edit.keep)
-            self._forgive(namespace, [r.key for r in mine])
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
             reports.append(replace(report, results=_results(edit.results, report.actions)))
@@ -129,7 +128,6 @@ class Controller:
             changed = {key: resource for key in mine if (resource := change(kept[key])) != kept[key]}
             results = {key: "configured" if key in changed else "unchanged" for key in mine}
             self.parts.source.keep(list(changed.values()))
-            self._forgive(namespace, mine)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             reports.append(replace(report, results=results))
         return _joined(reports)
@@ -167,9 +165,8 @@ class Controller:
         resources = self.parts.source.resources(namespace)
         return {r.key: r for r in resources if tombstones or not r.deleting}
 
-    def _forgive(self, namespace: str, keys: Iterable[Key]) -> None:
+    def _forgive(self, namespace: str, wanted: set[Key]) -> None:
         """A person asked: whatever failed before is tried at once."""
-        wanted = set(keys)
         journal = self.parts.store.journal(namespace)
         forgiven = {
             k: replace(r, failures=0, avoid=()) for k, r in journal.items() if k.resource in wanted and r.failures
@@ -182,6 +179,7 @@ class Controller:
     ) -> Report:
         listener = progress or Silent()
         keys = keys | self._grounds(namespace, keys)
+        self._forgive(namespace, keys)
         settlement = settle(
             self.parts, namespace, deadline=self.parts.clock.now() + timeout, wait=wait,
             concerns=keys.__contains__, started=listener.started, passed=listener.passed,
@@ -198,11 +196,12 @@ class Controller:
         last = settlement.last
         assert last is not None, "there is at least one pass"
         concerned = keys.__contains__
+        wanted = wait or not settlement.settled
         return Report(
             settled=settlement.settled,
             actions=tuple(settlement.actions),
             waits=tuple(w for w in last.plan.waits if concerned(w.key.resource)),
-            troubles=tuple(troubles(self.parts, last, concerned)) if wait or not settlement.settled else (),
+            troubles=tuple(troubles(self.parts, last, concerned, settlement.hints)) if wanted else (),
             statuses=last.statuses,
             timed_out=settlement.timed_out,
         )

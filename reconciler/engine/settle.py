@@ -10,7 +10,7 @@ from reconciler.core.world import World
 from reconciler.engine.reconcile import Parts, Pass, reconcile
 from reconciler.model.key import Key
 from reconciler.model.observed import Phase
-from reconciler.model.plan import Action, Reason, Wait
+from reconciler.model.plan import Action, Reason, Result, Wait
 
 SHORTEST_NAP = 0.02
 LONGEST_NAP = 0.25
@@ -28,6 +28,8 @@ class Settlement:
     actions: list[Action] = field(default_factory=list)
     timed_out: bool = False
     passes: int = 0
+    hints: dict[Key, str] = field(default_factory=dict)
+    """What runtimes advised when they last refused something. The pass that ends it is seldom the one that was told."""
 
     @property
     def waits(self) -> tuple[Wait, ...]:
@@ -48,6 +50,7 @@ def settle(
         settlement.passes += 1
         settlement.last = current
         settlement.actions += [outcome.action for outcome in current.outcomes]
+        settlement.hints |= {outcome.action.key.resource: outcome.hint for outcome in current.outcomes if outcome.hint}
         passed(current)
         pending = [
             w for w in current.plan.waits if concerns(w.key.resource) and (wait or w.reason is not Reason.NOT_READY)
@@ -60,7 +63,7 @@ def settle(
         if parts.clock.now() >= deadline:
             settlement.timed_out = True
             return settlement
-        if not current.plan.sequences:
+        if not any(outcome.result is Result.DONE for outcome in current.outcomes):
             parts.clock.sleep(_nap(parts.clock.now(), pending, deadline))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from reconciler.core.masking import masking
 from reconciler.core.world import World
@@ -27,21 +27,24 @@ HINTS = {
 }
 
 
-def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool]) -> Iterator[Trouble]:
+def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool], hints: Mapping[Key, str]) -> Iterator[Trouble]:
     """One for each resource that is not Ready. Asks the log of what has ended or is not ready."""
     world = World(last.graph, last.snapshot, last.at)
     for key in sorted(last.statuses):
         condition = last.statuses[key].condition("Ready")
         if condition and condition.status != "True" and concerned(key):
             log = tuple(_last_words(parts, world, key))
-            yield Trouble(key, condition.reason, condition.message, _hint(last, key, condition.reason), log)
+            yield Trouble(
+                key, condition.reason, condition.message, _hint(last, hints.get(key, ""), condition.reason), log
+            )
     for wait in last.plan.waits:  # of what is not declared: a network of ours, a tombstone
         if wait.key.resource not in last.statuses and concerned(wait.key.resource):
-            yield Trouble(wait.key.resource, wait.reason, wait.message, _hint(last, wait.key.resource, wait.reason))
+            key = wait.key.resource
+            yield Trouble(key, wait.reason, wait.message, _hint(last, hints.get(key, ""), wait.reason))
 
 
-def _hint(last: Pass, key: Key, reason: str) -> str:
-    told = next((o.hint for o in last.outcomes if o.action.key.resource == key and o.hint), "")
+def _hint(last: Pass, told: str, reason: str) -> str:
+    """What the runtime advised, else what is advised for such a reason."""
     if reason == Reason.UNREACHABLE:
         told = next((view.hint for view in last.snapshot.views if view.problem and view.hint), told)
     return told or next((hint for known, hint in HINTS.items() if known == reason), "")

@@ -98,7 +98,10 @@ def _check_blindness(world: World, faults: Faults) -> None:
         assert thing is not None
         assert thing.runtime not in faults.unreachable, f"P6: {action}, in a view that could not be read"
         wanted = seeing.desired.get(action.key)
-        right = action.seen is not None and wanted is not None and wanted.fingerprint == action.seen.fingerprint
+        settled = action.key not in world.journal  # a refused port makes another one worth a try
+        right = (
+            settled and action.seen is not None and wanted is not None and wanted.fingerprint == action.seen.fingerprint
+        )
         if right and not moving and action.seen and action.verb in {Verb.STOP, Verb.REMOVE}:
             assert (action.verb, action.seen.id) in ends, f"P6: {action}, for want of a view\n{blind}\n--\n{seeing}"
 

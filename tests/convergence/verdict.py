@@ -107,7 +107,7 @@ def _unrooted(  # noqa: C901, PLR0912 -- a flat table
             yield from deeper(wait, [k for k in instances_of(graph, [wait.key.resource]) if k != wait.key])
         case Reason.IN_USE if wait.key.kind == "network":
             users = [t for t in world.objects() if wait.key.engine_name in t.networks]
-            if not any(t.id in world.foreign or t.id in world.copies for t in users):
+            if not any(t.id in world.foreign or t.id.startswith("copy-") for t in users):
                 yield from deeper(wait, [t.key for t in users if t.key])
         case Reason.IN_USE if wait.key.kind == "volume":
             users = [k for k, spec in graph.services() if any(m.volume == wait.key.name for m in spec.volumes)]

@@ -1,0 +1,136 @@
+"""Passes, one after another: until it has settled, nothing can be hoped for, or time is up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.engine.settle import Settlement, settle
+from reconciler.errors import Denied, ImageUnavailable, OutcomeUnknown, PortInUse
+from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.service import Dependency, Restart
+from reconciler.model.observed import Observed, Phase
+from reconciler.model.resource import Resource
+from tests.core.build import container, http, key, process, resource, stranger
+from tests.engine.stage import NAMESPACE, Stage
+
+
+def settled(stage: Stage, *resources: Resource, timeout: float = 60, wait: bool = True, whose: str = "") -> Settlement:
+    stage.source.keep(list(resources))
+    deadline = stage.clock.now() + timeout
+
+    def concerns(k: object) -> bool:
+        return not whose or getattr(k, "name", "") == whose
+
+    return settle(stage.parts, NAMESPACE, deadline=deadline, wait=wait, concerns=concerns)
+
+
+def test_it_ends_when_nothing_is_left_to_do_or_to_wait_for(stage: Stage) -> None:
+    found = settled(stage, container("web"), container("db"), container("api", depends_on=("db",)))
+    assert found.settled
+    assert stage.objects() == ["shop-api-0", "shop-db-0", "shop-web-0"]
+    assert len(found.actions) == 4
+
+
+def test_a_settled_namespace_takes_one_pass(stage: Stage) -> None:
+    settled(stage, container("web"))
+    assert settled(stage).passes == 1
+
+
+def test_without_waiting_what_runs_is_enough(stage: Stage) -> None:
+    found = settled(stage, process("api"), wait=False)
+    assert found.settled
+    assert stage.clock.naps == 0
+
+
+def test_with_waiting_it_has_to_be_ready(stage: Stage) -> None:
+    assert settled(stage, process("api")).settled
+    assert stage.clock.naps > 0
+
+
+def test_what_needs_a_person_ends_it_at_once(stage: Stage) -> None:
+    stage.host.taken = [8080]
+    found = settled(stage, container("web", ports=(http(8080),)))
+    assert not found.settled
+    assert not found.timed_out
+    assert "8080/tcp is held by pid 77" in str(found.waits[0])
+    assert stage.clock.now() < 1001
+
+
+def test_who_waits_for_the_hopeless_is_without_hope_too(stage: Stage) -> None:
+    stage.docker.put(stranger("shop-db-0"))
+    found = settled(stage, container("db"), container("web", depends_on=("db",)))
+    assert (found.settled, found.timed_out) == (False, False)
+    assert {str(wait.reason) for wait in found.waits} == {"NameConflict", "DependencyNotReady"}
+
+
+def test_a_foreign_network_under_our_name_ends_it_at_once(stage: Stage) -> None:
+    stage.docker.put(Observed("n", "shop-back", "network", "docker"))
+    found = settled(stage, container("web", networks=("back",)), resource("network", "back", NetworkSpec()))
+    assert (found.settled, found.timed_out) == (False, False)
+
+
+def test_an_image_that_can_not_be_had_is_not_tried_for_a_minute(stage: Stage) -> None:
+    stage.docker.failing["prepare web"] = ImageUnavailable("there is no image i")
+    found = settled(stage, container("web"))
+    assert (found.settled, found.timed_out) == (False, False)
+    assert stage.docker.calls.count("prepare web") == 1
+
+
+def test_what_keeps_ending_is_given_up_after_some_tries(stage: Stage) -> None:
+    stage.process.failing["start"] = PortInUse("taken", port=1)
+    settled(stage, process("api"))
+    stage.change("shop-api-0", phase=Phase.EXITED, exit_code=1, bindings=())
+    found = settled(stage, timeout=600)
+    assert (found.settled, found.timed_out) == (False, False)
+    assert 3 <= stage.process.calls.count("start api") <= 6
+
+
+def test_who_keeps_saying_no_is_not_asked_all_the_time(stage: Stage) -> None:
+    settled(stage, process("api"))
+    stage.process.failing["stop"] = Denied("not permitted")
+    stage.process.calls.clear()
+    settled(stage, replace(process("api"), deleting=True))
+    assert stage.process.calls.count("stop api") <= 6
+
+
+def test_an_unknown_outcome_is_looked_at_again_and_not_repeated_without_a_pause(stage: Stage) -> None:
+    stage.process.failing["create"] = OutcomeUnknown("the deadline passed")
+    found = settled(stage, process("api"), timeout=10)
+    assert found.timed_out
+    assert stage.process.calls.count("create api") <= 10 / 0.25 + 2
+
+
+def test_time_is_up_when_it_is_up(stage: Stage) -> None:
+    job = process("job", restart=Restart(policy="Never"))
+    web = process("web", depends_on=(Dependency(service="job", condition="Completed"),))
+    found = settled(stage, job, web, timeout=5)
+    assert found.timed_out
+    assert 1005 <= stage.clock.now() <= 1006
+
+
+def test_others_are_reconciled_along_but_nobody_waits_for_them(stage: Stage) -> None:
+    stage.docker.put(stranger("shop-db-0"))
+    found = settled(stage, container("db"), process("api"), whose="api")
+    assert found.settled
+    assert stage.thing("shop-api-0").phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("verb", ["stop", "remove", "create"])
+def test_a_failure_that_passes_is_got_over(stage: Stage, verb: str) -> None:
+    settled(stage, process("api"))
+    stage.process.failing[verb] = PortInUse("not now", port=1) if verb == "create" else OutcomeUnknown("late")
+    stage.source.keep([process("api", env={"NEW": "1"})])
+    told = []
+
+    def passed(current: object) -> None:
+        told.append(current)
+        stage.process.failing.clear()
+
+    found = settle(
+        stage.parts, NAMESPACE, deadline=stage.clock.now() + 60, wait=True, concerns=lambda _: True, passed=passed
+    )
+    assert found.settled
+    assert stage.thing("shop-api-0").key == key("api")
+    assert len(told) == found.passes
