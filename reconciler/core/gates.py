@@ -1,4 +1,8 @@
-"""What has to be there before something is made or started. Construction is gated; teardown never is."""
+"""What has to be there before something is made or started.
+
+Construction is gated, teardown never is: what is deleted goes, and so does who is in somebody's way. An instance that
+is only to be replaced waits whole: to take down the old one before the new one can be made helps nobody.
+"""
 
 from __future__ import annotations
 

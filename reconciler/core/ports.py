@@ -65,6 +65,13 @@ class Claim:
     leaving: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    number: int
+    obstacle: Obstacle
+    claim: Claim | None
+
+
 def assign(world: World, journal: Journal) -> Assignment:
     """Every port of every instance of the graph. Who insists on a number is served before anybody who may choose."""
     desk = _Desk(world, journal)
@@ -128,23 +135,24 @@ class _Desk:
     def _choose(self, key: Key, spec: ServiceSpec, port: Port) -> int | Wait:
         if not spec.replicas and isinstance(port.host_port, int) and _insists(port):
             return port.host_port  # it does not take it now; this is where it will be
-        avoid = self._journal[key].avoid if key in self._journal else ()
         sticky = self._claims.sticky(key, port)
-        best: tuple[Obstacle, int, Claim | None] | None = None
-        first: Claim | None = None
+        weighed: list[Candidate] = []
         for number in self._candidates(key, port, sticky):
-            obstacle, claim = self._claims.against(key, Binding(number, port.protocol, port.bind))
-            if number in avoid:
-                obstacle = max(obstacle, Obstacle.REFUSED)
-            first = first or claim
-            if best is None or obstacle < best[0]:
-                best = (obstacle, number, claim)
-            if obstacle is Obstacle.NONE:
+            weighed.append(self._weigh(key, port, number))
+            if weighed[-1].obstacle is Obstacle.NONE:
                 break
-        if best is None or best[0] is Obstacle.HELD:
+        best = min(weighed, key=lambda candidate: candidate.obstacle, default=None)
+        first = next((candidate.claim for candidate in weighed if candidate.claim), None)
+        if best is None or best.obstacle is Obstacle.HELD:
             return _stuck(key, port, first)
-        self._tell(key, port, best, (sticky, first))
-        return best[1]
+        self._tell_of_handover(key, port, best)
+        self._tell_of_move(key, port, best.number, sticky, first)
+        return best.number
+
+    def _weigh(self, key: Key, port: Port, number: int) -> Candidate:
+        obstacle, claim = self._claims.against(key, Binding(number, port.protocol, port.bind))
+        refused = key in self._journal and number in self._journal[key].avoid
+        return Candidate(number, max(obstacle, Obstacle.REFUSED) if refused else obstacle, claim)
 
     def _candidates(self, key: Key, port: Port, sticky: int | None) -> Iterator[int]:
         """What it had, if that was the answer to the same request; then in order of preference."""
@@ -162,15 +170,14 @@ class _Desk:
             start = zlib.crc32(f"{key}/{port.label}".encode()) % len(self._free)
             yield from (self._free[(start + i) % len(self._free)] for i in range(len(self._free)))
 
-    def _tell(
-        self, key: Key, port: Port, best: tuple[Obstacle, int, Claim | None], wish: tuple[int | None, Claim | None]
-    ) -> None:
-        _, number, claim = best
-        sticky, first = wish
+    def _tell_of_handover(self, key: Key, port: Port, best: Candidate) -> None:
+        claim = best.claim
         if claim and claim.leaving and claim.key:
             self._leaving.add(claim.key)
-            message = f"port {port.label}: {number} is still held by {claim.holder}, which is about to leave it"
+            message = f"port {port.label}: {best.number} is still held by {claim.holder}, which is about to leave it"
             self._handovers[key] = Wait(key, Reason.TERMINATING, message)
+
+    def _tell_of_move(self, key: Key, port: Port, number: int, sticky: int | None, first: Claim | None) -> None:
         wanted = port.host_port if isinstance(port.host_port, int) else sticky
         if first and wanted and wanted != number:
             message = f"port {port.label}: {wanted} is held by {first.holder}; moved to {number}"
