@@ -150,7 +150,7 @@ def _words(context: Context, last: Pass, report: Report) -> tuple[str, str]:
     calm = replace(report, actions=(), results=dict.fromkeys(report.results, "unchanged"))
     print_report(replace(context, invocation=replace(context.invocation, stdout=stdout)), calm)
     return stdout.getvalue(), "".join(
-        f"{key.short}  {settled_word(last.statuses[key])}\n" for key in sorted(last.statuses)
+        f"{key.short}  {settled_word(last.statuses[key])}\n" for key in sorted(report.results)
     )
 
 

@@ -108,9 +108,9 @@ def message(look: Look, sight: Sight) -> str:
     if failure and failure.message and not waits:
         return without_key(failure.message, sight.key)
     if ready and ready.status != "True" and ready.message:
-        return without_key(ready.message, sight.key) + _next_try(look, waits)
+        return without_key(ready.message, sight.key) + _next_try(waits)
     if waits:
-        return without_key(waits[0].message, sight.key) + _next_try(look, waits)
+        return without_key(waits[0].message, sight.key) + _next_try(waits)
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
 
 
@@ -119,10 +119,9 @@ def without_key(text: str, key: Key) -> str:
     return re.sub(rf"^{re.escape(str(key))}(/\d+)?: ", "", text)
 
 
-def _next_try(look: Look, waits: Sequence[Wait]) -> str:
-    due = [wait.until for wait in waits if wait.until and wait.reason is Reason.BACK_OFF]
-    pause = min(due, default=look.at) - look.at
-    return f"; next try in {age(pause)}" if pause >= 1 else ""
+def _next_try(waits: Sequence[Wait]) -> str:
+    """Nobody tries while nobody applies."""
+    return "; the next apply tries again" if any(wait.reason is Reason.BACK_OFF for wait in waits) else ""
 
 
 def said(action: Action) -> str:
