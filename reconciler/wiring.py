@@ -49,7 +49,7 @@ def controller(
         observer=Observer(
             {"docker": docker, "process": process}, host, Prober({"docker": docker, "process": process}, clock)
         ),
-        source=Applied(home, port_range=port_range),
+        source=Applied(home, port_range=port_range, remembers=acts),
         store=(Diary if acts else ReadDiary)(f"{home_path}/diary.db", note),
         home=home,
         clock=clock,

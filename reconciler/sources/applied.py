@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from reconciler.core.graph import Graph, graph_of
-from reconciler.core.parse import Text, parse
 from reconciler.core.references import literal
-from reconciler.core.unparse import to_yaml, unparse
+from reconciler.errors import ReconcilerError
 from reconciler.kinds import KINDS, find
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.ports import Identity
 from reconciler.sources.home import Home
+from reconciler.sources.recollection import Known, Recollection, Stamp
 
 TOMBSTONE = "reconciler/deleting"
 """Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
@@ -33,11 +35,15 @@ MAX_CONTENT = 1024 * 1024
 class Applied:
     """Reads and writes `<home>/applied/<namespace>/<kind>-<name>.yaml`."""
 
-    def __init__(self, home: Home, *, port_range: tuple[int, int] = (20000, 29999)) -> None:
+    def __init__(self, home: Home, *, port_range: tuple[int, int] = (20000, 29999), remembers: bool = False) -> None:
+        """`remembers` lets it leave what it has read for the next one, where a mere look is to write nothing."""
         self._home = home
         self._root = home.path / "applied"
         self._port_range = port_range
-        self._parsed: dict[Path, tuple[tuple[int, int, int], Resource]] = {}
+        self._parsed: Known = {}
+        self._recollection = Recollection(home.path)
+        self._remembers = remembers
+        self._recalled: dict[str, dict[Path, Stamp]] = {}
         self._last: dict[str, list[Path]] = {}
 
     def namespaces(self) -> list[str]:
@@ -52,8 +58,28 @@ class Applied:
             files = sorted(p for p in (self._root / namespace).iterdir() if p.suffix == ".yaml" and p.name[0] != ".")
         except FileNotFoundError:
             files = []
-        self._last[namespace] = files
-        return [self._resource(file) for file in files]
+        self._recall(namespace)
+        found = {}
+        for file in files:
+            with suppress(FileNotFoundError):  # forgotten by another pass since it was listed
+                found[file] = self._resource(file)
+        self._last[namespace] = list(found)
+        self._remember(namespace, found)
+        return list(found.values())
+
+    def _recall(self, namespace: str) -> None:
+        if namespace not in self._recalled:
+            known = self._recollection.recall(namespace, self._root / namespace)
+            self._recalled[namespace] = {file: stamp for file, (stamp, _) in known.items()}
+            self._parsed = {**known, **self._parsed}
+
+    def _remember(self, namespace: str, files: Iterable[Path]) -> None:
+        """Where it is not what is remembered already. What is gone is not to be remembered either."""
+        known = {file: self._parsed[file] for file in files}
+        stamps = {file: stamp for file, (stamp, _) in known.items()}
+        if self._remembers and stamps != self._recalled[namespace]:
+            self._recalled[namespace] = stamps
+            self._recollection.remember(namespace, known)
 
     def _resource(self, file: Path) -> Resource:
         """Parsed once for as long as it does not change."""
@@ -109,18 +135,33 @@ class Applied:
         """The end of a tombstone, once nothing of it is left in the world."""
         path = self._path(key)
         path.unlink(missing_ok=True)
+        self._recollection.forget(key.namespace)  # whoever deletes a secret means it
+        self._recalled[key.namespace] = {}
         try:
             path.parent.rmdir()
         except OSError:
             return  # others are still there
 
     def _path(self, key: Key) -> Path:
-        return self._root / key.namespace / f"{key.kind}-{key.name}.yaml"
+        return self._root / key.namespace / _name(key)
+
+
+def _name(key: Key) -> str:
+    return f"{key.kind}-{key.name}.yaml"
 
 
 def _read(file: Path) -> Resource:
-    document = parse([Text(str(file), file.read_bytes(), str(file.parent))], environment={}, namespace=file.parent.name)
-    resource = document[0].resource
+    """Exactly what its name says: of a document that lies in another's place, that one's would seem undeclared."""
+    from reconciler.core.parse import Text, parse  # noqa: PLC0415 -- a tenth of a second, for who has to read YAML
+
+    content = file.read_bytes() if stat.S_ISREG(file.stat().st_mode) else b""
+    found = parse([Text(str(file), content, str(file.parent))], environment={}, namespace=file.parent.name)
+    if [(_name(one.resource.key), one.resource.key.namespace) for one in found] != [(file.name, file.parent.name)]:
+        raise ReconcilerError(
+            f"{file} is damaged: it should hold {file.stem.replace('-', '/', 1)} and nothing else",
+            hint="remove that file, and apply the resource's spec again",
+        )
+    resource = found[0].resource
     mark = resource.annotations.get(TOMBSTONE)
     if mark is None:
         return resource
@@ -129,6 +170,8 @@ def _read(file: Path) -> Resource:
 
 
 def _document(resource: Resource) -> bytes:
+    from reconciler.core.unparse import to_yaml, unparse  # noqa: PLC0415 -- for who has to write YAML
+
     marks = {TOMBSTONE: "with-data" if resource.delete_data else "keep-data"} if resource.deleting else {}
     marked = replace(resource, annotations={**resource.annotations, **marks})
     return to_yaml(unparse(marked, reveal=True)).encode()
@@ -163,7 +206,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _stamp(file: Path) -> tuple[int, int, int]:
+def _stamp(file: Path) -> Stamp:
     facts = file.stat()
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
