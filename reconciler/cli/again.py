@@ -11,6 +11,7 @@ Imported before anything else of ours, by every `apply`: so it may import next t
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b, sha256
@@ -117,7 +118,10 @@ def code() -> dict[str, Any]:
 
 
 def content_of(path: str) -> bytes | None:
+    """A pipe is for the long way alone: what is read of it here is gone."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError(f"{path} is no file that can be read twice")
         with open(path, "rb") as file:
             return file.read(LARGEST)
     except FileNotFoundError:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,24 @@ def test_another_directory_another_engine_and_a_config_file_are_another_matter(s
     assert (short, ran.returncode) == (False, 1)
     stack.environment["DOCKER_HOST"] = engine
     assert stack.apply()[1]
+
+
+def test_what_comes_through_a_pipe_is_read_by_the_long_way_only(stack: Stack) -> None:
+    pipe = stack.directory / "pipe.yaml"
+    os.mkfifo(pipe)
+
+    def apply(spec: str) -> str:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(pipe.write_text, spec)
+            ran, short = stack.run("apply", "-f", "pipe.yaml", "-n", stack.namespace)
+        assert not short
+        return ran.stdout
+
+    spec = SPEC.replace("./page.txt", "specs/page.txt")
+    apply(spec)
+    assert "service/web unchanged" in apply(spec)
+    assert "service/web unchanged" in apply(spec)
+    assert "service/web configured" in apply(spec.replace('"1000"', '"1001"'))
 
 
 def test_probes_and_processes_are_looked_at_each_time(stack: Stack) -> None:
