@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.errors import Denied, ReconcilerError
+
+WHOLE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})\s*")
+"""What stands in `owner`: the id, and the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,17 @@ class Home:
         """Who we are; with `make`, one is made up where there is none yet. Looking never makes one."""
         file = self.path / "owner"
         try:
-            owner, key = file.read_text().split()
+            whole = WHOLE.fullmatch(file.read_text())
         except FileNotFoundError:
             return self._new_identity(file) if make else _nobody()
-        except ValueError as error:
+        except ValueError:  # not even text
+            whole = None
+        if whole is None:  # a key that lost its end would still be one, and everything with a secret made anew
             raise ReconcilerError(
                 f"{file} is damaged: it should hold this installation's id and key",
                 hint="restore it from a backup; without it everything that runs looks foreign",
-            ) from error
-        return Identity(owner, bytes.fromhex(key))
+            )
+        return Identity(whole[1], bytes.fromhex(whole[2]))
 
     def _new_identity(self, file: Path) -> Identity:
         """Written under another name, then linked: of two at once one wins, and both use the winner's."""
