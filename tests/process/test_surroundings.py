@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -235,6 +236,20 @@ def test_labels_of_one_service_under_the_name_of_another_are_foreign(processes: 
     copy.rmdir()
 
 
+def test_a_directory_in_the_place_of_a_file_blinds_nobody_to_the_others(processes: Processes) -> None:
+    whole, damaged = processes.desired(), processes.desired(name="other")
+    seen = processes.made(whole)
+    labels = processes.home / "processes" / f"{processes.namespace}.other.0" / "labels.json"
+    labels.mkdir(parents=True)
+    view = processes.runtime.observe()
+    assert view.reachable
+    assert sorted(thing.key is not None for thing in view.objects) == [False, True]
+    with pytest.raises(NameTaken):
+        processes.runtime.create(damaged)
+    assert processes.see(whole) == seen
+    shutil.rmtree(labels.parent)
+
+
 def test_a_home_that_cannot_be_read_is_a_problem_and_not_an_empty_one(processes: Processes) -> None:
     place = processes.home / "processes"
     place.write_text("not a directory")
@@ -247,8 +262,6 @@ def test_a_home_that_cannot_be_read_is_a_problem_and_not_an_empty_one(processes:
 def test_a_directory_deleted_under_a_running_service_does_not_make_two(processes: Processes, setting: str) -> None:
     if setting == "bare":
         pytest.skip("nothing is left to know it by")
-    import shutil
-
     seen = processes.made(processes.desired())
     shutil.rmtree(processes.place(processes.desired()))
     assert processes.see(processes.desired()) is None

@@ -98,7 +98,7 @@ def processes() -> list[int]:
 
 
 def slurp(path: str) -> bytes:
-    """All of a small file; empty when it is not there or not ours to read.
+    """All of a small file; empty when it is not there, not ours to read, or no file.
 
     Other troubles (no descriptors left, a disk that fails) are raised: they must not look like absence.
     """
@@ -108,7 +108,7 @@ def slurp(path: str) -> bytes:
         return b""
     try:
         return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
-    except (ProcessLookupError, PermissionError):  # the process ended between open and read
+    except (ProcessLookupError, PermissionError, IsADirectoryError):  # the process ended between open and read
         return b""
     except OSError as error:
         if error.errno != errno.ENODEV:  # so did the cgroup

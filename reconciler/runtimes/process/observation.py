@@ -51,6 +51,8 @@ class Watched:
     """Of the unified cgroup hierarchy; empty without one."""
     markers: Markers
     host: str = "local"
+    in_turn: bool = False
+    """The turn is our own: it says nothing of another launcher."""
 
     @property
     def name(self) -> str:
@@ -122,8 +124,12 @@ def _foreign(watched: Watched, labels: dict[str, Any] | None) -> Observed | None
 
 def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> Observed:
     record = read_record(watched.directory)
+    if record is None and _in_between(watched):
+        return replace(seen, phase=Phase.STARTING)
+    # A launch that has come to its end meanwhile has left one by now.
+    record = record or read_record(watched.directory)
     if record is None:
-        return _not_begun(seen, watched)
+        return _without_record(seen, watched)
     seen = replace(seen, started_at=record.written)
     if record.boot != boot_id():
         return _ended(seen, watched, "the machine was restarted")
@@ -139,9 +145,18 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
     return replace(ended, stragglers=seen.key is not None and _has_stragglers(watched, seen.key, record))
 
 
-def _not_begun(seen: Observed, watched: Watched) -> Observed:
+def _in_between(watched: Watched) -> bool:
+    """Whether a launch is under way: by a launcher that has its turn, or going on by itself after that was killed."""
+    if not lock.held(f"{watched.directory}/lock"):
+        return False
+    launcher = not watched.in_turn and lock.held(f"{watched.directory}/turn")
+    return launcher or os.path.lexists(f"{watched.directory}/launching")
+
+
+def _without_record(seen: Observed, watched: Watched) -> Observed:
+    """Not begun; or begun, and its record was lost. Who it is can't be told then, only that somebody has the lock."""
     if lock.held(f"{watched.directory}/lock"):
-        return replace(seen, phase=Phase.STARTING)
+        return replace(seen, phase=Phase.EXITED, stragglers=True, detail=f"{watched.directory}/pid was lost")
     problem = slurp(f"{watched.directory}/refused").decode(errors="replace")
     return replace(seen, detail=problem or seen.detail)
 

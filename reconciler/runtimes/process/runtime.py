@@ -71,17 +71,17 @@ class ProcessRuntime:
             if seen := self._look(name, markers):
                 yield seen
 
-    def _look(self, name: str, markers: Markers | None = None) -> Observed | None:
+    def _look(self, name: str, markers: Markers | None = None, *, in_turn: bool = False) -> Observed | None:
         """One instance as it is now; None as well when it went away while we looked."""
-        watched = self._watched(name, markers)
+        watched = self._watched(name, markers, in_turn=in_turn)
         try:
             return observe(watched)
         except FileNotFoundError:
             return None
 
-    def _watched(self, name: str, markers: Markers | None = None) -> Watched:
-        mount = self._starter.cgroups.mount
-        return Watched(os.path.join(self._root, name), self._owner, mount, markers or Markers(self._owner), self.host)
+    def _watched(self, name: str, markers: Markers | None = None, *, in_turn: bool = False) -> Watched:
+        mount, markers = self._starter.cgroups.mount, markers or Markers(self._owner)
+        return Watched(os.path.join(self._root, name), self._owner, mount, markers, self.host, in_turn)
 
     # -- the verbs -------------------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class ProcessRuntime:
         deadline = time.monotonic() + SETTLING
         path = os.path.join(self._root, name, "lock")
         while True:
-            now = self._look(name)
+            now = self._look(name, in_turn=True)
             if now.phase is not Phase.STARTING if now else not lock.held(path):
                 return now
             if time.monotonic() > deadline:
