@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.parse import Text, parse
+from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.sources.applied import Applied
@@ -90,3 +91,25 @@ def test_stamps_tell_of_the_last_reading(tmp_path: Path) -> None:
     after = applied.stamps("default")
     assert after["service-one.yaml"] != before["service-one.yaml"]
     assert after["service-two.yaml"] == before["service-two.yaml"]
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"another", b"both", None])
+def test_what_is_not_the_one_document_of_its_name_is_damaged(tmp_path: Path, content: bytes | None) -> None:
+    applied = Applied(Home(str(tmp_path / "home")))
+    applied.keep(two())
+    one, other = (tmp_path / f"home/applied/default/service-{name}.yaml" for name in ("one", "two"))
+    texts = {b"another": other.read_bytes(), b"both": one.read_bytes() + b"---\n" + other.read_bytes()}
+    one.unlink()
+    os.mkfifo(one) if content is None else one.write_bytes(texts.get(content, content))
+    with pytest.raises(ReconcilerError, match="damaged: it should hold service/one and nothing else"):
+        applied.resources("default")
+
+
+def test_what_is_forgotten_while_others_look_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(str(tmp_path / "home"))
+    applied = Applied(home)
+    applied.keep(two())
+    listed = list((tmp_path / "home/applied/default").iterdir())
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
+    applied.forget(Key("service", "default", "two"))
+    assert [one.key.name for one in Applied(home).resources("default")] == ["one"]
