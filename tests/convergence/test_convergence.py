@@ -19,7 +19,7 @@ NIGHTLY = settings.default.max_examples >= 100_000
 STORIES = 100_000 if NIGHTLY else 2_000
 SHARES = STORIES // 250
 """Small ones, so that all cores have their part and each test its time."""
-EACH_PROMISE = 2_000 if NIGHTLY else 60
+EACH_PROMISE = 400 if NIGHTLY else 60
 
 
 @pytest.mark.parametrize("share", range(SHARES))
