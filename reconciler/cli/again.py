@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b, sha256
 from typing import Any, NamedTuple
 
-import reconciler
+from reconciler.sources.code import code
 
 LOOK_SECONDS = 5.0
 LARGEST = 8 << 20
@@ -26,8 +25,6 @@ SETTINGS = (
     "FORCE_COLOR", "HOME", "NO_COLOR", "RECONCILER_HOME", "TERM", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
 )  # fmt: skip
 """What changes our own ways, besides what the specs read."""
-CODE = ("", "cli", "core", "engine", "kinds", "model", "runtimes/docker", "sources")
-"""Directories of the code that decides: another version of it may decide otherwise."""
 
 
 class Words(NamedTuple):
@@ -109,12 +106,6 @@ def facts_again(noted: Facts, environ: Mapping[str, str], sealed: bytes) -> Fact
         folders={path: names_in(path) for path in noted["folders"]},
         stamps={path: stamps_in(path) for path in noted["stamps"]},
     )
-
-
-def code() -> dict[str, Any]:
-    package = os.path.dirname(reconciler.__file__)
-    found = {name: os.stat(os.path.join(package, name)).st_mtime_ns for name in CODE}
-    return {"version": reconciler.__version__, "python": sys.version, **found}
 
 
 def content_of(path: str) -> bytes | None:

@@ -168,6 +168,10 @@ def _write(path: str, content: bytes) -> None:
 
 def _sweep(folder: str) -> None:
     with os.scandir(folder) as entries:
-        notes = sorted(entries, key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+        notes = sorted(
+            (e for e in entries if e.name.startswith("apply-")),
+            key=lambda entry: entry.stat().st_mtime_ns,
+            reverse=True,
+        )
     for note in notes[MOST:]:
         os.unlink(note.path)

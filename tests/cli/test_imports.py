@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.parse import Text, parse
+from reconciler.sources.applied import Applied
+from reconciler.sources.home import Home
+
 HEAVY = {"docker", "pydantic", "yaml", "structlog", "rich", "ssl", "asyncio"}
 PROBE = """
 import json, sys
@@ -78,3 +82,20 @@ def test_no_module_of_the_command_line_imports_a_heavy_one_at_its_top() -> None:
     code += f"print({HEAVY!r} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("line", ["status", "get services", "describe service web", "why service/web"])
+def test_looking_at_what_is_kept_imports_nothing_heavy(line: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    """Neither YAML nor its validation, for what was read once is not parsed again; and no client of the engine."""
+    home = tmp_path / "home"
+    spec = b"apiVersion: reconciler/v1\nkind: Service\nmetadata: {name: web}\nspec: {process: {command: [sleep]}}\n"
+    applied = Applied(Home(str(home)), remembers=True)
+    applied.keep([document.resource for document in parse([Text("spec", spec, "/")], environment={})])
+    applied.resources("default")
+    ran = subprocess.run(
+        [sys.executable, "-c", PROBE, "--home", str(home), *line.split()],
+        env={**environment, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    _, modules = json.loads(ran.stderr.splitlines()[-1])
+    assert "web" in ran.stdout
+    assert HEAVY & set(modules) == set()
