@@ -212,7 +212,8 @@ def _that_acts(stage: Stage, spec: Document) -> Told | None:
 
 
 def test_a_rolling_update_replaces_one_after_another_and_keeps_the_others_up(stage: Stage) -> None:
-    spec = server("web", replicas=3, probes={"readiness": {"tcpSocket": {"port": "http"}}})
+    probe = {"tcpSocket": {"port": "http"}, "timeoutSeconds": 20}
+    spec = server("web", replicas=3, probes={"readiness": probe})
     stage.apply(spec)
     told = stage.apply(changed(spec, env={"ROUND": "2"}))
     assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")]
