@@ -233,7 +233,10 @@ def _paths(resource: Resource) -> Iterator[str]:
 
 
 def _content(path: str) -> bytes:
-    with open(path, "rb") as stream:  # noqa: PTH123
+    """Of what can be read again on the next pass: a pipe can't, and nobody is to wait for its other end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(0, "it is no regular file")
         content = stream.read(MAX_CONTENT + 1)
     if len(content) > MAX_CONTENT:
         raise OSError(0, "it is larger than 1 MiB")

@@ -113,3 +113,13 @@ def test_what_is_forgotten_while_others_look_is_gone(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
     applied.forget(Key("service", "default", "two"))
     assert [one.key.name for one in Applied(home).resources("default")] == ["one"]
+
+
+def test_nobody_waits_for_the_other_end_of_a_pipe(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    pipe = tmp_path / "text"
+    os.mkfifo(pipe)
+    text = b"apiVersion: reconciler/v1\nkind: Config\nmetadata: {name: c}\nspec: {files: {key: ./text}}\n"
+    given = [document.resource for document in parse([Text("t", text, str(tmp_path))], environment={})]
+    graph = Applied(home).graph("default", home.identity(make=False), given)
+    assert graph.unreadable == {Key("config", "default", "c"): f"{pipe} can't be read: it is no regular file"}
