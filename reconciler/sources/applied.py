@@ -41,7 +41,7 @@ class Applied:
         self._root = home.path / "applied"
         self._port_range = port_range
         self._parsed: Known = {}
-        self._recollection = Recollection(home.path)
+        self._recollection = Recollection(self._root)
         self._remembers = remembers
         self._recalled: dict[str, dict[Path, Stamp]] = {}
         self._last: dict[str, list[Path]] = {}
@@ -69,7 +69,7 @@ class Applied:
 
     def _recall(self, namespace: str) -> None:
         if namespace not in self._recalled:
-            known = self._recollection.recall(namespace, self._root / namespace)
+            known = self._recollection.recall(namespace)
             self._recalled[namespace] = {file: stamp for file, (stamp, _) in known.items()}
             self._parsed = {**known, **self._parsed}
 

@@ -3,7 +3,7 @@ that YAML and its validation take, most of it the time to import those.
 
 A document counts for as long as its file has the same stamp, and the code is the same. The form is JSON with the
 names of our own dataclasses in it, and no others: what is read here can't call anything else. It holds what the
-documents hold, secrets among them, and so has their modes; and it goes with the first of them that goes.
+documents hold, secrets among them: so it lies among them, has their modes, and goes with the first that goes.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ LARGEST = 64 << 20
 
 
 class Recollection:
-    """One file for each namespace, beside other things that can be deleted at any time."""
+    """One hidden file in the directory of each namespace; it can be deleted at any time."""
 
-    def __init__(self, home: Path) -> None:
-        self._folder = home / "cache"
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
-    def recall(self, namespace: str, folder: Path) -> Known:
-        """By the files in `folder` from which they came. Empty for none, and for what can't be believed."""
+    def recall(self, namespace: str) -> Known:
+        """By the files from which they came. Empty for none, and for what can't be believed."""
+        folder = self._root / namespace
         try:
             remembered = _read(self._path(namespace))
             if remembered is None or remembered["code"] != code():
@@ -50,19 +51,19 @@ class Recollection:
         """What can't be written is not missed."""
         documents = {path.name: [stamp, _plain(resource)] for path, (stamp, resource) in known.items()}
         path = self._path(namespace)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, exist_ok=True)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 json.dump({"code": code(), "documents": documents}, file, separators=(",", ":"))
             draft.replace(path)
 
     def forget(self, namespace: str) -> None:
-        with suppress(OSError):
-            self._path(namespace).unlink()
+        path = self._path(namespace)
+        for left in path.parent.glob(f"{path.name}*"):  # drafts of who was killed over them as well
+            left.unlink(missing_ok=True)
 
     def _path(self, namespace: str) -> Path:
-        return self._folder / f"kept-{namespace}.json"
+        return self._root / namespace / ".read.json"
 
 
 def _read(path: Path) -> Any:

@@ -19,7 +19,7 @@ from tests.sources.test_applied import SPECS, example, two
 
 
 def left(home: Path) -> Path:
-    return home / "cache/kept-default.json"
+    return home / "applied/default/.read.json"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_what_is_recalled_is_what_was_read(path: Path, tmp_path: Path) -> None:
     Applied(home).keep([*given, replace(given[0], key=replace(given[0].key, name="gone"), deleting=True)])
     for namespace in Applied(home).namespaces():
         read = Applied(home, remembers=True).resources(namespace)
-        recalled = Recollection(home.path).recall(namespace, home.path / "applied" / namespace)
+        recalled = Recollection(home.path / "applied").recall(namespace)
         assert [known for _, known in recalled.values()] == read
         assert [known.origin for _, known in recalled.values()] == [one.origin for one in read]
         assert [repr(known.spec) for _, known in recalled.values()] == [repr(one.spec) for one in read]
@@ -81,13 +81,15 @@ def test_what_is_deleted_is_not_remembered(kept: Path) -> None:
     assert not left(kept).exists()
     applied.resources("default")
     assert "two" not in left(kept).read_text()
+    applied.forget(two()[0].key)
+    assert not left(kept).parent.exists()
 
 
 def test_it_is_for_nobody_else(kept: Path) -> None:
     assert left(kept).stat().st_mode & 0o777 == 0o600
     assert left(kept).parent.stat().st_mode & 0o777 == 0o700
     left(kept).chmod(0o644)
-    assert Recollection(kept).recall("default", kept / "applied/default") == {}
+    assert Recollection(kept / "applied").recall("default") == {}
 
 
 HOSTILE = [
@@ -102,13 +104,13 @@ HOSTILE = [
 @pytest.mark.parametrize("tree", HOSTILE)
 def test_what_can_not_be_believed_is_as_good_as_nothing(kept: Path, tree: str) -> None:
     left(kept).write_text(tree)
-    assert Recollection(kept).recall("default", kept / "applied/default") == {}
+    assert Recollection(kept / "applied").recall("default") == {}
     whole = {"code": recollection.code(), "documents": {"service-one.yaml": [[1, 2, 3], "TREE"]}}
     left(kept).write_text(json.dumps(whole).replace('"TREE"', tree or "0"))
-    assert Recollection(kept).recall("default", kept / "applied/default") == {}
+    assert Recollection(kept / "applied").recall("default") == {}
     assert len(Applied(Home(str(kept))).resources("default")) == 2
 
 
 def test_another_version_remembers_nothing_of_it(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reconciler.__version__", "999")
-    assert Recollection(kept).recall("default", kept / "applied/default") == {}
+    assert Recollection(kept / "applied").recall("default") == {}
