@@ -133,8 +133,8 @@ class Home(Protocol):
     def identity(self, *, make: bool) -> Identity:
         """Looking never makes one."""
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Held for one pass that acts."""
+    def lock(self, patience: float) -> AbstractContextManager[None]:
+        """Held for one pass that acts. Raises when somebody else has it for longer than so many seconds."""
 
 
 class Source(Protocol):

@@ -45,9 +45,13 @@ class Pass:
     at: float
 
 
-def reconcile(parts: Parts, namespace: str, tell: Callable[[Action], None] = lambda _: None) -> Pass:
-    """The whole namespace, once. Raises if what is wanted can't be read: then nothing is touched."""
-    with parts.home.lock():
+def reconcile(
+    parts: Parts, namespace: str, tell: Callable[[Action], None] = lambda _: None, *, patience: float = 60.0
+) -> Pass:
+    """The whole namespace, once. Raises if what is wanted can't be read, or if it is not our turn within the
+    seconds that we have the `patience` for: then nothing is touched.
+    """
+    with parts.home.lock(patience):
         graph = parts.source.graph(namespace, parts.home.identity(make=True))
         now = parts.clock.now()
         snapshot = parts.observer.look(graph, now)

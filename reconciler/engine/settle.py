@@ -14,6 +14,8 @@ from reconciler.model.plan import Action, Reason, Result, Wait
 
 SHORTEST_NAP = 0.02
 LONGEST_NAP = 0.25
+PATIENCE = 2.0
+"""For another command's pass to end, however short our own time is: the last look is taken when it is up."""
 GIVE_UP_AFTER = 5
 """So many failures in one go, with nothing else moving, and a person is told rather than kept waiting."""
 HOPELESS_REASONS = {"ImageUnavailable", "Denied", "NameConflict", "Refused", "Failed", "Internal"}
@@ -46,7 +48,7 @@ def settle(
     """`concerns` says whose waits matter; others are reconciled along, but nobody waits for them."""
     settlement = Settlement()
     while True:
-        current = reconcile(parts, namespace, started)
+        current = reconcile(parts, namespace, started, patience=max(deadline - parts.clock.now(), PATIENCE))
         settlement.passes += 1
         settlement.last = current
         settlement.actions += [outcome.action for outcome in current.outcomes]

@@ -8,6 +8,7 @@ import hmac
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from reconciler.errors import Denied, ReconcilerError
 
 WHOLE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})\s*")
 """What stands in `owner`: the id, and the key."""
+POLL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,41 @@ class Home:
             ) from error
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Held for one pass: two applies at once see each other's ports and names, not each other's halves."""
+    def lock(self, patience: float) -> Iterator[None]:
+        """Held for one pass: two applies at once see each other's ports and names, not each other's halves.
+
+        Whoever has it may have been stopped, so nobody waits for it longer than for anything else.
+        """
         self.ensure()
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + patience
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            while not _taken(descriptor):
+                if time.monotonic() > deadline:
+                    raise ReconcilerError(
+                        f"another command is at work in {self.path}{_holder(descriptor)}, and did not come to an end",
+                        hint="wait for it, or end it; then try again",
+                    )
+                time.sleep(POLL)
             yield
         finally:
             os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> str:
+    """Who has it, as far as the kernel tells."""
+    facts = os.fstat(descriptor)
+    place = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    try:
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return ""
+    return next((f" (pid {held[4]})" for held in locks if held[1] == "FLOCK" and held[5] == place), "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,31 @@ def test_one_with_something_else_in_it_is_damaged(tmp_path: Path, content: bytes
     (tmp_path / "owner").write_bytes(content)
     with pytest.raises(ReconcilerError, match="owner is damaged"):
         Home(str(tmp_path)).identity(make=False)
+
+
+def test_nobody_waits_for_ever_for_whoever_is_at_work(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    with (
+        home.lock(0),
+        pytest.raises(ReconcilerError, match=rf"at work in .*home \(pid {os.getpid()}\)"),
+        home.lock(0.1),
+    ):
+        pass
+    with home.lock(0):
+        pass
+
+
+def test_who_waits_has_his_turn_once_the_other_is_done(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    order = []
+
+    def other() -> None:
+        with home.lock(10):
+            order.append("other")
+
+    with ThreadPoolExecutor(1) as pool:
+        with home.lock(0):
+            waiting = pool.submit(other)
+            order.append("first")
+        waiting.result(10)
+    assert order == ["first", "other"]
