@@ -124,6 +124,11 @@ class Applied:
             for path, draft in drafts.items():
                 draft.replace(path)
             _to_disk({path.parent for path in drafts})
+        except OSError as error:
+            raise ReconcilerError(
+                f"{resource.key.short}: what is wanted of it can't be kept in {self._root}: {error.strerror}",
+                hint="make room, or see who may write there; then try again",
+            ) from error
         finally:
             for draft in drafts.values():
                 draft.unlink(missing_ok=True)

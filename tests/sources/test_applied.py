@@ -72,7 +72,7 @@ def test_of_several_either_all_can_be_written_or_none_is_begun(tmp_path: Path) -
     applied = Applied(home)
     first, second = two()
     too_long = replace(second, key=replace(second.key, name="n" * 300))
-    with pytest.raises(OSError, match="too long"):
+    with pytest.raises(ReconcilerError, match=r"kept in .*applied: .*too long"):
         applied.keep([first, too_long])
     assert applied.resources("default") == []
     assert list((tmp_path / "home/applied/default").iterdir()) == []
