@@ -216,7 +216,7 @@ def test_a_rolling_update_replaces_one_after_another_and_keeps_the_others_up(sta
     spec = server("web", replicas=3, probes={"readiness": probe})
     stage.apply(spec)
     told = stage.apply(changed(spec, env={"ROUND": "2"}))
-    assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")]
+    assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")], told
 
 
 def test_a_rolling_update_waits_for_slow_probes_to_answer(stage: Stage) -> None:
@@ -225,7 +225,7 @@ def test_a_rolling_update_waits_for_slow_probes_to_answer(stage: Stage) -> None:
     spec = native("web", replicas=3, probes={"readiness": probe})
     stage.apply(spec)
     told = stage.apply(changed(spec, env={"ROUND": "2"}))
-    assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")]
+    assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")], told
 
 
 def test_no_wait_returns_once_everything_is_on_its_way(stage: Stage) -> None:

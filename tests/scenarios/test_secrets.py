@@ -168,9 +168,9 @@ def where_in_processes(canary: str) -> Iterator[str]:
 
 
 def where_at_home(stage: Stage, canary: str) -> Iterator[Path]:
-    """All but what was applied, and the files that were asked for."""
+    """All but what was applied (and what is remembered of it), and the files that were asked for."""
     for path in stage.home.rglob("*"):
         inside = path.relative_to(stage.home).parts
-        asked_for = inside[0] == "applied" or (inside[0] == "processes" and "files" in inside)
+        asked_for = inside[0] in {"applied", "cache"} or (inside[0] == "processes" and "files" in inside)
         if path.is_file() and not asked_for and leaks(canary, path.read_bytes().decode(errors="replace")):
             yield path
