@@ -35,7 +35,9 @@ def _serves(world: World, key: Key, spec: ServiceSpec) -> bool:
     seen = _current(world, key, spec)
     if seen is None or not standing(spec, seen, world.snapshot, world.now).good:
         return False
-    return world.now - (seen.started_at or 0.0) >= spec.update.min_ready_seconds
+    # An engine tells a start by the second: what has just begun may seem to begin a little after now.
+    age = max(0.0, world.now - (seen.started_at or 0.0))
+    return age >= spec.update.min_ready_seconds
 
 
 def _known(world: World, key: Key, spec: ServiceSpec) -> bool:

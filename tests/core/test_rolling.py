@@ -77,6 +77,11 @@ def test_a_new_one_has_to_stay_ready_for_a_while(before: Snapshot) -> None:
     assert may(changed(young, key("web", 0), fingerprint=wanted), Update(min_ready_seconds=10)) == set()
 
 
+def test_one_that_seems_to_start_a_little_after_now_serves_all_the_same(before: Snapshot) -> None:
+    """An engine tells a start by the second, and is asked a moment after `now`."""
+    assert may(changed(before, key("web", 2), started_at=NOW + 0.3)) == {0}
+
+
 def test_what_moves_to_another_runtime_rolls_too() -> None:
     before = settled(graph(process("web", replicas=3)))
     assert may(before) == {0}
