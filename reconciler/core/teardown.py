@@ -98,7 +98,7 @@ def _unreachable(world: World) -> list[Decision]:
 
 def buried(graph: Graph, snapshot: Snapshot) -> Iterator[Key]:
     """Tombstones that have done their work: a complete look shows nothing of them any more."""
-    ours = {thing.key.resource for thing in snapshot.objects() if thing.key and thing.owner == graph.owner}
+    ours = {key.resource for key, _ in World(graph, snapshot, 0.0).ours()} if graph.removed else set()
     for key, resource in graph.removed.items():
         kept_data = key.kind == "volume" and not resource.delete_data
         holds_things = key.kind in {"service", "network", "volume"} and not kept_data

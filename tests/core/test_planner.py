@@ -152,6 +152,16 @@ def test_a_volumes_tombstone_waits_for_every_view() -> None:
     assert list(buried(gone, EMPTY)) == [key("data", None, "volume")]
 
 
+def test_a_copy_of_a_volume_keeps_no_tombstone() -> None:
+    """What wears our labels under another name is not our volume: it is never removed, so nobody waits for it."""
+    gone = graph(replace(resource("volume", "data", VolumeSpec()), deleting=True, delete_data=True))
+    labels = {"owner": "me", "key": key("data", None, "volume")}
+    copy = Observed("copy", "copied", "volume", "docker", **labels)
+    ours = Observed("ours", "shop-data", "volume", "docker", **labels)
+    assert list(buried(gone, with_thing(EMPTY, copy))) == [key("data", None, "volume")]
+    assert list(buried(gone, with_thing(with_thing(EMPTY, copy), ours))) == []
+
+
 def test_a_plan_of_a_thousand_services_takes_less_than_a_second_and_none_costs_more_than_another() -> None:
     small, large = (_seconds(size) for size in (100, 1000))
     print(f"plan of 100: {small * 1e3:.0f} ms, of 1,000: {large * 1e3:.0f} ms")
