@@ -67,6 +67,7 @@ def _settled(graph: Graph, nothing: Snapshot) -> Snapshot:
         Observed(
             id=item.name, name=item.name, kind=item.key.kind, runtime=item.runtime, key=item.key, owner="me",
             fingerprint=item.fingerprint, grants=item.grants, started_at=NOW - 60,
+            networks=getattr(item.payload, "networks", ()),
             bindings=tuple(Binding(grant.port) for grant in item.grants.values()),
         )
         for item in wanted
