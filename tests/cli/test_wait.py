@@ -42,7 +42,7 @@ def test_several_conditions_have_to_hold_together(machine: Machine) -> None:
 def test_deletion_is_waited_for(machine: Machine) -> None:
     machine.apply(service("db"), service("api"))
     assert "it is still there: Ready" in machine("wait", "--for=delete", "db", "--timeout", "0", code=1).stderr
-    with machine.begin("wait", "--for=delete", "services", "--all", "--timeout", "60s") as child:
+    with machine.begin("wait", "--for=delete", "service/api", "service/db", "--timeout", "60s") as child:
         machine("delete", "services", "--all")
         output, _ = child.communicate(timeout=60)
     assert (child.returncode, output) == (0, "service/api condition met\nservice/db condition met\n")

@@ -152,8 +152,10 @@ def test_a_launcher_killed_at_any_system_call_leaves_exactly_one(
         again = make()
         seen = again.made(again.desired())
         assert seen.phase is Phase.RUNNING, (name, occurrence)
-        until(lambda: marked(processes.namespace))  # none shows its environment while an exec is under way
-        assert marked(processes.namespace) == [seen.pid], (name, occurrence)
+        # None shows its environment while an exec is under way, so the one may be missed now and then; two stay two.
+        print(f"killed at {name} {occurrence}")  # shown when the next line fails
+        only = [seen.pid]
+        until(lambda only=only: marked(processes.namespace) == only)
         remove(again)
 
 
