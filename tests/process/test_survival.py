@@ -144,6 +144,15 @@ def test_after_a_reboot_all_records_are_void(processes: Processes) -> None:
     assert processes.see(desired).phase is Phase.RUNNING
 
 
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_AUDIT"])
+def test_what_a_service_does_to_programs_is_not_done_to_whoever_keeps_its_log(processes: Processes, name: str) -> None:
+    """The loader says on each program's stderr that it finds no such library, dd's among them."""
+    seen = processes.made(processes.desired(command=("sh", "-c", "echo said"), env={name: "/no/such.so"}))
+    saying(processes, seen, b"said\n")
+    keepers = in_session(processes)
+    until(lambda: not any(alive(pid) for pid in keepers))
+
+
 @pytest.mark.parametrize("content", [None, b"", b"12 34"])
 def test_a_lost_record_leaves_nobody_stuck(processes: Processes, content: bytes | None) -> None:
     """Whom it spoke of is ended and started anew: never two of them, and never one that nothing can end."""

@@ -46,6 +46,8 @@ trap '' HUP INT QUIT TERM
 cd -- "$1" || exit 125
 
 keep() {
+  # What the service's environment tells the loader is for the service: dd would say more than we understand.
+  unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_DEBUG LD_SHOW_AUXV LD_TRACE_LOADED_OBJECTS LD_VERBOSE LD_WARN
   __rc_size=0
   while :; do
     # dd counts reads, however short, so a round may end early but never writes more than there is room for.
