@@ -125,5 +125,5 @@ def _in_the_way(world: World, rendered: render.Rendered) -> frozenset[Key]:
 
 def _impostor_notes(world: World) -> Iterator[Wait]:
     for key, thing in world.impostors():
-        message = f"{thing.title} wears the labels of {key}, which has an object of its own; it is left alone"
+        message = f"{thing.title} wears the labels of {key}, but is not it; it is left alone"
         yield Wait(key, Reason.NAME_CONFLICT, message)

@@ -85,6 +85,7 @@ def made(desired: Desired, now: float) -> Observed:
         networks=payload.networks if isinstance(payload, ContainerPayload) else (),
         gateway=f"gateway-of-{desired.name}" if desired.key.kind == "network" else "",
         image=payload.image if isinstance(payload, ContainerPayload) else "",
+        made_from=payload.image if isinstance(payload, ContainerPayload) else "",
     )
 
 

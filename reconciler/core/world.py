@@ -52,7 +52,7 @@ class World:
         """The thing that is this key's. Of several that claim it the one with our name counts: the labels of
         the others were copied, and they are left alone.
         """
-        claimants = [thing for thing in self._ours.get(key, ()) if thing.runtime == runtime]
+        claimants = [t for t in self._ours.get(key, ()) if t.runtime == runtime and _genuine(key, t)]
         return min(claimants, key=lambda thing: (thing.name != key.engine_name, thing.id), default=None)
 
     def impostors(self) -> Iterator[tuple[Key, Observed]]:
@@ -88,6 +88,16 @@ class World:
 
     def standing(self, key: Key, spec: ServiceSpec) -> Standing:
         return standing(spec, self.seen(key, spec.runtime), self.snapshot, self.now)
+
+
+def _genuine(key: Key, thing: Observed) -> bool:
+    """An image made of one of our containers hands its labels on to whatever is run from it. So one that has
+    another name is ours only if it comes from the image that it was made from.
+    """
+    if thing.name == key.engine_name or not thing.made_from:
+        return True
+    # The engine tells an image by its id once its name has gone over to another one.
+    return thing.image == thing.made_from or thing.image.startswith("sha256:")
 
 
 def outdated(item: Desired, seen: Observed) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.model.desired import Desired
+from reconciler.model.desired import ContainerPayload, Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Grant
 
@@ -17,6 +17,7 @@ INDEX = f"{PREFIX}.index"
 FINGERPRINT = f"{PREFIX}.fingerprint"
 PORTS = f"{PREFIX}.ports"
 GENERATION = f"{PREFIX}.generation"
+IMAGE = f"{PREFIX}.image"
 
 
 def write(desired: Desired) -> dict[str, str]:
@@ -32,6 +33,8 @@ def write(desired: Desired) -> dict[str, str]:
     }
     if key.index is not None:
         labels[INDEX] = str(key.index)
+    if isinstance(desired.payload, ContainerPayload):
+        labels[IMAGE] = desired.payload.image
     if desired.grants:
         labels[PORTS] = write_grants(desired.grants)
     return labels

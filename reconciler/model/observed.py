@@ -76,6 +76,8 @@ class Observed:
     finished_at: float | None = None
     pid: int | None = None
     image: str = ""
+    made_from: str = ""
+    """The image that we made it from, by its label."""
     detail: str = ""
     """What the runtime has to add, for people: "OOM killed", an error of a failed start."""
     stragglers: bool = False

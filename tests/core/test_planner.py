@@ -11,7 +11,7 @@ from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import VolumeMount
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase, Snapshot
+from reconciler.model.observed import Observed, Phase, Snapshot, View
 from reconciler.model.plan import Reason, Verb
 from tests.core.build import (
     EMPTY,
@@ -178,3 +178,21 @@ def _seconds(size: int) -> float:
         assert plan(services, before, {}, NOW).settled
         took.append(time.perf_counter() - started)
     return min(took)
+
+
+def test_what_was_run_from_an_image_of_ours_is_never_taken_for_ours() -> None:
+    """An image that was committed from a container of ours hands its labels on."""
+    services = graph(container("web"))
+    world = settled(services)
+    copy = replace(seen(world, key("web")), id="copied", name="debug", image="debug")
+    alone = with_thing(changed(world, key("web"), phase=Phase.EXITED), copy)
+    alone = replace(alone, views=tuple(_without(view, seen(world, key("web")).id) for view in alone.views))
+
+    assert [(a.verb, a.key) for a in plan(services, alone, {}, NOW).actions] == [(Verb.CREATE, key("web"))]
+
+    deleted = graph(replace(container("web"), deleting=True))
+    assert [a for a in plan(deleted, alone, {}, NOW).actions if a.key.kind == "service"] == []
+
+
+def _without(view: View, object_id: str) -> View:
+    return replace(view, objects=tuple(thing for thing in view.objects if thing.id != object_id))

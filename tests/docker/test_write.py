@@ -42,6 +42,7 @@ def test_labels_say_whose_it_is_and_no_spec_can_say_otherwise() -> None:
         "dev.reconciler.index": "0",
         "dev.reconciler.fingerprint": "f1",
         "dev.reconciler.generation": "3",
+        "dev.reconciler.image": "nginx:1.27",
         "dev.reconciler.ports": "http=8080/auto",
     }
 

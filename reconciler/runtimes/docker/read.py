@@ -155,5 +155,6 @@ def _owned(seen: Observed, worn: Mapping[str, str], owner: str, *, indexed: bool
         owner=wearer,
         fingerprint=fingerprint,
         generation=labels.read_generation(worn),
+        made_from=worn.get(labels.IMAGE, ""),
         grants=labels.read_grants(worn),
     )
