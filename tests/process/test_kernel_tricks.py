@@ -39,7 +39,8 @@ REUSE = """
 seen = processes.made(processes.desired())
 record = read_record(str(processes.place(processes.desired())))
 tick = identity.stat(seen.pid).started
-until(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK") > tick + 1)  # the same tick comes below
+# The same tick comes below.
+until(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK") > tick + 1)
 end(record.parent.pid, signal.SIGKILL)
 end(seen.pid, signal.SIGKILL)
 os.waitpid(seen.pid, 0)  # we are the first process here, so orphans are ours
