@@ -7,6 +7,7 @@ half-way has either changed what is desired or not; the next pass, whoever calls
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from reconciler.engine import edits
 from reconciler.engine.edits import Edit
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Change, Foresight, Report
-from reconciler.engine.settle import Settlement, settle
+from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.kinds.base import Fault
@@ -69,10 +70,11 @@ class Controller:
         progress: Progress | None = None,
     ) -> Report:  # fmt: skip
         """Keep the given resources, then settle their namespaces."""
+        with self._turn(timeout):
+            plans = [(space, mine, self._edit(space, mine, prune=prune)) for space, mine in _by_namespace(given)]
+            self.parts.source.keep([resource for _, _, edit in plans for resource in edit.keep])
         reports = []
-        plans = [self._edit(namespace, mine, prune=prune) for namespace, mine in _by_namespace(given)]
-        for (namespace, mine), edit in zip(_by_namespace(given), plans, strict=True):
-            self.parts.source.keep(edit.keep)
+        for namespace, mine, edit in plans:
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
             reports.append(replace(report, results=_results(edit.results, report.actions)))
@@ -104,8 +106,9 @@ class Controller:
         reports = []
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
-            edit = edits.delete(self._kept(namespace), mine, self.orphans(namespace), data=data)
-            self.parts.source.keep(edit.keep)
+            with self._turn(timeout):
+                edit = edits.delete(self._kept(namespace), mine, self.orphans(namespace), data=data)
+                self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if _has_data(r)]
             reports.append(replace(report, results=edit.results, notes=tuple(notes)))
@@ -119,15 +122,8 @@ class Controller:
         reports = []
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
-            kept = self._kept(namespace)
-            missing = [key for key in mine if key not in kept]
-            if missing:
-                raise UsageError(
-                    f"there is no {missing[0].short} in namespace {namespace!r}", hint="see: reconciler status"
-                )
-            changed = {key: resource for key in mine if (resource := change(kept[key])) != kept[key]}
-            results = {key: "configured" if key in changed else "unchanged" for key in mine}
-            self.parts.source.keep(list(changed.values()))
+            with self._turn(timeout):
+                results = self._change(namespace, mine, change)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             reports.append(replace(report, results=results))
         return _joined(reports)
@@ -139,6 +135,23 @@ class Controller:
         # The namespace's own network needs no document, and goes by itself with the last who is in it.
         declared = {*graph.resources, *graph.removed, Key("network", namespace, DEFAULT_NETWORK)}
         return {key.resource: thing for key, thing in world.ours() if key.resource not in declared}
+
+    def _turn(self, timeout: float) -> AbstractContextManager[None]:
+        """What is kept is read, changed and kept in one turn: or two commands at once would undo each other's word,
+        and a pass could bury what was declared again while it looked.
+        """
+        return self.parts.home.lock(max(timeout, PATIENCE))
+
+    def _change(self, namespace: str, keys: Sequence[Key], change: Callable[[Resource], Resource]) -> dict[Key, str]:
+        kept = self._kept(namespace)
+        missing = [key for key in keys if key not in kept]
+        if missing:
+            raise UsageError(
+                f"there is no {missing[0].short} in namespace {namespace!r}", hint="see: reconciler status"
+            )
+        changed = {key: resource for key in keys if (resource := change(kept[key])) != kept[key]}
+        self.parts.source.keep(list(changed.values()))
+        return {key: "configured" if key in changed else "unchanged" for key in keys}
 
     def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:
         before = self._kept(namespace, tombstones=True)

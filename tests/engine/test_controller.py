@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from reconciler.engine import edits
-from reconciler.engine.controller import Unlinkable
-from reconciler.errors import Denied, ImageUnavailable, UsageError
+from reconciler.engine.controller import Controller, Unlinkable
+from reconciler.engine.report import Report
+from reconciler.errors import Denied, ImageUnavailable, ReconcilerError, UsageError
 from reconciler.kinds.service import EnvFrom, VolumeMount
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.observed import Phase
+from reconciler.model.resource import Resource
+from reconciler.sources.applied import Applied
 from tests.core.build import container, http, key, process, resource, stranger
 from tests.engine.stage import NAMESPACE, Stage
 
@@ -217,3 +221,28 @@ def test_progress_is_told_of_every_action_and_pass(stage: Stage) -> None:
 
     stage.controller.apply([process("api")], wait=False, progress=Listener())
     assert told == ["Create service/shop/api/0: it does not exist", "pass", "pass"]
+
+
+def test_two_commands_at_once_never_undo_each_others_word(stage: Stage) -> None:
+    stage.controller.apply([process("api")])
+
+    def note(word: str) -> Report:
+        other = Controller(replace(stage.parts, source=Applied(stage.home)))
+        return other.edit([API], lambda r: replace(r, annotations={**r.annotations, word: "noted"}), wait=False)
+
+    words = [f"word-{i}" for i in range(16)]
+    with ThreadPoolExecutor(len(words)) as pool:
+        assert all(report.ok for report in pool.map(note, words))
+    [kept] = Applied(stage.home).resources(NAMESPACE)
+    assert sorted(kept.annotations) == sorted(words)
+
+
+def test_nobody_buries_what_is_just_declared_again(stage: Stage) -> None:
+    stage.controller.apply([process("api")])
+
+    def in_turn(resource: Resource) -> Resource:
+        with pytest.raises(ReconcilerError, match="another command is at work"), stage.home.lock(0):
+            pytest.fail("a pass may begin between the reading and the keeping")
+        return resource
+
+    assert stage.controller.edit([API], in_turn).ok
