@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Denied, NameTaken, Refused
-from reconciler.model.desired import Sealed, Stop
+from reconciler.model.desired import PortBinding, Sealed, Stop
 from reconciler.model.observed import Phase
 from reconciler.runtimes.process import identity
 from tests.contract.processes import Processes, end
@@ -108,6 +108,26 @@ def test_all_that_lies_in_the_home_is_for_its_owner_only(processes: Processes) -
             assert mode == 0o600, path
     seen = next(thing for thing in processes.runtime.observe().objects if thing.kind == "volume")
     processes.runtime.remove(seen)
+
+
+def test_a_volumes_removal_that_was_cut_short_is_brought_to_its_end(processes: Processes) -> None:
+    desired = processes.volume()
+    place = processes.home / "volumes" / desired.name
+    processes.runtime.create(desired)
+    seen = next(thing for thing in processes.runtime.observe().objects if thing.kind == "volume")
+    (place / "data").rmdir()
+    (place / "labels.json.new").touch()
+    processes.runtime.remove(seen)
+    assert not place.exists()
+
+
+def test_a_port_is_reached_where_it_was_told_to_listen(processes: Processes) -> None:
+    """Who listens on one address of the machine only does not answer on another."""
+    ports = (PortBinding("http", 28911, 28911, bind="127.0.0.2"), PortBinding("admin", 28912, 28912, bind="0.0.0.0"))
+    seen = processes.made(processes.desired(ports=ports))
+    assert processes.runtime.address(seen, 28911) == ("127.0.0.2", 28911)
+    assert processes.runtime.address(seen, 28912) == ("127.0.0.1", 28912)
+    assert processes.runtime.address(seen, 28913) == ("127.0.0.1", 28913)
 
 
 def test_a_memory_of_less_than_a_MiB_is_ours(processes: Processes) -> None:

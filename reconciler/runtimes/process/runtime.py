@@ -33,6 +33,7 @@ from reconciler.runtimes.process.volumes import Volumes
 SETTLING = 10.0
 """How long to wait for somebody else's verb, or the last steps of an end, before saying that we don't know."""
 POLL = 0.01
+WILD = {"", "0.0.0.0", "::"}  # noqa: S104 -- compared with, not bound
 KEPT_LOG = 1 << 20
 """Bytes of a removed service's log that are kept."""
 
@@ -292,8 +293,10 @@ class ProcessRuntime:
     ) -> int:
         return reach.attach(self._place(seen), argv, tty=tty, stdin=stdin, env=env, user=user, workdir=workdir)
 
-    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:  # noqa: ARG002
-        return ("127.0.0.1", port)
+    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
+        """On loopback, unless it was told to listen on one address of the machine only."""
+        told = (b.address for b in seen.bindings if (b.port, b.protocol) == (port, protocol) and b.address not in WILD)
+        return next(told, "127.0.0.1"), port
 
     def _place(self, seen: Observed) -> reach.Place:
         """Inside a service is: with its environment, in its directory, as its user, in its cgroups."""

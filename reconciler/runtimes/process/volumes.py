@@ -47,8 +47,11 @@ class Volumes:
             return
         if now.id != seen.id or now.key is None:
             raise Gone(f"{seen.title} is not there any more; {place} is another one", hint="look again")
-        shutil.rmtree(os.path.join(place, "data"))
-        discard(os.path.join(place, "labels.json"))
+        data = os.path.join(place, "data")
+        if os.path.lexists(data):  # else a removal was cut short, and is brought to its end
+            shutil.rmtree(data)
+        for name in ("labels.json.new", "labels.json"):
+            discard(os.path.join(place, name))
         os.rmdir(place)
 
     def _look(self, name: str) -> Observed | None:
