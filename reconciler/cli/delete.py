@@ -38,6 +38,8 @@ def command(
     everything: bool, volumes: bool, ignore_not_found: bool, wait: bool, timeout: float | None,
 ) -> int:  # fmt: skip
     """Take things down, users before what they use. Volumes keep their data."""
+    if paths and (words or selector is not None or everything):
+        raise UsageError("-f says already what goes", hint="leave the names, -l and --all out, or -f")
     controller = line.open_controller(context, acts=True)
     if paths:
         keys = [document.resource.key for document in specs.read(context, paths, recursive=recursive)]
@@ -65,7 +67,11 @@ def _named(
     context: Context, controller: Controller, words: tuple[str, ...], selector: str | None, *, everything: bool,
     missing_ok: bool,
 ) -> list[Key]:  # fmt: skip
-    kind, wanted = targets(words)
+    kind, wanted = targets(("all",) if selector is not None and not words else words)
+    if wanted and (everything or selector is not None):
+        raise UsageError(
+            f"{wanted[0]} is named, and more than that asked for", hint="leave the names out, or --all and -l"
+        )
     known = sorted(_known(controller, {context.scope}))
     candidates = [key for key in known if kind is None or key.kind == kind.key]
     if selector is not None:

@@ -71,6 +71,7 @@ class Bridge:
         self._lines = lines
         self._shown = set(keys)
         self._many = len({key.namespace for key in self._shown}) > 1
+        self._noted: set[str] = set()
 
     def started(self, action: Action) -> None:
         self._shown.add(action.key.resource)
@@ -78,7 +79,7 @@ class Bridge:
 
     def passed(self, current: Pass) -> None:
         for note in current.plan.notes:
-            self._lines.note(f"note: {self._name(note.key.resource)}: {note.message}")
+            self._note(f"note: {self._name(note.key.resource)}: {note.message}")
         for outcome in current.outcomes:
             if outcome.result != "done":
                 self._lines.update(self._name(outcome.action.key.resource), RUNNING, outcome.message)
@@ -93,6 +94,12 @@ class Bridge:
                 self._lines.update(
                     self._name(key), FAILED, f"{condition.reason}: {condition.message}" if condition else ""
                 )
+
+    def _note(self, text: str) -> None:
+        """Once, for each pass brings it up again."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._lines.note(text)
 
     def _name(self, key: Any) -> str:
         return str(key) if self._many else str(key.short)

@@ -1,0 +1,34 @@
+"""`delete` takes what is named, and never more than that."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.machine import Machine, service
+
+
+@pytest.mark.parametrize(
+    "words", [("service", "db", "--all"), ("service", "db", "-l", "a=b"), ("service", "db", "-f", "db.json")]
+)
+def test_who_names_one_and_asks_for_more_is_asked_back(machine: Machine, words: tuple[str, ...]) -> None:
+    machine.apply(service("db"), service("api"))
+    (machine.directory / "db.json").write_text(json.dumps(service("db")))
+    assert "leave" in machine("delete", *words, code=2).stderr
+    assert machine("get", "services", "-o", "name").stdout == "service/api\nservice/db\n"
+
+
+def test_labels_alone_are_enough(machine: Machine) -> None:
+    machine.apply(service("db", labels={"tier": "back"}), service("api"))
+    assert machine("delete", "-l", "tier=back").stdout == "service/db deleted\n"
+    assert machine("get", "services", "-o", "name").stdout == "service/api\n"
+
+
+def test_what_is_left_alone_is_noted_once_however_often_is_looked(machine: Machine) -> None:
+    machine.apply(service("lost"))
+    (machine.home / "applied" / machine.namespace / "service-lost.yaml").unlink()
+    never = {"readiness": {"exec": {"command": ["false"]}}}
+    document = json.dumps(service("slow", probes=never))
+    told = machine("apply", "-f", "-", "--timeout", "1", stdin=document, code=1).stderr
+    assert told.count("nobody declares it") == 1
