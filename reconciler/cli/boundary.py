@@ -65,7 +65,7 @@ def _tell(error: Exception, invocation: Invocation) -> int:
         invocation.stderr.flush()
     if isinstance(error, OSError):
         _close(invocation.stdout)
-    return code
+    return max(code, getattr(error, "exit_code", code))
 
 
 def _words(error: Exception) -> tuple[list[tuple[str, str]], int]:

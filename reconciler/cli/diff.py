@@ -23,6 +23,8 @@ reconciler diff -f specs -R --prune -o json
 reconciler diff -n shop                  # what has drifted since the last apply
 """
 SIGNS = {"Create": "+", "Remove": "-", "Adjust": "~", "Start": ">", "Stop": "x"}
+TROUBLE = 2
+"""Of any error: 1 would say that there are differences."""
 STYLES = {"Create": "green", "Remove": "red", "Adjust": "yellow", "Start": "green", "Stop": "yellow"}
 
 
@@ -32,17 +34,27 @@ STYLES = {"Create": "green", "Remove": "red", "Adjust": "yellow", "Start": "gree
 def command(context: Context, paths: Sequence[str], *, recursive: bool, prune: bool) -> int:
     """Show what apply would do, field by field, and do nothing.
 
-    Without files: what has changed in the world since the last apply. Exit code 0: no differences, 1: some.
+    Without files: what has changed in the world since the last apply. Exit code 0: no differences, 1: some, 2: an
+    error.
     """
+    try:
+        foresights = _shown(context, paths, recursive=recursive, prune=prune)
+    except Exception as error:
+        error.exit_code = TROUBLE  # type: ignore[attr-defined]
+        raise
+    return 0 if all(foresight.same for foresight in foresights) else 1
+
+
+def _shown(context: Context, paths: Sequence[str], *, recursive: bool, prune: bool) -> Sequence[Foresight]:
     controller = line.open_controller(context)
     if paths:
         documents = specs.read(context, paths, recursive=recursive)
         resources = [document.resource for document in documents]
-        foresights = line.located(documents, lambda: controller.preview(resources, prune=prune))
+        foresights: Sequence[Foresight] = line.located(documents, lambda: controller.preview(resources, prune=prune))
     else:
         foresights = [controller.drift(context.scope)]
     show(context, foresights, controller)
-    return 0 if all(foresight.same for foresight in foresights) else 1
+    return foresights
 
 
 def show(context: Context, foresights: Sequence[Foresight], controller: Controller) -> None:

@@ -1,0 +1,23 @@
+"""`diff` and its exit codes: 0 no differences, 1 some, more than that an error."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.machine import Machine, service
+
+
+def test_its_exit_code_tells_differences_from_errors(machine: Machine) -> None:
+    file = machine.directory / "db.json"
+    file.write_text(json.dumps(service("db")))
+    machine("diff", "-f", "db.json", code=1)
+    machine.apply(service("db"))
+    machine("diff", "-f", "db.json", code=0)
+    machine("diff", code=0)
+    machine("diff", "-f", "nowhere.yaml", code=2)
+    owner = machine.home / "owner"
+    whole = owner.read_text()
+    owner.write_text("damaged")
+    for words in ((), ("-f", "db.json")):
+        assert "is damaged" in machine("diff", *words, code=2).stderr
+    owner.write_text(whole)
