@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from reconciler.errors import ReconcilerError
+
+QUOTED = re.compile(r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)")(?:\s+#.*)?""")
+"""In single quotes all stands for itself, in double ones but for escapes; a comment may follow either."""
 
 
 class BadEnvFile(ReconcilerError):
@@ -18,6 +23,8 @@ def parse_env(content: bytes, name: str) -> dict[str, str]:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise BadEnvFile(f"{name} is not UTF-8 text") from error
+    if "\0" in text:
+        raise BadEnvFile(f"{name} holds a NUL byte, which no variable can")
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip().removeprefix("export ").strip()
         if not line or line.startswith("#"):
@@ -30,7 +37,10 @@ def parse_env(content: bytes, name: str) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        inner = value[1:-1]
-        return inner if value[0] == "'" else inner.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
-    return value.split(" #", 1)[0].rstrip()
+    quoted = QUOTED.fullmatch(value)
+    if quoted is None:
+        return value.split(" #", 1)[0].rstrip()
+    if quoted[1] is not None:
+        return quoted[1]
+    # In one go: what one escape leaves behind must not be taken for the beginning of another.
+    return re.sub(r'\\([n"\\])', lambda escape: "\n" if escape[1] == "n" else escape[1], quoted[2])
