@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.core.graph import Graph
+from reconciler.core.references import literal
 
 MASK = "***"
 SHORTEST = 4
@@ -47,7 +48,7 @@ def _values(graph: Graph) -> Iterator[str]:
             spec = graph.resources[key].spec
             yield from spec.data.values()
             for path in spec.files.values():
-                yield graph.contents.get(path, b"").decode(errors="replace")
+                yield graph.contents.get(literal(path), b"").decode(errors="replace")
 
 
 def _lines(value: str) -> Iterable[str]:
