@@ -58,16 +58,18 @@ def reconcile(
         journal = parts.store.journal(namespace)
         planned = plan(graph, snapshot, journal, now)
         outcomes = perform(planned, parts.runtimes, tell)
-        _bury(parts, graph, snapshot)
+        _bury(parts, graph, snapshot, journal)
         return _tell(parts, graph, snapshot, journal, planned, outcomes)
 
 
-def _bury(parts: Parts, graph: Graph, snapshot: Snapshot) -> None:
-    gone = list(buried(graph, snapshot))
+def _bury(parts: Parts, graph: Graph, snapshot: Snapshot, journal: Journal) -> None:
+    """What is declared anew one day under the same name begins without its predecessor's troubles."""
+    gone = set(buried(graph, snapshot))
     for key in gone:
         parts.source.forget(key)
     if gone:
         parts.store.write_statuses(dict.fromkeys(gone))
+        parts.store.write_journal({key: None for key in journal if key.resource in gone})
 
 
 def _tell(

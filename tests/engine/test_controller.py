@@ -246,3 +246,12 @@ def test_nobody_buries_what_is_just_declared_again(stage: Stage) -> None:
         return resource
 
     assert stage.controller.edit([API], in_turn).ok
+
+
+def test_what_is_declared_anew_begins_without_its_predecessors_troubles(stage: Stage) -> None:
+    stage.controller.apply([process("api")])
+    stage.change("shop-api-0", phase=Phase.EXITED, exit_code=1)
+    stage.controller.apply([process("api")])
+    assert stage.store.journal(NAMESPACE)[key("api")].restarts == 1
+    stage.controller.delete([API])
+    assert stage.store.journal(NAMESPACE) == {}
