@@ -52,6 +52,9 @@ def standing(spec: ServiceSpec, seen: Observed | None, snapshot: Snapshot, now: 
 
 
 def _running(spec: ServiceSpec, seen: Observed, snapshot: Snapshot, now: float) -> Standing:
+    if seen.restarting:
+        ended = f", after exit code {seen.exit_code}" if seen.exit_code is not None else ""
+        return Standing(Stands.STARTING, f"{seen.detail or 'it is restarted'}{ended}")
     health = snapshot.health.get(seen.id)
     if health is None:
         if spec.probes.any:

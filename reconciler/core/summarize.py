@@ -135,7 +135,7 @@ def phase_word(seen: Observed, stands: Standing, record: Record) -> str:
     """The word for a table: the engine's phase, or the better one that we know."""
     if stands.stands in {Stands.COMPLETED, Stands.FAILED}:
         return str(stands.stands).capitalize()
-    if stands.stands is Stands.DOWN and record.failures >= CRASHES:
+    if seen.restarting or (stands.stands is Stands.DOWN and record.failures >= CRASHES):
         return str(Reason.CRASH_LOOP)
     return str(seen.phase)
 

@@ -82,6 +82,8 @@ class Observed:
     """What the runtime has to add, for people: "OOM killed", an error of a failed start."""
     stragglers: bool = False
     """Processes of an earlier run are still about, though the service itself has ended."""
+    restarting: bool = False
+    """It counts as running, but it has ended, and the engine will start it anew by itself."""
 
     @property
     def title(self) -> str:

@@ -30,6 +30,14 @@ def test_without_probes_it_is_ready_once_it_has_not_ended_at_once() -> None:
     assert stands(PLAIN, started_at=NOW - STEADY_SECONDS) is Stands.READY
 
 
+def test_what_the_engine_is_about_to_start_anew_is_not_ready() -> None:
+    """It counts as running between two runs; to call it Ready would be a false green."""
+    thing = Observed("id", "w", "service", "docker", restarting=True, exit_code=3, detail="the engine is restarting it")
+    told = standing(PLAIN, thing, Snapshot(), NOW)
+    assert (told.stands, told.message) == (Stands.STARTING, "the engine is restarting it, after exit code 3")
+    assert stands(PROBED, Health(), restarting=True) is Stands.STARTING
+
+
 def test_with_probes_it_is_what_they_say() -> None:
     assert stands(PROBED) is Stands.STARTING
     assert stands(PROBED, Health(ready=False)) is Stands.STARTING

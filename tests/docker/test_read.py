@@ -71,7 +71,7 @@ def test_another_owner_makes_it_foreign_and_is_told() -> None:
         ("created", "Created", Phase.CREATED, None),
         ("running", "Up 2 hours (healthy)", Phase.RUNNING, None),
         ("paused", "Up 5 minutes (Paused)", Phase.PAUSED, None),
-        ("restarting", "Restarting (1) 5 seconds ago", Phase.RUNNING, None),
+        ("restarting", "Restarting (1) 5 seconds ago", Phase.RUNNING, 1),
         ("exited", "Exited (137) 5 seconds ago", Phase.EXITED, 137),
         ("dead", "Dead", Phase.EXITED, None),
         ("removing", "Removal In Progress", Phase.REMOVING, None),
@@ -81,6 +81,7 @@ def test_another_owner_makes_it_foreign_and_is_told() -> None:
 def test_states_are_phases(state: str, status: str, phase: Phase, code: int | None) -> None:
     seen = container(State=state, Status=status)
     assert (seen.phase, seen.exit_code) == (phase, code)
+    assert seen.restarting is (state == "restarting")
     assert bool(seen.detail) == (state in {"restarting", "dead", "stopping"})
 
 

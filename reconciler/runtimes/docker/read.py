@@ -55,7 +55,9 @@ def container(
 ) -> Observed:
     state, status = str(item["State"]), str(item.get("Status") or "")
     phase = PHASES.get(state, Phase.UNKNOWN)
-    runs = phase in {Phase.RUNNING, Phase.PAUSED}
+    restarting = state == "restarting"
+    ended = phase is Phase.EXITED or restarting
+    runs = phase in {Phase.RUNNING, Phase.PAUSED} and not restarting
     identity = item["Id"]
     seen = Observed(
         id=identity,
@@ -65,11 +67,12 @@ def container(
         phase=phase,
         bindings=tuple(sorted(_bindings(item.get("Ports") or []), key=lambda b: (b.port, b.protocol, b.address))),
         networks=tuple(sorted(_networks(item, known_networks))),
-        exit_code=exit_code(status) if phase is Phase.EXITED else None,
+        exit_code=exit_code(status) if ended else None,
         started_at=moments.tell(identity, "start", status, now) if runs else None,
-        finished_at=moments.tell(identity, "end", status, now) if phase is Phase.EXITED else None,
+        finished_at=moments.tell(identity, "end", status, now) if ended else None,
         image=str(item.get("Image") or ""),
         detail=DETAILS.get(state, "" if phase is not Phase.UNKNOWN else f"the engine calls it {state!r}"),
+        restarting=restarting,
     )
     return _owned(seen, item.get("Labels") or {}, owner, indexed=True)
 
@@ -94,7 +97,7 @@ def volume(item: JSON, owner: str) -> Observed:
 def deepened(seen: Observed, inspected: JSON) -> Observed:
     """The same container, with what only a closer look tells."""
     state = inspected["State"]
-    ended = seen.phase is Phase.EXITED
+    ended = seen.phase is Phase.EXITED or seen.restarting
     causes = ("OOM killed" if state.get("OOMKilled") else "", str(state.get("Error") or ""))
     return replace(
         seen,
