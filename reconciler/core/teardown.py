@@ -6,7 +6,7 @@ Things of ours that nobody declares are orphans: they are told of, and stay unti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconciler.core.backoff import held_back
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
@@ -15,7 +15,7 @@ from reconciler.core.world import World
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
-from reconciler.model.plan import Journal, Reason, Wait
+from reconciler.model.plan import Journal, Outcome, Reason, Result, Verb, Wait
 from reconciler.model.resource import Resource
 
 
@@ -87,27 +87,35 @@ def _mounts(world: World, user: Key, volume: str) -> bool:
 def _unreachable(world: World) -> list[Decision]:
     """Tombstones of which nobody can say now whether their things still exist."""
     waits: list[Decision] = []
+    seen = {key.resource for key, _ in world.ours()} if world.graph.removed else set()
     for key in sorted(world.graph.removed):
         resource = world.graph.removed[key]
-        runtime = resource.spec.runtime if key.kind == "service" else "docker"
-        view = world.snapshot.view(runtime)
-        if key.kind in {"service", "network"} and not view.reachable:
-            waits.append(((), Wait(key, Reason.UNREACHABLE, view.problem)))
+        found = key.kind == "volume" and key in seen  # it lies in one place only
+        problem = _problem(world.snapshot, key, resource)
+        if _holds_things(key, resource) and problem and not found:
+            waits.append(((), Wait(key, Reason.UNREACHABLE, problem)))
     return waits
 
 
-def buried(graph: Graph, snapshot: Snapshot) -> Iterator[Key]:
-    """Tombstones that have done their work: a complete look shows nothing of them any more."""
+def buried(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome] = ()) -> Iterator[Key]:
+    """Tombstones that have done their work: a complete look shows nothing of them any more. A volume that was
+    just removed needs no such look, for which the engine would have to answer of whom it never knew.
+    """
     ours = {key.resource for key, _ in World(graph, snapshot, 0.0).ours()} if graph.removed else set()
+    removed = {o.action.key for o in outcomes if o.action.verb is Verb.REMOVE and o.result is Result.DONE}
     for key, resource in graph.removed.items():
-        kept_data = key.kind == "volume" and not resource.delete_data
-        holds_things = key.kind in {"service", "network", "volume"} and not kept_data
-        if not holds_things or (_readable(snapshot, key, resource) and key not in ours):
+        looked_for = not _problem(snapshot, key, resource) and key not in ours
+        if not _holds_things(key, resource) or looked_for or (key.kind == "volume" and key in removed):
             yield key
 
 
-def _readable(snapshot: Snapshot, key: Key, resource: Resource) -> bool:
-    """Whether all is seen of where it may be; a volume lies with whoever used it."""
+def _holds_things(key: Key, resource: Resource) -> bool:
+    stays = getattr(resource.spec, "external", False) or (key.kind == "volume" and not resource.delete_data)
+    return key.kind in {"service", "network", "volume"} and not stays
+
+
+def _problem(snapshot: Snapshot, key: Key, resource: Resource) -> str:
+    """Why not all is seen of where it may be; a volume lies with whoever used it."""
     if key.kind == "volume":
-        return all(view.reachable for view in snapshot.views)
-    return snapshot.view(resource.spec.runtime if key.kind == "service" else "docker").reachable
+        return next((view.problem for view in snapshot.views if not view.reachable), "")
+    return snapshot.view(resource.spec.runtime if key.kind == "service" else "docker").problem

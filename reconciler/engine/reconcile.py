@@ -58,13 +58,12 @@ def reconcile(
         journal = parts.store.journal(namespace)
         planned = plan(graph, snapshot, journal, now)
         outcomes = perform(planned, parts.runtimes, tell)
-        _bury(parts, graph, snapshot, journal)
+        _bury(parts, set(buried(graph, snapshot, outcomes)), journal)
         return _tell(parts, graph, snapshot, journal, planned, outcomes)
 
 
-def _bury(parts: Parts, graph: Graph, snapshot: Snapshot, journal: Journal) -> None:
+def _bury(parts: Parts, gone: set[Key], journal: Journal) -> None:
     """What is declared anew one day under the same name begins without its predecessor's troubles."""
-    gone = set(buried(graph, snapshot))
     for key in gone:
         parts.source.forget(key)
     if gone:

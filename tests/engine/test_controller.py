@@ -255,3 +255,22 @@ def test_what_is_declared_anew_begins_without_its_predecessors_troubles(stage: S
     assert stage.store.journal(NAMESPACE)[key("api")].restarts == 1
     stage.controller.delete([API])
     assert stage.store.journal(NAMESPACE) == {}
+
+
+def test_data_of_which_nobody_can_say_whether_it_is_there_is_not_called_deleted(stage: Stage) -> None:
+    data = resource("volume", "data", VolumeSpec())
+    stage.controller.apply([data])
+    stage.docker.problem = "no container engine answers"
+    report = stage.controller.delete([data.key], data=True)
+    assert (report.ok, [trouble.reason for trouble in report.troubles]) == (False, ["Unreachable"])
+    stage.docker.problem = ""
+    assert stage.controller.delete([data.key], data=True).ok
+    assert (stage.objects(), stage.kept()) == ([], [])
+
+
+def test_data_of_a_process_is_gone_for_good_without_any_engine(stage: Stage) -> None:
+    stage.docker.problem = "no container engine answers"
+    data, api = resource("volume", "data", VolumeSpec()), process("api", volumes=(VolumeMount(volume="data"),))
+    stage.controller.apply([data, api])
+    assert stage.controller.delete([data.key, api.key], data=True).ok
+    assert (stage.objects(), stage.kept()) == ([], [])
