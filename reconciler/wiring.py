@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+from reconciler import failpoints
 from reconciler.engine.controller import Controller
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
@@ -37,6 +38,7 @@ def controller(
     home_path: str, *, acts: bool, port_range: tuple[int, int] = (20000, 29999), note: Callable[[str], None] = _nobody
 ) -> Controller:
     """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home."""
+    failpoints.arm(os.environ)
     home = Home(home_path)
     host = LocalHost()
     clock = WallClock()

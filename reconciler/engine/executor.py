@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from reconciler.errors import OutcomeUnknown, PortInUse, ReconcilerError, Refused, Unreachable
-from reconciler.model.desired import Stop
+from reconciler.failpoints import failpoint
+from reconciler.model.desired import Desired, Stop
 from reconciler.model.plan import Action, Outcome, Plan, Result, Verb
 from reconciler.ports import Runtime
 
@@ -48,14 +49,22 @@ def _prepare(sequence: Sequence[Action], runtimes: Mapping[str, Runtime]) -> Out
     for action in sequence:
         desired = action.desired
         if action.verb is Verb.CREATE and desired:
-            outcome = _outcome(action, lambda desired=desired: runtimes[desired.runtime].prepare(desired))  # type: ignore[misc]
+            outcome = _outcome(action, lambda desired=desired: _fetch(desired, runtimes[desired.runtime]))  # type: ignore[misc]
             if outcome.result is not Result.DONE:
                 return outcome
     return None
 
 
+def _fetch(desired: Desired, runtime: Runtime) -> None:
+    failpoint(desired.runtime, "prepare", "before")
+    runtime.prepare(desired)
+    failpoint(desired.runtime, "prepare", "after")
+
+
 def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
     desired, seen = action.desired, action.seen
+    place = seen.runtime if seen else desired.runtime if desired else ""
+    failpoint(place, action.verb, "before")
     match action.verb:
         case Verb.CREATE if desired:
             runtimes[desired.runtime].create(desired)
@@ -69,6 +78,7 @@ def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
             runtimes[seen.runtime].remove(seen)
         case _:
             raise AssertionError(f"not an action: {action}")
+    failpoint(place, action.verb, "after")
 
 
 def _outcome(action: Action, effect: Callable[[], None]) -> Outcome:

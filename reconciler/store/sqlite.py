@@ -18,6 +18,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.errors import Refused
+from reconciler.failpoints import failpoint
 from reconciler.model.key import Key
 from reconciler.model.plan import Record
 from reconciler.model.status import Event, Status
@@ -92,6 +94,7 @@ class Diary:
     def _write(self, write: Callable[[Tables | Memory], None]) -> None:
         with self._lock:
             self._ask(write, making=True)
+            failpoint("store.write.after")
             if self._memory is not None:
                 self._unsaved.append(write)
         self._tell()
@@ -111,7 +114,7 @@ class Diary:
                 self._set_aside(str(trouble))
             except tables.Newer as trouble:
                 return question(self._go_on_in_memory(f"was written by a later version ({trouble})", for_good=True))
-            except tables.Unavailable as trouble:
+            except (tables.Unavailable, Refused) as trouble:
                 return question(self._go_on_in_memory(f"can't be used ({trouble})"))
         return question(self._go_on_in_memory("is damaged again and again"))
 
@@ -124,6 +127,8 @@ class Diary:
             return Memory()
         if self._file is None:
             self._file = self._open()
+        if making:
+            failpoint("store.write.before")
         return self._file
 
     def _open(self) -> Tables:

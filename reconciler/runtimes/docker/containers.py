@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
+from reconciler.failpoints import failpoint
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, Stop
 from reconciler.model.observed import Observed
@@ -25,6 +26,7 @@ class Containers:
     def create(self, desired: Desired, payload: ContainerPayload) -> None:
         doing = f"creating container {desired.name}"
         container, running = self._make(desired, payload, doing)
+        failpoint("docker.container.made")
         if not running:
             self._bring_up(container, payload, doing)
 
@@ -37,6 +39,7 @@ class Containers:
             match change:
                 case "unpause":
                     self._unpause(seen)
+                    failpoint("docker.container.unpaused")
                 case "rename":
                     self._rename(seen, desired)
                 case _:
@@ -103,10 +106,12 @@ class Containers:
 
     def _bring_up(self, container: str, payload: ContainerPayload, doing: str) -> None:
         files.deliver(self._connection, container, payload, doing)
+        failpoint("docker.container.filled")
         further = list(write.further_networks(payload))
         if further:
             self._connect(container, further, doing)
         self._connection.post(f"/containers/{container}/start", doing)
+        failpoint("docker.container.started")
 
     def _connect(self, container: str, further: list[tuple[str, list[str]]], doing: str) -> None:
         joined = self._connection.get(f"/containers/{container}/json", doing)["NetworkSettings"]["Networks"]
@@ -114,6 +119,7 @@ class Containers:
             if network not in joined:
                 body = {"Container": container, "EndpointConfig": {"Aliases": aliases}}
                 self._connection.post(f"/networks/{quote(network)}/connect", doing, body)
+                failpoint("docker.container.joined")
 
     # -- parts of adjust, stop and remove
 
@@ -138,6 +144,7 @@ class Containers:
     def _ended_by(self, seen: Observed, signal: str, seconds: int, doing: str) -> bool:
         """The spec names another signal than the container was made with: ours first, the engine's own after it."""
         reply = self._connection.post(f"/containers/{seen.id}/kill?signal={signal}", doing, minding={409})
+        failpoint("docker.container.signalled")
         if reply.status == 409:
             if "is not running" not in reply.message:
                 raise refusal(reply.status, reply.message, doing)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from reconciler.errors import Denied, Gone, ImageUnavailable, Refused
+from reconciler.failpoints import failpoint
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.wire import Request
 
@@ -39,6 +40,7 @@ class Images:
         with self._locks[image]:  # a hundred instances of one image pull it once
             if self._pulled.get(image, 0.0) < asked:
                 self._pull(image)
+                failpoint("docker.image.pulled")
                 self._pulled[image] = time.monotonic()
 
     def _is_here(self, image: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import Gone, Refused
+from reconciler.failpoints import failpoint
 from reconciler.model import labels
 from reconciler.model.desired import Desired, NetworkPayload, VolumePayload
 from reconciler.model.observed import Observed
@@ -32,6 +33,7 @@ class Networks:
             **ranges,
         }
         self._connection.post("/networks/create", doing, body, minding={409})  # who has the name shows below
+        failpoint("docker.network.made")
         self._settle_on_one(desired, doing)
 
     def remove(self, seen: Observed) -> None:
@@ -68,6 +70,7 @@ class Volumes:
             "Labels": labels.write(desired),
         }
         made = self._connection.post("/volumes/create", f"creating volume {desired.name}", body).json()
+        failpoint("docker.volume.made")
         require_ours(desired, made.get("Labels") or {}, desired.name, f"driver {made.get('Driver')}")
 
     def remove(self, seen: Observed) -> None:

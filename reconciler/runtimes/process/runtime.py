@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
+from reconciler.failpoints import failpoint
 from reconciler.model.desired import Desired, ProcessPayload, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, View
@@ -127,6 +128,7 @@ class ProcessRuntime:
                 raise _gone(seen)
             if now.phase in {Phase.RUNNING, Phase.PAUSED}:
                 tree.end(self._tree(name, now.key), _number(stop.signal), stop.grace_seconds)
+                failpoint("process.tree.ended")
             self._end_leftovers(name, now)
         self._reap()
 
@@ -146,6 +148,7 @@ class ProcessRuntime:
                 if now:
                     self._end_leftovers(name, now)
                     self._keep_log(name)
+                    failpoint("process.log.kept")
                     self._starter.forget(os.path.join(self._root, name))
         except Gone:
             return

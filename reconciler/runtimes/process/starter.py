@@ -7,6 +7,7 @@ import time
 from functools import cached_property
 
 from reconciler.errors import Refused
+from reconciler.failpoints import failpoint
 from reconciler.model import labels as table
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
@@ -44,6 +45,7 @@ class Starter:
         held = lock.take(os.path.join(directory, "lock"))
         if held is None:
             raise Refused(f"{desired.key}: its lock is held", hint="look again")
+        failpoint("process.directory.made")
         try:
             with held:
                 launched = launcher.launch(self._ready(desired, directory), held)
@@ -51,6 +53,7 @@ class Starter:
             if fresh:
                 self.forget(directory)
             raise cannot_start(desired, error) from error
+        failpoint("process.service.launched")
         if launched.verdict:
             self._refuse(desired, directory, launched, fresh=fresh)
         return launched.parent
@@ -71,11 +74,14 @@ class Starter:
         """Labels first: from then on it is ours, and whatever comes after can be done again."""
         payload, account = payload_of(desired), account_of(desired)
         group = self.cgroups.make(self._group_name(directory), payload.limits)
+        failpoint("process.cgroup.made")
         write_labels(directory, _labels(desired, directory, group))
+        failpoint("process.labels.written")
         begin(directory)
         deliver(directory, payload.mounts, account)
         if account and any(mount.files for mount in payload.mounts):
             open_way(desired.key, directory, account)
+        failpoint("process.directory.filled")
         return Launch(
             title=f"reconciler: {desired.key}",
             directory=directory,
