@@ -137,6 +137,18 @@ class Home(Protocol):
         """Held for one pass that acts. Raises when somebody else has it for longer than so many seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One generation of a resource, as it was wanted. To go back to it is to keep `resource` as a new generation."""
+
+    generation: int
+    time: float
+    """Since when, in seconds since 1970."""
+    cause: str
+    """The command line that said so; empty where it is not known."""
+    resource: Resource
+
+
 class Source(Protocol):
     """Where desired state is kept."""
 
@@ -148,6 +160,9 @@ class Source(Protocol):
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph: ...
 
     def keep(self, resources: Sequence[Resource]) -> None: ...
+
+    def revisions(self, key: Key) -> list[Revision]:
+        """What was wanted of a Service, oldest first; the last one is in force, unless it is being deleted. Bounded."""
 
     def forget(self, key: Key) -> None: ...
 

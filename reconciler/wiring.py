@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 
-from reconciler import failpoints
 from reconciler.engine.controller import Controller
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
@@ -35,10 +34,16 @@ class WallClock:
 
 
 def controller(
-    home_path: str, *, acts: bool, port_range: tuple[int, int] = (20000, 29999), note: Callable[[str], None] = _nobody
+    home_path: str,
+    *,
+    acts: bool,
+    port_range: tuple[int, int] = (20000, 29999),
+    note: Callable[[str], None] = _nobody,
+    cause: str = "",
 ) -> Controller:
-    """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home."""
-    failpoints.arm(os.environ)
+    """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home.
+    `cause` is the command line: it is kept with what it changes.
+    """
     home = Home(home_path)
     host = LocalHost()
     clock = WallClock()
@@ -51,7 +56,7 @@ def controller(
         observer=Observer(
             {"docker": docker, "process": process}, host, Prober({"docker": docker, "process": process}, clock)
         ),
-        source=Applied(home, port_range=port_range, remembers=acts),
+        source=Applied(home, port_range=port_range, remembers=acts, cause=cause),
         store=(Diary if acts else ReadDiary)(f"{home_path}/diary.db", note),
         home=home,
         clock=clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
     def note(text: str) -> None:
         print(f"note: {clean(text)}", file=context.stderr)
 
-    return wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note)
+    cause = shlex.join(["reconciler", *context.invocation.arguments])
+    return wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
 
 
 def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,22 +12,20 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from reconciler.core.graph import Graph, graph_of
 from reconciler.core.references import literal
 from reconciler.errors import ReconcilerError
-from reconciler.failpoints import failpoint
 from reconciler.kinds import KINDS, find
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
-from reconciler.ports import Identity
+from reconciler.ports import Identity, Revision
+from reconciler.sources import document
+from reconciler.sources.history import History, revision
 from reconciler.sources.home import Home
 from reconciler.sources.recollection import Known, Recollection, Stamp
 
-TOMBSTONE = "reconciler/deleting"
-"""Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
 SYNCS = 16
 MAX_CONTENT = 1024 * 1024
 """A file that belongs into a workload's environment or configuration is small."""
@@ -36,14 +34,25 @@ MAX_CONTENT = 1024 * 1024
 class Applied:
     """Reads and writes `<home>/applied/<namespace>/<kind>-<name>.yaml`."""
 
-    def __init__(self, home: Home, *, port_range: tuple[int, int] = (20000, 29999), remembers: bool = False) -> None:
-        """`remembers` lets it leave what it has read for the next one, where a mere look is to write nothing."""
+    def __init__(
+        self,
+        home: Home,
+        *,
+        port_range: tuple[int, int] = (20000, 29999),
+        remembers: bool = False,
+        cause: str = "",
+    ) -> None:
+        """`remembers` lets it leave what it has read for the next one, where a mere look is to write nothing.
+        `cause` is the command line on whose behalf things are kept.
+        """
         self._home = home
         self._root = home.path / "applied"
         self._port_range = port_range
         self._parsed: Known = {}
         self._recollection = Recollection(self._root)
         self._remembers = remembers
+        self._history = History(home.path / "history")
+        self._cause = cause
         self._recalled: dict[str, dict[Path, Stamp]] = {}
         self._last: dict[str, list[Path]] = {}
 
@@ -56,7 +65,7 @@ class Applied:
     def resources(self, namespace: str) -> list[Resource]:
         """All of a namespace's documents, tombstones included."""
         try:
-            files = sorted(p for p in (self._root / namespace).iterdir() if p.suffix == ".yaml" and p.name[0] != ".")
+            files = sorted(file for file in (self._root / namespace).iterdir() if document.key_of(file))
         except FileNotFoundError:
             files = []
         self._recall(namespace)
@@ -87,7 +96,9 @@ class Applied:
         stamp = _stamp(file)
         known = self._parsed.get(file)
         if known is None or known[0] != stamp:
-            known = (stamp, _read(file))
+            key = document.key_of(file)
+            assert key is not None, "others are not looked at"
+            known = (stamp, document.read(file, key))
             self._parsed[file] = known
         return known[1]
 
@@ -113,7 +124,6 @@ class Applied:
         """Durably, and at once: this is the moment from which they are desired."""
         if not resources:
             return
-        failpoint("source.keep.before")
         self._home.ensure()
         drafts: dict[Path, Path] = {}
         try:
@@ -121,12 +131,10 @@ class Applied:
                 path = self._path(resource.key)
                 for folder in (self._root, path.parent):  # one by one: parents that mkdir makes along have no mode
                     folder.mkdir(mode=0o700, exist_ok=True)
-                drafts[path] = _draft(path, _document(resource))
-            _to_disk(drafts.values())
-            failpoint("source.keep.drafted")
+                drafts[path] = _draft(path, document.text(resource, self._cause))
+            _to_disk({*drafts.values(), *self._archived(resources)})
             for path, draft in drafts.items():
                 draft.replace(path)
-                failpoint("source.keep.replaced")
             _to_disk({path.parent for path in drafts})
         except OSError as error:
             raise ReconcilerError(
@@ -139,54 +147,41 @@ class Applied:
         for resource in resources:
             path = self._path(resource.key)
             self._parsed[path] = (_stamp(path), resource)
-        failpoint("source.keep.after")
+
+    def _archived(self, resources: Iterable[Resource]) -> Iterator[Path]:
+        """What is about to be replaced stays to be looked back at. The directories that have to reach the disk."""
+        for new in resources:
+            path = self._path(new.key)
+            with suppress(FileNotFoundError):
+                old = self._resource(path)
+                folder = self._history.archive(path, old) if old.generation != new.generation or new.deleting else None
+                if folder is not None:
+                    yield folder
+
+    def revisions(self, key: Key) -> list[Revision]:
+        """Oldest first; the last one is in force, unless the resource is being deleted."""
+        found = {item.generation: item for item in self._history.revisions(key)}
+        path = self._path(key)
+        with suppress(FileNotFoundError):
+            current = self._resource(path)
+            if not current.deleting:
+                found[current.generation] = revision(path, current)
+        return [found[generation] for generation in sorted(found)]
 
     def forget(self, key: Key) -> None:
         """The end of a tombstone, once nothing of it is left in the world."""
-        failpoint("source.forget.before")
+        self._history.forget(key)  # first: nobody would come back for it
         path = self._path(key)
         path.unlink(missing_ok=True)
         self._recollection.forget(key.namespace)  # whoever deletes a secret means it
         self._recalled[key.namespace] = {}
-        failpoint("source.forget.after")
         try:
             path.parent.rmdir()
         except OSError:
             return  # others are still there
 
     def _path(self, key: Key) -> Path:
-        return self._root / key.namespace / _name(key)
-
-
-def _name(key: Key) -> str:
-    return f"{key.kind}-{key.name}.yaml"
-
-
-def _read(file: Path) -> Resource:
-    """Exactly what its name says: of a document that lies in another's place, that one's would seem undeclared."""
-    from reconciler.core.parse import Text, parse  # noqa: PLC0415 -- a tenth of a second, for who has to read YAML
-
-    content = file.read_bytes() if stat.S_ISREG(file.stat().st_mode) else b""
-    found = parse([Text(str(file), content, str(file.parent))], environment={}, namespace=file.parent.name)
-    if [(_name(one.resource.key), one.resource.key.namespace) for one in found] != [(file.name, file.parent.name)]:
-        raise ReconcilerError(
-            f"{file} is damaged: it should hold {file.stem.replace('-', '/', 1)} and nothing else",
-            hint="remove that file, and apply the resource's spec again",
-        )
-    resource = found[0].resource
-    mark = resource.annotations.get(TOMBSTONE)
-    if mark is None:
-        return resource
-    kept = {name: value for name, value in resource.annotations.items() if name != TOMBSTONE}
-    return replace(resource, annotations=kept, deleting=True, delete_data=mark == "with-data")
-
-
-def _document(resource: Resource) -> bytes:
-    from reconciler.core.unparse import to_yaml, unparse  # noqa: PLC0415 -- for who has to write YAML
-
-    marks = {TOMBSTONE: "with-data" if resource.delete_data else "keep-data"} if resource.deleting else {}
-    marked = replace(resource, annotations={**resource.annotations, **marks})
-    return to_yaml(unparse(marked, reveal=True)).encode()
+        return self._root / key.namespace / document.name_of(key)
 
 
 def _draft(path: Path, content: bytes) -> Path:

@@ -123,3 +123,18 @@ def test_nobody_waits_for_the_other_end_of_a_pipe(tmp_path: Path) -> None:
     given = [document.resource for document in parse([Text("t", text, str(tmp_path))], environment={})]
     graph = Applied(home).graph("default", home.identity(make=False), given)
     assert graph.unreadable == {Key("config", "default", "c"): f"{pipe} can't be read: it is no regular file"}
+
+
+def test_a_part_of_a_document_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    """Cut in the right place, what is left is valid too, and says something else."""
+    applied = Applied(Home(str(tmp_path / "home")), cause="reconciler apply -f one.yaml")
+    text = b"apiVersion: reconciler/v1\nkind: Service\nmetadata: {name: one}\nspec: {process: {command: [a, b]}}\n"
+    applied.keep([document.resource for document in parse([Text("t", text, "/")], environment={})])
+    file = tmp_path / "home/applied/default/service-one.yaml"
+    whole = file.read_bytes()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        with pytest.raises(ReconcilerError):
+            Applied(Home(str(tmp_path / "home"))).resources("default")
+    file.write_bytes(whole)
+    assert len(Applied(Home(str(tmp_path / "home"))).resources("default")) == 1
