@@ -21,7 +21,7 @@ def main() -> None:
     """The console entry."""
     if _answered(sys.argv[1:]):
         return
-    gc.set_threshold(50_000, 20, 20)  # what is imported stays: to look through it again and again takes a tenth
+    gc.set_threshold(200_000, 20, 20)  # what is imported stays: to look through it again and again takes a tenth
     from reconciler.cli.invocation import Invocation
 
     sys.exit(run(sys.argv[1:], Invocation.real()))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.cli.render import words
 from reconciler.errors import UsageError
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.cli.picking import Picked

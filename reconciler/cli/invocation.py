@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, BinaryIO, TextIO
+
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

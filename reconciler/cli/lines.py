@@ -7,12 +7,12 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from reconciler.cli.context import Context
 from reconciler.cli.render.text import paint
 from reconciler.errors import ReconcilerError
+from reconciler.values import dataclass
 
 COLORS = ("cyan", "yellow", "green", "red")
 LONGEST_LINE = 1024 * 1024

@@ -8,11 +8,12 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import again
 from reconciler.cli.place import location
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Context

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import line
@@ -13,6 +12,7 @@ from reconciler.cli.selector import matches
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.kinds import KINDS, find
 from reconciler.model.key import Key
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Context

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.cli.place import location
 from reconciler.errors import Problem, SpecError, Unusable
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.core.yaml12 import Entry, Loaded, Scalar

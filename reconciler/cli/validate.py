@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +12,7 @@ from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.text import clean, mark, paint
 from reconciler.cli.verb import verb
 from reconciler.errors import Problem, SpecError
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.core.parse import Document

@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from reconciler.core.graph import Graph, shared_network
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Reason
+from reconciler.values import dataclass
 
 SCHEMES = frozenset(
     "http https ws wss grpc tcp udp redis rediss amqp amqps nats mqtt postgres postgresql mysql mongodb ftp".split()

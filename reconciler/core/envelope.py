@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
 from annotated_types import Ge
 
 from reconciler.kinds.base import EDGE, Fault
+from reconciler.values import dataclass
 
 API_VERSION = "reconciler/v1"
 DEFAULT_NAMESPACE = "default"

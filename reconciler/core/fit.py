@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.core import wording
@@ -17,6 +17,7 @@ from reconciler.core.scalar import Value, resolve
 from reconciler.core.shape import Anything, Either, Entries, Flag, Items, Number, Optional, Path, Record, Shape, Text
 from reconciler.core.sheet import Sheet, show_path, spot
 from reconciler.core.yaml12 import Entry, Listing, Node, Scalar, Table, plain
+from reconciler.values import dataclass
 
 GAP: Final = object()
 """In place of a value that was complained about."""

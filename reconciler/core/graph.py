@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import get_close_matches
 
 from reconciler.core.references import Path, Reference, references, strings
@@ -15,6 +15,7 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
+from reconciler.values import dataclass
 
 DEFAULT_NETWORK = "default"
 OWN = ("ports", "volumes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from reconciler.core.backoff import held_back
 from reconciler.core.render import stop_of
@@ -14,6 +13,7 @@ from reconciler.model.desired import Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Action, Reason, Record, Verb, Wait
+from reconciler.values import dataclass
 
 Decision = tuple[Sequence[Action], Wait | None]
 

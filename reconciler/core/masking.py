@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from reconciler.core.graph import Graph
 from reconciler.core.references import literal
+from reconciler.values import dataclass
 
 MASK = "***"
 SHORTEST = 4

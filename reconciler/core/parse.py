@@ -12,7 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from reconciler.kinds.base import Fault, Kind
 from reconciler.kinds.secret import SecretSpec
 from reconciler.model.key import Key
 from reconciler.model.resource import Origin, Resource
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ between two actions leaves nothing behind but a world like any other.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core import ports, render
 from reconciler.core.backoff import held_back
@@ -22,6 +22,7 @@ from reconciler.model.desired import Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Action, Journal, Plan, Reason, Verb, Wait
+from reconciler.values import dataclass
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from reconciler.core.graph import Graph
@@ -21,6 +21,7 @@ from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Grant, Listener, Observed, Phase, Snapshot
 from reconciler.model.plan import Journal, Reason, Wait
+from reconciler.values import dataclass
 
 REASSIGN_REACH = 100
 """How far from a taken number a free one is looked for."""

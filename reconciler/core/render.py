@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core import addresses
 from reconciler.core.addresses import Address, Callee, Unknown
@@ -33,6 +33,7 @@ from reconciler.model.desired import (
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Reason, Wait
+from reconciler.values import dataclass
 
 RESTARTED = "reconciler/restarted-at"
 """Annotation that `restart` writes: a new value is a new fingerprint."""
@@ -50,9 +51,8 @@ class Rendered:
 def render(graph: Graph, snapshot: Snapshot, ports: Assignment) -> Rendered:
     desired = {item.key: item for item in (*_networks(graph), *_volumes(graph))}
     waits = dict(ports.problems)
-    stamps = {key: item.fingerprint for key, item in desired.items() if key.kind == "network"}
     for key, spec in graph.services():
-        room = _Room(graph, snapshot, ports, stamps, key, spec)
+        room = _Room(graph, snapshot, ports, key, spec)
         for index in range(spec.replicas):
             instance = key.instance(index)
             if key in graph.unreadable:
@@ -107,14 +107,10 @@ def _desired(graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assi
 class _Room:
     """One service's surroundings, shared by its replicas: where the others are, what the files hold."""
 
-    def __init__(
-        self, graph: Graph, snapshot: Snapshot, ports: Assignment, stamps: Mapping[Key, str], key: Key,
-        spec: ServiceSpec,
-    ) -> None:  # fmt: skip
+    def __init__(self, graph: Graph, snapshot: Snapshot, ports: Assignment, key: Key, spec: ServiceSpec) -> None:
         self._graph = graph
         self._snapshot = snapshot
         self._ports = ports
-        self._stamps = stamps
         self._key = key
         self._spec = spec
         self._found: dict[str, list[tuple[str, Address]]] = {}
@@ -146,7 +142,6 @@ class _Room:
         bindings: tuple[PortBinding, ...], stop: Stop, restarted_at: str,
     ) -> ContainerPayload:  # fmt: skip
         names = self._graph.network_names(spec)
-        stamps = (self._stamps.get(Key("network", self._graph.namespace, name), "") for name in names)
         entrypoint, command = container.entrypoint, container.command
         if container.keep_alive:
             entrypoint, command = KEEP_ALIVE, ()
@@ -154,8 +149,7 @@ class _Room:
         return ContainerPayload(
             image=container.image, pull_policy=container.pull_policy, entrypoint=entrypoint, command=command, env=env,
             ports=bindings, mounts=mounts, networks=tuple(self._graph.engine_name("network", n) for n in names),
-            aliases=(self._key.name,), network_stamps=tuple(stamps), user=container.user,
-            working_dir=container.working_dir, hostname=container.hostname, tty=container.tty, init=container.init,
+            aliases=(self._key.name,), user=container.user, working_dir=container.working_dir, hostname=container.hostname, tty=container.tty, init=container.init,
             privileged=container.privileged, cap_add=container.cap_add, cap_drop=container.cap_drop,
             devices=container.devices, gpus=container.gpus, shm_size=bytes_of(container.shm_size),
             extra_hosts=container.extra_hosts, labels=container.labels, limits=_limits(spec.resources),

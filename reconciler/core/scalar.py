@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+
+from reconciler.values import dataclass
 
 Value = str | int | float | bool | None
 

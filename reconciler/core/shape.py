@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from reconciler.kinds.base import camel
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core.shape import Path
 from reconciler.core.yaml12 import Entry, Flaw, Listing, Node, Scalar, Table
 from reconciler.errors import Problem
+from reconciler.values import dataclass
 
 WIDEST = 160
 MOST = 100

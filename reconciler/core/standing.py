@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Observed, Phase, Snapshot
+from reconciler.values import dataclass
 
 STEADY_SECONDS = 0.5
 """Without probes, an instance is Ready once it has run for so long: it has not exited at once."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from reconciler.core.shape import Either, Optional, Path, Record, Shape
 from reconciler.core.sheet import locate
 from reconciler.core.yaml12 import Node
 from reconciler.kinds.base import EDGE
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from reconciler.core import syntax
 from reconciler.core.scalar import Value, ambiguous, resolve, resolve_old, show
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     import yaml

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler.engine.http import Unanswered, connect, get
 from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Unreachable
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.model.observed import Observed
 from reconciler.ports import Completed, Reach
+from reconciler.values import dataclass
 
 EXCERPT = 100
 LINE_BYTES = 16 * 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core.render import RESTARTED
 from reconciler.errors import ReconcilerError
@@ -14,6 +14,7 @@ from reconciler.kinds.workload import Container, Process
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
 from reconciler.model.resource import Resource
+from reconciler.values import dataclass
 
 REPLICAS_BEFORE = "reconciler/replicas-before-stop"
 

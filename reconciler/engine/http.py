@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from reconciler.values import dataclass
 
 READ_BYTES = 64 * 1024
 DRAIN_SECONDS = 0.1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
@@ -15,6 +14,7 @@ from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Journal, Plan
 from reconciler.model.resource import Resource
 from reconciler.model.status import Status
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

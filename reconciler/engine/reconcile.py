@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.backoff import remembered
 from reconciler.core.fingerprint import plain_json
@@ -19,6 +18,7 @@ from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
 from reconciler.model.status import Status
 from reconciler.ports import Clock, Home, Reach, Runtime, Source, Store
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

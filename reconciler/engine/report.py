@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core.graph import Graph
 from reconciler.core.summarize import PASSING
@@ -12,6 +12,7 @@ from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Plan, Wait
 from reconciler.model.resource import Resource
 from reconciler.model.status import Status
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core.summarize import PASSING
 from reconciler.core.world import World
@@ -11,6 +11,7 @@ from reconciler.engine.reconcile import Parts, Pass, reconcile
 from reconciler.model.key import Key
 from reconciler.model.observed import Phase
 from reconciler.model.plan import Action, Reason, Result, Wait
+from reconciler.values import dataclass
 
 SHORTEST_NAP = 0.02
 LONGEST_NAP = 0.25

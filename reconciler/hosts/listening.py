@@ -7,11 +7,11 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.hosts import sockdiag
 from reconciler.model.observed import Binding, Listener
+from reconciler.values import dataclass
 
 TABLES = {
     "tcp": (socket.AF_INET, socket.IPPROTO_TCP, 10),

@@ -8,10 +8,11 @@ string under a field is its description, in schemas and in `explain`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le, Len
+
+from reconciler.values import dataclass
 
 
 def camel(name: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Annotated, Any, Literal, Protocol
 
 from annotated_types import Ge, Le
 
 from reconciler.kinds.base import EDGE, Argv, Fault, Need, PortNumber, camel
 from reconciler.kinds.quantity import bytes_of
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ digests. So a payload can be printed, compared and kept without ever showing a s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from typing import Any
 
 from reconciler.model.key import Key
 from reconciler.model.observed import Grant
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,6 @@ class ContainerPayload:
     networks: tuple[str, ...] = ()
     """Names on the engine; the first one is where the container is created."""
     aliases: tuple[str, ...] = ()
-    network_stamps: tuple[str, ...] = ()
-    """Fingerprints of our own networks: one that must be made anew takes its users with it."""
     user: str = ""
     working_dir: str = ""
     hostname: str = ""

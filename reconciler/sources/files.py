@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from reconciler.core.parse import Text
 from reconciler.core.yaml12 import MAX_BYTES
 from reconciler.errors import UsageError
+from reconciler.values import dataclass
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_FILES = 2000

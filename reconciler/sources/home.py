@@ -11,10 +11,11 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from reconciler.errors import Denied, ReconcilerError
+from reconciler.values import dataclass
 
 WHOLE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})\s*")
 """What stands in `owner`: the id, and the key."""

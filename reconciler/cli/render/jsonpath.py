@@ -15,10 +15,10 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.errors import UsageError
+from reconciler.values import dataclass
 
 Step = Callable[[Any], Iterator[Any]]
 Path = tuple[Step, ...]

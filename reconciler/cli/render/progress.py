@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 from reconciler.cli.context import Context
 from reconciler.cli.render.age import age
 from reconciler.cli.render.text import clean, mark
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from reconciler.cli.render.text import clean, cut, paint, width
+from reconciler.values import dataclass
 
 GAP = "  "
 GOOD = frozenset("Ready Running True Completed Settled created configured started ok valid".split())

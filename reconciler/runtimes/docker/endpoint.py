@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reconciler.errors import Unreachable
+from reconciler.values import dataclass
 
 SYSTEM_SOCKET = "/var/run/docker.sock"
 

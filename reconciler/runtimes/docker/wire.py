@@ -10,12 +10,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.errors import Unreachable
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.errors import garbled, unknown, unreachable
+from reconciler.values import dataclass
 
 LARGEST_HEAD = 64 * 1024
 LARGEST_BODY = 256 * 1024 * 1024

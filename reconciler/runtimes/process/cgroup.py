@@ -12,11 +12,12 @@ import os
 import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 from reconciler.model.desired import Limits
 from reconciler.runtimes.process.identity import slurp
+from reconciler.values import dataclass
 
 PARENT = "reconciler"
 CPU_PERIOD = 100_000

@@ -12,15 +12,18 @@ import shutil
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.errors import Denied
+from reconciler.model import labels as table
 from reconciler.model.desired import Mount
 from reconciler.model.key import Key
 from reconciler.runtimes.process.identity import Identity, slurp
 from reconciler.runtimes.process.payload import Account
+from reconciler.values import dataclass
 
+LABELS = ("labels.json", "labels.copy.json")
+"""They say whose it is and what was started, and nothing else can: so one of the two may be lost."""
 BLANK_EXIT = b" " * 16 + b"\n"
 """Room for an exit code, taken while there is room: a full disk later can't lose it."""
 
@@ -66,16 +69,25 @@ def read_exit(directory: str) -> tuple[int, float] | None:
 
 
 def read_labels(directory: str) -> dict[str, Any] | None:
-    """What stands in labels.json; None when it does not hold a table of labels."""
+    """Of the two copies the first that holds a table of labels, of whomever; None when neither does."""
+    return next((found for name in LABELS if (found := _table(slurp(f"{directory}/{name}"))) is not None), None)
+
+
+def _table(content: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(slurp(f"{directory}/labels.json"))
+        found = json.loads(content)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in (table.OWNER, "id")):
+        return None
+    return found
 
 
 def write_labels(directory: str, labels: Mapping[str, Any]) -> None:
-    write_whole(f"{directory}/labels.json", json.dumps(labels, indent=1, sort_keys=True).encode())
+    """The copy comes last: it may tell of what was before, never of what is not yet."""
+    content = json.dumps(labels, indent=1, sort_keys=True).encode()
+    for name in LABELS:
+        write_whole(f"{directory}/{name}", content)
 
 
 def write_whole(path: str, content: bytes) -> None:
@@ -151,16 +163,13 @@ def make_private(directory: str) -> None:
 
 def take_apart(directory: str) -> None:
     """Away with it, labels last: a removal cut short is still recognized as ours and can be finished."""
-    last = ["labels.json", "lock", "turn"]
-    for entry in _entries(directory):
-        if entry.name in last:
-            continue
+    last = [LABELS[0], "lock", "turn"]
+    order = sorted(_entries(directory), key=lambda entry: last.index(entry.name) if entry.name in last else -1)
+    for entry in order:
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
         else:
             discard(entry.path)
-    for name in last:
-        discard(f"{directory}/{name}")
     try:
         os.rmdir(directory)
     except OSError as error:

@@ -10,8 +10,9 @@ import errno
 import os
 import select
 import signal
-from dataclasses import dataclass
 from functools import cache
+
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,13 @@ import signal
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from reconciler.errors import Denied, OutcomeUnknown
 from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.identity import boot_id, open_pidfd
 from reconciler.runtimes.process.lock import Lock
+from reconciler.values import dataclass
 
 DEADLINE = 20.0
 """For a start to be over, one way or the other: it takes 3 ms, on a machine that thrashes a thousand times that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler.model import labels as table
@@ -20,6 +20,7 @@ from reconciler.runtimes.process.directory import (
 )
 from reconciler.runtimes.process.identity import boot_id, environ, living, processes, slurp, wait_for_end
 from reconciler.runtimes.process.tree import Tree
+from reconciler.values import dataclass
 
 LAST_WORDS = 0.5
 """How long the shell parent may take to write down an exit code after the service has died: seconds at most."""

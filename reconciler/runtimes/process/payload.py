@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.errors import Denied, Refused
 from reconciler.model.desired import Desired, ProcessPayload, Sealed, places
 from reconciler.runtimes.process.launcher import tool
+from reconciler.values import dataclass
 
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
 """Of our own environment, what every program needs. All else would make a service depend on who applied it."""

@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.errors import Denied, OutcomeUnknown, Refused
@@ -18,6 +17,7 @@ from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import read_record
 from reconciler.runtimes.process.identity import Identity, environ, living, open_pidfd, processes, send, slurp, stat
 from reconciler.runtimes.process.launcher import SHELL, tool
+from reconciler.values import dataclass
 
 CHUNK = 1 << 16
 OUTPUT_CAP = 1 << 16

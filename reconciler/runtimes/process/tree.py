@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from reconciler.errors import Denied, OutcomeUnknown
 from reconciler.runtimes.process import cgroup, lock
@@ -26,6 +25,7 @@ from reconciler.runtimes.process.identity import (
     slurp,
     stat,
 )
+from reconciler.values import dataclass
 
 KILL_DEADLINE = 5.0
 """Whoever has not died of SIGKILL by then sits in the kernel, and nobody can say for how long."""
