@@ -70,7 +70,7 @@ def _unmade(look: Look, sight: Sight) -> Iterator[str]:
     """What was tried, and left nothing behind that could be looked at."""
     seen = {thing.key for thing in sight.things}
     for key, record in sorted(look.journal.items()):
-        if key.resource == sight.key and key not in seen and record.failures and record.message:
+        if key.resource == sight.key and key not in seen and record.failures and record.reason:
             yield f"{key.name}/{key.index} could not be made: {words.without_key(record.message, sight.key)}"
 
 

@@ -28,7 +28,8 @@ def held_back(
     until = earliest(record, restart)
     if until <= now:
         return None
-    return Wait(key, Reason.BACK_OFF, f"{record.message or cause}; {_often(record.failures)}", until)
+    said = record.message if record.reason or not cause else cause
+    return Wait(key, Reason.BACK_OFF, f"{said}; {_often(record.failures)}", until)
 
 
 def _often(failures: int) -> str:
@@ -45,7 +46,8 @@ def remember(record: Record | None, outcome: Outcome, restart: Restart, now: flo
     match outcome.result:
         case Result.DONE if action.verb is Verb.START:
             failures, restarts = known.failures + 1, known.restarts + 1
-            return replace(known, failures=failures, restarts=restarts, last_at=now, message="", reason="")
+            # No reason, for it was done; the message says why it had to be.
+            return replace(known, failures=failures, restarts=restarts, last_at=now, message=action.cause, reason="")
         case Result.REFUSED | Result.FAILED:
             avoid = (*known.avoid, outcome.port) if outcome.port and outcome.port not in known.avoid else known.avoid
             failed = replace(known, failures=known.failures + 1, last_at=now, avoid=avoid)

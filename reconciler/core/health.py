@@ -6,6 +6,9 @@ failureThreshold times in a row is beyond hope too: who is not live is started a
 
 Unlike Kubernetes we ask often until the first good answer: being quick to notice that something works costs
 little. A bad answer in that time counts at most once per periodSeconds, so the patience is the declared one.
+
+And unlike there, what its liveness probe has called dead ever since its start is not Ready: an instance that is
+started anew every minute would look well in between.
 """
 
 from __future__ import annotations
@@ -91,7 +94,7 @@ def health(spec: Probes, state: ProbeState, now: float) -> Health:
     """What it amounts to, and when to ask next."""
     started = spec.startup is None or state.of(Role.STARTUP).good
     live = not _beyond_hope(state)
-    ready = started and live and (spec.readiness is None or state.of(Role.READINESS).good)
+    ready = started and live and _well(spec, state)
     times = [_next_time(probe, role, state) for role, probe in _askable(spec, state)]
     return Health(
         started=started,
@@ -101,6 +104,15 @@ def health(spec: Probes, state: ProbeState, now: float) -> Health:
         message=_message(spec, state, now),
         next_probe=max(min(times), now) if times else None,
     )
+
+
+def _well(spec: Probes, state: ProbeState) -> bool:
+    """By what the probes of this run said. Liveness that nobody has asked yet is left to who spoke already."""
+    if spec.readiness and not state.of(Role.READINESS).good:
+        return False
+    liveness = state.of(Role.LIVENESS)
+    spoken = liveness.asked == 0 and (spec.readiness or spec.startup) is not None
+    return spec.liveness is None or liveness.good or spoken
 
 
 def _askable(spec: Probes, state: ProbeState) -> list[tuple[Role, Probe]]:
@@ -127,11 +139,11 @@ def _next_time(probe: Probe, role: Role, state: ProbeState) -> float:
     answers = state.of(role)
     if not answers.asked:
         return state.since + probe.initial_delay_seconds
-    return answers.asked_at + _pause(probe, role, answers)
+    return answers.asked_at + _pause(probe, answers)
 
 
-def _pause(probe: Probe, role: Role, answers: Answers) -> float:
-    if role is Role.LIVENESS or answers.answered_well:
+def _pause(probe: Probe, answers: Answers) -> float:
+    if answers.answered_well:
         return probe.period_seconds
     grown = EAGER_SECONDS * EAGER_GROWTH ** min(answers.asked - 1, 10)
     return min(grown, EAGER_MAX_SECONDS, probe.period_seconds)
@@ -146,8 +158,8 @@ def _succeeded(probe: Probe, answers: Answers) -> Answers:
 
 
 def _failed(probe: Probe, role: Role, answers: Answers, now: float) -> Answers:
-    eager = role is not Role.LIVENESS and not answers.answered_well
-    if eager and _ticks(answers.counted_at, probe.period_seconds, now) == 0:
+    first = role is Role.LIVENESS and answers.asked == 1
+    if not answers.answered_well and not first and _ticks(answers.counted_at, probe.period_seconds, now) == 0:
         return replace(answers, successes=0)
     failures = answers.failures + 1
     bad = answers.bad or failures >= probe.failure_threshold
@@ -180,7 +192,7 @@ def _message(spec: Probes, state: ProbeState, now: float) -> str:
             continue
         if answers.message:
             return f"{role} probe{_how_often(probe, role, answers)}: {answers.message}"
-        if not answers.asked and role is not Role.LIVENESS:
+        if not answers.asked and (role is not Role.LIVENESS or not (spec.startup or spec.readiness)):
             return _not_asked_yet(probe, role, state, now)
     return ""
 
@@ -188,8 +200,9 @@ def _message(spec: Probes, state: ProbeState, now: float) -> str:
 def _how_often(probe: Probe, role: Role, answers: Answers) -> str:
     if answers.bad and role is Role.STARTUP:
         return f" has not succeeded within {probe.failure_threshold * probe.period_seconds:g} s"
-    if answers.bad and answers.failures > 1:
-        return f" has failed {answers.failures} times in a row"
+    if answers.bad and probe.failure_threshold > 1:
+        # Not how often by now: each number would be another message, and another event.
+        return f" has failed {probe.failure_threshold} times in a row"
     return ""
 
 

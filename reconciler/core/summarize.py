@@ -154,7 +154,16 @@ def _service_ready(spec: ServiceSpec, world: World, waits: list[Wait], journal: 
     index, stands = bad[0]
     record = journal.get(key.instance(index), Record())
     wait = next((wait for wait in waits if wait.key.index == index), None)
-    return _condition("Ready", False, _trouble(stands, record, wait), wait.message if wait else stands.message)
+    message = wait.message if wait else stands.message
+    return _condition("Ready", False, _trouble(stands, record, wait), message + _restarted(record, message))
+
+
+def _restarted(record: Record, message: str) -> str:
+    """Between two restarts the present moment says little of how it fares."""
+    if not (record.failures and record.restarts and record.message) or record.reason or record.message in message:
+        return ""
+    often = "once" if record.restarts == 1 else f"{record.restarts} times"
+    return f"; restarted {often}, last: {record.message}"
 
 
 def _trouble(stands: Standing, record: Record, wait: Wait | None) -> str:

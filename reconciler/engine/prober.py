@@ -89,7 +89,7 @@ class Prober:
     def ask_once(self, instances: Sequence[Target], now: float, *, patience: float = ONCE_SECONDS) -> dict[str, Health]:
         """For who looks without a loop: every probe asked once, now. Ready is who answered well."""
         answers: dict[tuple[str, Role], Answer] = {}
-        questions = [(seen, spec, ports, role) for seen, spec, ports in instances for role in _roles(spec)]
+        questions = [(seen, spec, ports, role) for seen, spec, ports in instances for role in _asked(seen, spec, now)]
 
         def put(seen: Observed, spec: Probes, ports: Mapping[str, int], role: Role) -> None:
             answer = self._answer(_given(spec, role), seen, ports, now)
@@ -102,7 +102,7 @@ class Prober:
         with self._answered:
             self._answered.wait_for(lambda: len(answers) >= len(questions), timeout=patience)
             told = dict(answers)
-        return {seen.id: _once(seen, spec, told, patience) for seen, spec, _ in instances}
+        return {seen.id: _once(seen, _asked(seen, spec, now), told, patience) for seen, spec, _ in instances}
 
     def _life(self, seen: Observed, spec: Probes, now: float) -> Life:
         life = self._lives.get(seen.id)
@@ -215,8 +215,12 @@ def _no_answer(probe: Probe) -> str:
     return f"no answer in {probe.timeout_seconds:g} s"
 
 
-def _roles(spec: Probes) -> list[Role]:
-    return [role for role in Role if probe_of(spec, role)]
+def _asked(seen: Observed, spec: Probes, now: float) -> list[Role]:
+    """Liveness that is not to be asked yet is left to the others, if there are any."""
+    roles = [role for role in Role if probe_of(spec, role)]
+    if spec.liveness and len(roles) > 1 and now - (seen.started_at or 0.0) < spec.liveness.initial_delay_seconds:
+        roles.remove(Role.LIVENESS)
+    return roles
 
 
 def _given(spec: Probes, role: Role) -> Probe:
@@ -225,14 +229,14 @@ def _given(spec: Probes, role: Role) -> Probe:
     return probe
 
 
-def _once(seen: Observed, spec: Probes, answers: Mapping[tuple[str, Role], Answer], patience: float) -> Health:
-    """One bad answer does not make it dead; that takes several in a row."""
+def _once(seen: Observed, roles: Sequence[Role], answers: Mapping[tuple[str, Role], Answer], patience: float) -> Health:
+    """One bad answer does not make it dead; that takes several in a row. But nor is it Ready."""
     late = Answer(None, f"no answer in {patience:g} s")
-    told = {role: answers.get((seen.id, role), late) for role in _roles(spec)}
+    told = {role: answers.get((seen.id, role), late) for role in roles}
     well = {role for role in Role if role not in told or told[role].ok}
-    bad = next((role for role in (Role.STARTUP, Role.READINESS, Role.LIVENESS) if role not in well), None)
+    bad = next((role for role in (Role.STARTUP, Role.LIVENESS, Role.READINESS) if role not in well), None)
     return Health(
         started=Role.STARTUP in well,
-        ready={Role.STARTUP, Role.READINESS} <= well,
+        ready=bad is None,
         message=f"{bad} probe: {told[bad].message}" if bad else "",
     )

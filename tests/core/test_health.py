@@ -149,10 +149,9 @@ def test_startup_that_succeeds_late_but_in_time_lives() -> None:
     assert patient.health == Health()
 
 
-def test_liveness_is_not_asked_eagerly_and_fails_for_good_after_so_many_in_a_row() -> None:
+def test_liveness_fails_for_good_after_so_many_periods_however_often_it_was_asked() -> None:
     patient = Patient(Probes(liveness=probe(failures=3))).until(15, never)
 
-    assert patient.times(LIVENESS) == [0, 10]
     assert patient.health.live
     assert patient.health.message == "liveness probe: no"
 
@@ -162,6 +161,34 @@ def test_liveness_is_not_asked_eagerly_and_fails_for_good_after_so_many_in_a_row
     assert not patient.health.ready
     assert patient.health.message == "liveness probe has failed 3 times in a row: no"
     assert due(patient.spec, patient.state, 1e9) == ()
+
+
+def test_who_was_never_called_alive_since_its_start_is_not_ready_though_nobody_gave_it_up_yet() -> None:
+    patient = Patient(Probes(liveness=probe(failures=3)))
+    assert (patient.health.ready, patient.health.message) == (False, "liveness probe: not asked yet")
+
+    patient.answer(LIVENESS, False)
+    assert (patient.health.live, patient.health.ready, patient.health.message) == (True, False, "liveness probe: no")
+
+    patient.answer(LIVENESS, True)
+    patient.answer(LIVENESS, False)
+    assert patient.health.ready, "what was well may fail as often as is declared"
+
+
+def test_liveness_that_begins_late_holds_up_nobody_whose_readiness_has_spoken() -> None:
+    late = Probes(readiness=probe(), liveness=probe(delay=30))
+    assert Patient(late).until(5, always).health.ready
+    assert not Patient(late).until(31, lambda _now, role: role is READINESS).health.ready
+
+
+def test_how_often_a_probe_has_failed_by_now_makes_no_new_message() -> None:
+    patient = Patient(Probes(readiness=probe(failures=2)))
+    told = set()
+    for ok in (True, False, False, False, False, False):
+        patient.answer(READINESS, ok)
+        told.add(patient.health.message)
+
+    assert told == {"", "readiness probe: no", "readiness probe has failed 2 times in a row: no"}
 
 
 def test_one_good_answer_makes_liveness_start_counting_anew() -> None:

@@ -8,9 +8,10 @@ from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
 from reconciler.core.summarize import events, statuses
 from reconciler.core.world import World
+from reconciler.kinds.probes import Probe, Probes, TcpSocket
 from reconciler.kinds.service import Restart
 from reconciler.kinds.volume import VolumeSpec
-from reconciler.model.observed import Phase, Snapshot
+from reconciler.model.observed import Health, Phase, Snapshot
 from reconciler.model.plan import Journal, Outcome, Reason, Record, Result
 from reconciler.model.status import Status
 from tests.core.build import (
@@ -147,3 +148,15 @@ def test_what_passes_by_itself_is_no_event() -> None:
     planned = plan(graph(container("web")), EMPTY, {}, NOW)
     assert planned.waits[0].reason is Reason.NETWORK
     assert events(planned, (), NOW) == []
+
+
+def test_between_two_restarts_the_last_one_is_told() -> None:
+    services = graph(container("web", probes=Probes(liveness=Probe(tcp_socket=TcpSocket(port=80)))))
+    snapshot = settled(services)
+    (seen,) = [thing for thing in snapshot.objects() if thing.key == key("web")]
+    ill = replace(snapshot, health={seen.id: Health(ready=False, message="liveness probe: no")})
+    record = Record(failures=2, restarts=4, last_at=NOW - 1, fingerprint=seen.fingerprint, message="its probe failed")
+    ready = status(services, ill, {key("web"): record}).condition("Ready")
+
+    assert ready is not None
+    assert (ready.status, ready.message) == ("False", "liveness probe: no; restarted 4 times, last: its probe failed")

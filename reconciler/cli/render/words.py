@@ -94,7 +94,7 @@ def last_failure(look: Look, sight: Sight) -> Record | None:
     """Of an instance that was tried, and left nothing behind that could be looked at."""
     unmade = {key for key in look.plan.desired if key.resource == sight.key} - {thing.key for thing in sight.things}
     tried = (look.journal[key] for key in sorted(unmade) if key in look.journal)
-    return next((record for record in tried if record.failures), None)
+    return next((record for record in tried if record.failures and record.reason), None)
 
 
 def message(look: Look, sight: Sight) -> str:
