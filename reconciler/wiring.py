@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+from reconciler import failpoints
 from reconciler.engine.controller import Controller
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
@@ -44,6 +45,7 @@ def controller(
     """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home.
     `cause` is the command line: it is kept with what it changes.
     """
+    failpoints.arm(os.environ)
     home = Home(home_path)
     host = LocalHost()
     clock = WallClock()

@@ -17,6 +17,7 @@ from pathlib import Path
 from reconciler.core.graph import Graph, graph_of
 from reconciler.core.references import literal
 from reconciler.errors import ReconcilerError
+from reconciler.failpoints import failpoint
 from reconciler.kinds import KINDS, find
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
@@ -124,6 +125,7 @@ class Applied:
         """Durably, and at once: this is the moment from which they are desired."""
         if not resources:
             return
+        failpoint("source.keep.before")
         self._home.ensure()
         drafts: dict[Path, Path] = {}
         try:
@@ -133,8 +135,10 @@ class Applied:
                     folder.mkdir(mode=0o700, exist_ok=True)
                 drafts[path] = _draft(path, document.text(resource, self._cause))
             _to_disk({*drafts.values(), *self._archived(resources)})
+            failpoint("source.keep.drafted")
             for path, draft in drafts.items():
                 draft.replace(path)
+                failpoint("source.keep.replaced")
             _to_disk({path.parent for path in drafts})
         except OSError as error:
             raise ReconcilerError(
@@ -147,6 +151,7 @@ class Applied:
         for resource in resources:
             path = self._path(resource.key)
             self._parsed[path] = (_stamp(path), resource)
+        failpoint("source.keep.after")
 
     def _archived(self, resources: Iterable[Resource]) -> Iterator[Path]:
         """What is about to be replaced stays to be looked back at. The directories that have to reach the disk."""
@@ -170,11 +175,13 @@ class Applied:
 
     def forget(self, key: Key) -> None:
         """The end of a tombstone, once nothing of it is left in the world."""
+        failpoint("source.forget.before")
         self._history.forget(key)  # first: nobody would come back for it
         path = self._path(key)
         path.unlink(missing_ok=True)
         self._recollection.forget(key.namespace)  # whoever deletes a secret means it
         self._recalled[key.namespace] = {}
+        failpoint("source.forget.after")
         try:
             path.parent.rmdir()
         except OSError:
