@@ -20,14 +20,12 @@ a variable.
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler.errors import OutcomeUnknown, Refused, UsageError
 
@@ -89,24 +87,26 @@ def arm(environment: Mapping[str, str]) -> None:
         _say(f"note: failpoints are on ({VARIABLE}={text!r}): things go wrong on purpose")
 
 
-@dataclass(slots=True)
 class Term:
     """One alternative at a point. `left` is how often it may still act; None for ever."""
 
-    action: str
-    argument: str = ""
-    chance: float = 1.0
-    left: int | None = None
+    __slots__ = ("action", "argument", "chance", "left")
+
+    def __init__(self, action: str, argument: str, chance: float, left: int | None) -> None:
+        self.action = action
+        self.argument = argument
+        self.chance = chance
+        self.left = left
 
 
 class Failpoints:
     """Points that are on, and how far each has come. Threads pass at once; counts are exact all the same."""
 
-    def __init__(self, text: str, trace: str = "", chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, text: str, trace: str = "", chance: Callable[[], float] | None = None) -> None:
         self.text = text
         self.trace = trace
         self._terms = dict(_points(text))
-        self._chance = chance
+        self._chance = chance or _at_random()
         self._lock = threading.Lock()
 
     def passed(self, name: str) -> None:
@@ -125,16 +125,23 @@ class Failpoints:
         return None
 
 
+def _at_random() -> Callable[[], float]:
+    from random import random  # noqa: PLC0415 -- as dear to import as all the rest here
+
+    return random
+
+
 # -- the words
 
-_POINT = re.compile(r"\s*([\w.]+)\s*=\s*((?:[^;()]|\([^()]*\))+?)\s*(?:;|$)")
-_TERM = re.compile(r"(?:(\d{1,3}(?:\.\d+)?)%)?(?:(\d+)\*)?([a-z]+)(?:\(([^()]*)\))?")
+_POINT = r"[\s;]*([\w.]+)\s*=\s*((?:[^;()]|\([^()]*\))+?)\s*(?:;|$)"
+_TERM = r"(?:(\d{1,3}(?:\.\d+)?)%)?(?:(\d+)\*)?([a-z]+)(?:\(([^()]*)\))?"
+"""Texts, for nearly everybody passes here with points off."""
 
 
 def _points(text: str) -> Iterator[tuple[str, list[Term]]]:
     at = 0
     while text[at:].strip(" ;"):
-        found = _POINT.match(text, at)
+        found = re.compile(_POINT).match(text, at)
         if found is None:
             raise _unusable(f"{text[at:].strip()!r} is not of the form NAME=TERM->TERM; NAME=TERM")
         name, terms = found.groups()
@@ -145,7 +152,7 @@ def _points(text: str) -> Iterator[tuple[str, list[Term]]]:
 
 
 def _term(words: str) -> Term:
-    found = _TERM.fullmatch(words)
+    found = re.fullmatch(_TERM, words)
     if found is None:
         raise _unusable(f"{words!r} is not of the form [P%][N*]action[(argument)]")
     percent, times, action, argument = found.groups()

@@ -25,6 +25,8 @@ SETTINGS = (
     "FORCE_COLOR", "HOME", "NO_COLOR", "RECONCILER_HOME", "TERM", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
 )  # fmt: skip
 """What changes our own ways, besides what the specs read."""
+LONG_WAY = frozenset(("_RECONCILER_COMPLETE", "RECONCILER_FAILPOINTS", "RECONCILER_FAILPOINTS_TRACE"))
+"""Who sets one of these wants to hear of it."""
 
 
 class Words(NamedTuple):
@@ -34,7 +36,7 @@ class Words(NamedTuple):
 
 def answer(arguments: Sequence[str], environ: Mapping[str, str]) -> Words | None:
     """What `apply` would say, if it would do nothing. None: find out."""
-    if arguments[:1] != ["apply"] or "_RECONCILER_COMPLETE" in environ:
+    if arguments[:1] != ["apply"] or not LONG_WAY.isdisjoint(environ):
         return None
     try:
         place = home(arguments, environ)
