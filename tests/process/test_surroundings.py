@@ -18,7 +18,7 @@ from reconciler.model.desired import PortBinding, Sealed, Stop
 from reconciler.model.observed import Phase
 from reconciler.runtimes.process import identity
 from tests.contract.processes import Processes, end
-from tests.process.conftest import log, marked, saying
+from tests.process.conftest import log, saying
 from tests.waiting import until
 
 CANARY = b"canary-that-must-not-sing"
@@ -225,24 +225,6 @@ def test_the_log_of_the_run_before_and_of_what_was_removed_is_kept(processes: Pr
     assert b"".join(processes.runtime.previous_logs(desired.key)) == second
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"dev.reconciler.owner": 7}'])
-def test_what_cannot_be_read_is_foreign_and_never_touched(processes: Processes, content: bytes) -> None:
-    seen = processes.made(processes.desired())
-    labels = processes.place(processes.desired()) / "labels.json"
-    good = labels.read_bytes()
-    labels.write_bytes(content)
-    there = next(thing for thing in processes.runtime.observe().objects if thing.name == seen.name)
-    assert (there.key, there.owner, there.phase) == (None, "", Phase.RUNNING)
-    with pytest.raises(NameTaken):
-        processes.runtime.create(processes.desired())
-    for verb in (lambda: processes.runtime.stop(there, Stop()), lambda: processes.runtime.remove(there)):
-        with pytest.raises(Refused):
-            verb()
-    assert marked(processes.namespace) == [seen.pid]
-    labels.write_bytes(good)
-    assert processes.see(processes.desired()) == seen
-
-
 def test_labels_of_one_service_under_the_name_of_another_are_foreign(processes: Processes) -> None:
     processes.made(processes.desired())
     copy = processes.home / "processes" / f"{processes.namespace}.copy.0"
@@ -277,17 +259,6 @@ def test_a_home_that_cannot_be_read_is_a_problem_and_not_an_empty_one(processes:
     assert not view.objects
     assert view.problem
     place.unlink()
-
-
-def test_a_directory_deleted_under_a_running_service_does_not_make_two(processes: Processes, setting: str) -> None:
-    if setting == "bare":
-        pytest.skip("nothing is left to know it by")
-    seen = processes.made(processes.desired())
-    shutil.rmtree(processes.place(processes.desired()))
-    assert processes.see(processes.desired()) is None
-    new = processes.made(processes.desired())
-    assert marked(processes.namespace) == [new.pid]
-    assert new.pid != seen.pid
 
 
 def test_a_command_inside_is_where_the_service_is(processes: Processes, tmp_path: Path) -> None:

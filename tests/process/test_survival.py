@@ -153,22 +153,6 @@ def test_what_a_service_does_to_programs_is_not_done_to_whoever_keeps_its_log(pr
     until(lambda: not any(alive(pid) for pid in keepers))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"12 34"])
-def test_a_lost_record_leaves_nobody_stuck(processes: Processes, content: bytes | None) -> None:
-    """Whom it spoke of is ended and started anew: never two of them, and never one that nothing can end."""
-    first = processes.made(processes.desired())
-    record = processes.place(processes.desired()) / "pid"
-    record.unlink() if content is None else record.write_bytes(content)
-    seen = processes.see(processes.desired())
-    assert (seen.phase, seen.stragglers) == (Phase.EXITED, True)
-    assert "pid was lost" in seen.detail
-    processes.runtime.start(seen, processes.desired())
-    again = processes.see(processes.desired())
-    assert again.phase is Phase.RUNNING
-    assert not alive(first.pid)
-    assert marked(processes.namespace) == [again.pid]
-
-
 def test_nobody_waits_for_a_look(make: Callable[[], Processes]) -> None:
     """Observers take no lock: launches go on while others look all the time."""
     over = threading.Event()

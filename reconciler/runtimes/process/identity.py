@@ -52,6 +52,11 @@ def stat(pid: int) -> Stat | None:
     return Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
 
 
+def leads_session(pid: int) -> bool:
+    found = stat(pid)
+    return found is not None and found.session == pid
+
+
 def living(identity: Identity) -> Stat | None:
     """The process if it is still this very one, and not a zombie."""
     found = stat(identity.pid)

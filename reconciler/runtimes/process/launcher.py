@@ -27,7 +27,7 @@ from functools import cache
 
 from reconciler.errors import Denied, OutcomeUnknown
 from reconciler.runtimes.process import lock
-from reconciler.runtimes.process.identity import boot_id, open_pidfd
+from reconciler.runtimes.process.identity import boot_id, leads_session, open_pidfd, slurp
 from reconciler.runtimes.process.lock import Lock
 from reconciler.values import dataclass
 
@@ -239,6 +239,16 @@ def _verdict(said: str) -> str:
             return last
         case _:
             return "killed"
+
+
+def told(pid: int, directory: str) -> tuple[str, str] | None:
+    """For whom this is the shell parent, owner and key, if it is one and of this directory."""
+    words = slurp(f"/proc/{pid}/cmdline").split(b"\0")
+    if len(words) < 8 or words[:3] != [SHELL.encode(), b"-c", READ.format(4).encode()]:
+        return None
+    if words[4] != os.fsencode(directory) or not leads_session(pid):  # its `keep` looks the same, but leads none
+        return None
+    return words[5].decode(), words[6].decode()
 
 
 def reap(parent: int) -> bool:

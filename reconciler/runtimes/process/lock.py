@@ -70,12 +70,26 @@ def held(path: str) -> bool:
 
 def holds(pid: int, path: str) -> bool:
     """Whether this process has a share of it. To have the file open is not enough: an editor may, too."""
+    name = os.path.basename(path)
     try:
-        numbers = os.listdir(f"/proc/{pid}/fd")
-        shares = [number for number in numbers if os.readlink(f"/proc/{pid}/fd/{number}") == path]
+        links = (f"/proc/{pid}/fd/{number}" for number in os.listdir(f"/proc/{pid}/fd"))
+        # Only the last part of the name is compared: the kernel tells it with all links resolved, and we may not have.
+        shares = [link for link in links if os.path.basename(os.readlink(link)) == name and _same_place(link, path)]
     except OSError:  # it has ended, or it is not ours to look at
         return False
-    return any(b"OFDLCK" in slurp(f"/proc/{pid}/fdinfo/{number}") for number in shares)
+    return any(b"OFDLCK" in slurp(link.replace("/fd/", "/fdinfo/")) for link in shares)
+
+
+def opened(pid: int, name: str) -> bool:
+    """Whether this process has the file open that the kernel tells by this name, which may be one that was deleted."""
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{number}") == name for number in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
+def _same_place(link: str, path: str) -> bool:
+    return os.path.samestat(os.stat(link), os.stat(path, follow_symlinks=False))
 
 
 def _same_file(fd: int, path: str) -> bool:

@@ -12,34 +12,20 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Grant, Observed, Phase
 from reconciler.runtimes.process import cgroup, lock
 from reconciler.runtimes.process.directory import (
+    LABELS,
     Record,
     directory_name,
     read_exit,
     read_labels,
     read_record,
 )
-from reconciler.runtimes.process.identity import boot_id, environ, living, processes, slurp, wait_for_end
+from reconciler.runtimes.process.identity import boot_id, living, slurp, wait_for_end
+from reconciler.runtimes.process.recovery import Markers, lost_labels, lost_record
 from reconciler.runtimes.process.tree import Tree
 from reconciler.values import dataclass
 
 LAST_WORDS = 0.5
 """How long the shell parent may take to write down an exit code after the service has died: seconds at most."""
-
-
-class Markers:
-    """Which of an owner's markers are carried by living processes: one look at all of /proc, made when needed."""
-
-    def __init__(self, owner: str) -> None:
-        self._owner = owner.encode()
-        self._carried: set[bytes] | None = None
-
-    def carried(self, key: Key) -> bool:
-        if self._carried is None:
-            tables = [environ(pid) for pid in processes()]
-            self._carried = {
-                env.get(b"RECONCILER_KEY", b"") for env in tables if env.get(b"RECONCILER_OWNER") == self._owner
-            }
-        return str(key).encode() in self._carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +34,11 @@ class Watched:
 
     directory: str
     owner: str
-    mount: str
-    """Of the unified cgroup hierarchy; empty without one."""
     markers: Markers
+    mount: str = ""
+    """Of the unified cgroup hierarchy; empty without one."""
+    group: str = ""
+    """The cgroup that it would be given, as the kernel names it."""
     host: str = "local"
     in_turn: bool = False
     """The turn is our own: it says nothing of another launcher."""
@@ -60,8 +48,21 @@ class Watched:
         """The name as an engine would write it."""
         return os.path.basename(self.directory).replace(".", "-")
 
-    def tree(self, key: Key, record: Record | None) -> Tree:
+    def labels(self) -> tuple[dict[str, Any], Key] | None:
+        """What it says of itself, or what those who run say once that was lost; None for what is not ours."""
+        found = read_labels(self.directory)
+        labels = found or lost_labels(self.directory, self.owner, self.markers)
+        key = our_key(labels, self)
+        return (labels, key) if labels and key else None
+
+    def record(self, key: Key) -> Record | None:
+        """Who it is, as written down, or found anew among those who run."""
+        place = f"{self.mount}{self.group}" if self.mount and self.group else ""
+        return read_record(self.directory) or lost_record(self.directory, key, self.markers, self.group, place)
+
+    def tree(self, key: Key) -> Tree:
         """Its processes. A record of another boot names none: its numbers mean nothing now."""
+        record = self.record(key)
         if record is None or record.boot != boot_id():
             return Tree(self.owner, str(key))
         directory = f"{self.mount}{record.group}" if record.group and self.mount else ""
@@ -71,10 +72,10 @@ class Watched:
 
 def observe(watched: Watched) -> Observed | None:
     """None for a directory in which nothing was made yet: the trace of a launcher killed at its very start."""
-    labels = read_labels(watched.directory)
-    key = our_key(labels, watched)
-    if labels is None or key is None:
-        return _foreign(watched, labels)
+    known = watched.labels()
+    if known is None:
+        return _foreign(watched)
+    labels, key = known
     seen = Observed(
         id=str(labels["id"]),
         name=watched.name,
@@ -104,12 +105,10 @@ def our_key(labels: dict[str, Any] | None, watched: Watched) -> Key | None:
     return key if key and directory_name(key) == os.path.basename(watched.directory) else None
 
 
-def _foreign(watched: Watched, labels: dict[str, Any] | None) -> Observed | None:
+def _foreign(watched: Watched) -> Observed | None:
     path = f"{watched.directory}/lock"
-    if (
-        labels is None
-        and not slurp(f"{watched.directory}/pid")
-        and not os.path.lexists(f"{watched.directory}/labels.json")
+    if not slurp(f"{watched.directory}/pid") and not any(
+        os.path.lexists(f"{watched.directory}/{name}") for name in LABELS
     ):
         return None
     return Observed(
@@ -128,7 +127,7 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
     if record is None and _in_between(watched):
         return replace(seen, phase=Phase.STARTING)
     # A launch that has come to its end meanwhile has left one by now.
-    record = record or read_record(watched.directory)
+    record = record or (watched.record(seen.key) if seen.key else None)
     if record is None:
         return _without_record(seen, watched)
     seen = replace(seen, started_at=record.written)
@@ -143,7 +142,7 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
     ended = _ended(seen, watched, "the exit code was lost")
     if ended.exit_code == 137 and cgroup.was_out_of_memory(labels.get("cgroups", ())):
         ended = replace(ended, detail="killed by the kernel: out of memory")
-    return replace(ended, stragglers=seen.key is not None and _has_stragglers(watched, seen.key, record))
+    return replace(ended, stragglers=seen.key is not None and _has_stragglers(watched, seen.key))
 
 
 def _in_between(watched: Watched) -> bool:
@@ -155,9 +154,12 @@ def _in_between(watched: Watched) -> bool:
 
 
 def _without_record(seen: Observed, watched: Watched) -> Observed:
-    """Not begun; or begun, and its record was lost. Who it is can't be told then, only that somebody has the lock."""
-    if lock.held(f"{watched.directory}/lock"):
+    """Not begun; or ended, and its record was lost with those that it left behind."""
+    left = seen.key is not None and bool(watched.markers.carriers(seen.key))
+    if left or lock.held(f"{watched.directory}/lock"):
         return replace(seen, phase=Phase.EXITED, stragglers=True, detail=f"{watched.directory}/pid was lost")
+    if read_exit(watched.directory):
+        return _ended(seen, watched, "")
     problem = slurp(f"{watched.directory}/refused").decode(errors="replace")
     return replace(seen, detail=problem or seen.detail)
 
@@ -170,11 +172,11 @@ def _ended(seen: Observed, watched: Watched, without_code: str) -> Observed:
     return replace(seen, phase=Phase.EXITED, exit_code=last[0], finished_at=last[1], detail=problem)
 
 
-def _has_stragglers(watched: Watched, key: Key, record: Record) -> bool:
+def _has_stragglers(watched: Watched, key: Key) -> bool:
     """Whether others of its processes outlived it."""
-    if directory := watched.tree(key, record).directory:
+    if directory := watched.tree(key).directory:
         return cgroup.populated(directory)
-    return lock.held(f"{watched.directory}/lock") or watched.markers.carried(key)
+    return lock.held(f"{watched.directory}/lock") or bool(watched.markers.carriers(key))
 
 
 def _bindings(labels: dict[str, Any], grants: Mapping[str, Grant]) -> tuple[Binding, ...]:

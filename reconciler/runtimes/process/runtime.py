@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
 from reconciler.failpoints import failpoint
@@ -21,12 +22,13 @@ from reconciler.runtimes.process.directory import (
     directory_name,
     make_private,
     read_labels,
-    read_record,
+    write_labels,
     write_new,
 )
 from reconciler.runtimes.process.identity import wait_for_end
-from reconciler.runtimes.process.observation import Markers, Watched, observe
+from reconciler.runtimes.process.observation import Watched, observe
 from reconciler.runtimes.process.payload import check, placed
+from reconciler.runtimes.process.recovery import Markers, is_lost
 from reconciler.runtimes.process.starter import Starter
 from reconciler.runtimes.process.tree import Tree
 from reconciler.runtimes.process.volumes import Volumes
@@ -57,21 +59,29 @@ class ProcessRuntime:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
+    def observe(self, *, deep: bool = False) -> View:
         self._reap()
         try:
-            found = [*self._instances(), *self._volumes.observe()]
+            found = [*self._instances(deep=deep), *self._volumes.observe()]
         except OSError as error:
             return View(
                 self.name, self.host, problem=f"{self._root} can't be read: {error.strerror}", hint="check its owner"
             )
         return View(self.name, self.host, tuple(found))
 
-    def _instances(self) -> Iterator[Observed]:
+    def _instances(self, *, deep: bool) -> Iterator[Observed]:
         markers = Markers(self._owner)
-        for name in directories(self._root):
+        names = directories(self._root)
+        for name in [*names, *self._strays(names, markers, deep=deep)]:
             if seen := self._look(name, markers):
                 yield seen
+
+    def _strays(self, names: list[str], markers: Markers, *, deep: bool) -> list[str]:
+        """Whose directory somebody deleted under them. Cheap to know where there are cgroups, else a look at all."""
+        found = set(self._starter.strays(names))
+        if deep and not self._starter.cgroups.mount:
+            found |= {directory_name(key) for key in markers.told_keys() if key.kind != "volume"}
+        return sorted(name for name in found if not os.path.isdir(os.path.join(self._root, name)))
 
     def _look(self, name: str, markers: Markers | None = None, *, in_turn: bool = False) -> Observed | None:
         """One instance as it is now; None as well when it went away while we looked."""
@@ -82,8 +92,9 @@ class ProcessRuntime:
             return None
 
     def _watched(self, name: str, markers: Markers | None = None, *, in_turn: bool = False) -> Watched:
-        mount, markers = self._starter.cgroups.mount, markers or Markers(self._owner)
-        return Watched(os.path.join(self._root, name), self._owner, mount, markers, self.host, in_turn)
+        directory, mount = os.path.join(self._root, name), self._starter.cgroups.mount
+        markers = markers or Markers(self._owner)
+        return Watched(directory, self._owner, markers, mount, self._starter.group(directory), self.host, in_turn)
 
     # -- the verbs -------------------------------------------------------------------------------------------
 
@@ -121,11 +132,12 @@ class ProcessRuntime:
 
     def stop(self, seen: Observed, stop: Stop) -> None:
         """A plain Stop() says nothing in particular: then it is stopped as it was made to be."""
-        with self._turn(self._addressed(seen)) as name:
+        with self._turn(self._addressed(seen), make=is_lost(seen)) as name:
             stop = self._as_made(name) if stop == Stop() else stop
             now = self._past_starting(name)
             if now is None or now.key is None:
                 raise _gone(seen)
+            self._restore(name)
             if now.phase in {Phase.RUNNING, Phase.PAUSED}:
                 tree.end(self._tree(name, now.key), _number(stop.signal), stop.grace_seconds)
                 failpoint("process.tree.ended")
@@ -163,10 +175,25 @@ class ProcessRuntime:
         if seen.key is None:
             raise Refused(f"{seen.title} is not ours", hint="it is never touched")
         name = directory_name(seen.key)
-        labels = read_labels(os.path.join(self._root, name))
-        if labels is None or labels.get("id") != seen.id:
+        known = self._known(name)
+        if known is None or known["id"] != seen.id:
             raise _gone(seen)
         return name
+
+    def _known(self, name: str) -> dict[str, Any] | None:
+        """Labels that were lost are told by whoever runs, and by nobody once that has ended."""
+        try:
+            known = self._watched(name).labels()
+        except FileNotFoundError:
+            return None
+        return known[0] if known else None
+
+    def _restore(self, name: str) -> None:
+        """Before it is ended: afterwards nobody could tell any more whose directory this is."""
+        known = self._known(name)
+        directory = os.path.join(self._root, name)
+        if known and read_labels(directory) != known:
+            write_labels(directory, known)
 
     @contextmanager
     def _turn(self, name: str, *, make: bool = False) -> Iterator[str]:
@@ -219,10 +246,11 @@ class ProcessRuntime:
         """Those who outlived their service. They have its lock, so nothing can be started before they are gone."""
         if now.key is None:
             return
+        self._restore(name)
         if now.stragglers:
             tree.kill(self._tree(name, now.key))
         path = os.path.join(self._root, name, "lock")
-        if record := read_record(os.path.join(self._root, name)):
+        if record := self._watched(name).record(now.key):
             wait_for_end(record.parent.pid, record.parent)
         if lock.held(path):
             tree.kill_holders(path)
@@ -235,7 +263,7 @@ class ProcessRuntime:
             time.sleep(POLL)
 
     def _tree(self, name: str, key: Key) -> Tree:
-        return self._watched(name).tree(key, read_record(os.path.join(self._root, name)))
+        return self._watched(name).tree(key)
 
     def _launch(self, desired: Desired, name: str, now: Observed | None) -> None:
         if now is not None:
@@ -304,8 +332,8 @@ class ProcessRuntime:
     def _place(self, seen: Observed) -> reach.Place:
         """Inside a service is: with its environment, in its directory, as its user, in its cgroups."""
         name = self._addressed(seen)
-        record = read_record(os.path.join(self._root, name))
         now = self._look(name)
+        record = self._watched(name).record(now.key) if now and now.key else None
         if record is None or now is None or now.phase not in {Phase.RUNNING, Phase.PAUSED}:
             raise Refused(f"{seen.title} does not run", hint="start it first")
         labels = read_labels(os.path.join(self._root, name)) or {}

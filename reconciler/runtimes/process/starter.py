@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from functools import cached_property
 
 from reconciler.errors import Refused
@@ -16,6 +17,7 @@ from reconciler.runtimes.process.cgroup import Cgroups, Group
 from reconciler.runtimes.process.directory import (
     begin,
     deliver,
+    directories,
     open_way,
     read_labels,
     take_apart,
@@ -105,6 +107,22 @@ class Starter:
         else:
             write_new(os.path.join(directory, "refused"), problem.message.encode())
         raise problem
+
+    def strays(self, known: Collection[str]) -> list[str]:
+        """Names of directories that are not there any more, though somebody runs in their cgroups."""
+        path, place = self.cgroups.place(self._group_name(""))
+        if not path:
+            return []
+        names = (
+            name.removeprefix(self._group_name(""))
+            for name in directories(os.path.dirname(place))
+            if name.startswith(self._group_name(""))
+        )
+        return [name for name in names if name not in known and cgroup.populated(f"{place}{name}")]
+
+    def group(self, directory: str) -> str:
+        """The cgroup of a service, as the kernel would name it."""
+        return self.cgroups.place(self._group_name(directory))[0]
 
     def _group_name(self, directory: str) -> str:
         return f"{self._owner[:8]}-{os.path.basename(directory)}"

@@ -12,7 +12,14 @@ from reconciler.model import labels as table
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
-from reconciler.runtimes.process.directory import directories, discard, make_private, read_labels, write_labels
+from reconciler.runtimes.process.directory import (
+    LABELS,
+    directories,
+    discard,
+    make_private,
+    read_labels,
+    write_labels,
+)
 
 
 class Volumes:
@@ -50,7 +57,8 @@ class Volumes:
         data = os.path.join(place, "data")
         if os.path.lexists(data):  # else a removal was cut short, and is brought to its end
             shutil.rmtree(data)
-        for name in ("labels.json.new", "labels.json"):
+        for name in reversed(LABELS):
+            discard(os.path.join(place, f"{name}.new"))
             discard(os.path.join(place, name))
         os.rmdir(place)
 
