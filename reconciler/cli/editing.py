@@ -62,8 +62,8 @@ def edit(
 
 
 def _called(report: Report, word: str) -> Report:
-    acted = {action.key.resource for action in report.actions}
+    done = {action.key.resource for action in report.actions} - report.pending
     results = {
-        key: word if result == "configured" or key in acted else result for key, result in report.results.items()
+        key: word if result == "configured" or key in done else result for key, result in report.results.items()
     }
     return replace(report, results=results)

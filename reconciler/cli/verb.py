@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import click
 from reconciler.cli import names
 from reconciler.cli.context import Context
 from reconciler.cli.invocation import Flags, Invocation
+from reconciler.errors import UsageError
 
 GLOBAL_OPTIONS: tuple[click.Option, ...] = (
     click.Option(
@@ -47,13 +49,24 @@ def verbs(name: str, summary: str, *, examples: str, commands: Iterable[Verb]) -
     return Family(name, help=summary, examples=examples, commands=list(commands), params=[*GLOBAL_OPTIONS])
 
 
+FAMILIAR = {
+    "bash": ("exec",), "cat": ("get",), "check": ("validate",), "create": ("apply",), "destroy": ("delete",),
+    "down": ("delete",), "edit": ("apply",), "inspect": ("describe",), "kill": ("stop",), "list": ("status", "get"),
+    "log": ("logs",), "ls": ("status", "get"), "plan": ("diff",), "ps": ("status",), "remove": ("delete",),
+    "replace": ("apply",), "rm": ("delete",), "sh": ("exec",), "show": ("describe",), "top": ("status",),
+    "up": ("apply",),
+}  # fmt: skip
+"""What docker, Compose, kubectl and Terraform call it."""
+
+
 class NoSuchVerb(click.UsageError):
     """Says what was probably meant."""
 
     def __init__(self, name: str, known: Iterable[str], ctx: click.Context) -> None:
         from difflib import get_close_matches
 
-        close = get_close_matches(name, list(known), n=3, cutoff=0.6)
+        known = list(known)
+        close = [verb for verb in FAMILIAR.get(name, ()) if verb in known] or get_close_matches(name, known, 3, 0.6)
         guess = f"; did you mean {' or '.join(close)}?" if close else ""
         super().__init__(f"no verb is called {name!r}{guess}", ctx)
 
@@ -66,6 +79,15 @@ class Verb(click.Command):
         self.outputs = outputs
         self.own_params = list(attributes.pop("params", None) or [])
         super().__init__(name, params=[*self.own_params, *GLOBAL_OPTIONS], **attributes)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if type(error) is click.UsageError and any(param.name == "paths" for param in self.own_params):
+                raise _files_meant(self, ctx, typed) or error from None
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         assert self.callback is not None
@@ -110,6 +132,15 @@ class Family(click.Group):
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _write_examples(self.examples, formatter)
+
+
+def _files_meant(verb: Verb, ctx: click.Context, typed: list[str]) -> UsageError | None:
+    """`apply web.yaml`: files are named with -f, as kubectl has it."""
+    extra = verb.make_parser(ctx).parse_args(typed)[1]
+    if not extra:
+        return None
+    line = " ".join(f"-f {shlex.quote(path)}" for path in extra)
+    return UsageError(f"{extra[0]}: files are named with -f", hint=f"reconciler {verb.name} {line}")
 
 
 def _later_flags(ctx: click.Context) -> Invocation:

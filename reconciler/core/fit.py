@@ -70,6 +70,10 @@ class Fit:
     def complained_above(self, path: Path) -> bool:
         return any(path[:length] in self.complained for length in range(len(path) + 1))
 
+    def complained_below(self, path: Path) -> bool:
+        """A list of which nothing could be read is not an empty one."""
+        return any(known[: len(path)] == path for known in self.complained)
+
     def _record(self, node: Table, shape: Record, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, entry in node.entries.items():

@@ -206,12 +206,15 @@ PAST = {
 }
 
 
-def events(plan: Plan, outcomes: tuple[Outcome, ...], now: float) -> list[Event]:
-    """What was done, what was refused, and what needs a person."""
-    told = [_outcome_event(outcome, now) for outcome in outcomes]
+def happened(outcomes: tuple[Outcome, ...], now: float) -> list[Event]:
+    """What was done, and what was refused."""
+    return [_outcome_event(outcome, now) for outcome in outcomes]
+
+
+def complaints(plan: Plan, now: float) -> list[Event]:
+    """What needs a person."""
     grave = [wait for wait in (*plan.waits, *plan.notes) if wait.reason not in PASSING]
-    told += [Event(time=now, type="Warning", reason=w.reason, key=w.key, message=w.message) for w in grave]
-    return told
+    return [Event(time=now, type="Warning", reason=w.reason, key=w.key, message=w.message) for w in grave]
 
 
 def _outcome_event(outcome: Outcome, now: float) -> Event:

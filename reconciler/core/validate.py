@@ -35,7 +35,7 @@ def build(cls: type, node: Node, fit: Fit) -> Any:
         return None
     built, complaints = construct(cls, tree, secret=bool(fit.secret))
     for complaint in complaints:
-        if not fit.complained_above(complaint.path):
+        if not (fit.complained_above(complaint.path) or fit.complained_below(complaint.path)):
             fit.complain(complaint.path, locate(node, complaint.path), (complaint.message, complaint.hint))
     return None if fit.complained else built
 

@@ -75,7 +75,7 @@ def unfit_number(text: str, meaning: Value, shape: Number, *, plain: bool) -> Co
                 f"{text} is a string here, but {show(old)} to readers of YAML 1.1",
                 "write the number plainly, in decimal",
             )
-        return mismatch(shape, _found(text, new), _unquoted(text, plain=plain))
+        return mismatch(shape, _found(text, new), _millis(text) or _unquoted(text, plain=plain))
     if not math.isfinite(new):
         return mismatch(shape, f"found {_cut(text)}", "write a number that the field can hold")
     if shape.whole and isinstance(new, float):
@@ -177,6 +177,12 @@ def _found(text: str, meaning: Value) -> str:
     )
 
 
+def _millis(text: str) -> str:
+    """Kubernetes writes half a processor as 500m."""
+    found = re.fullmatch(r"(\d{1,9})m", text)
+    return f"did you mean {int(found[1]) / 1000:g}?" if found else ""
+
+
 def _unquoted(text: str, *, plain: bool) -> str:
     numeric = isinstance(resolve(text), int | float)
     return "write it without quotes" if numeric and not plain else "write a number, or remove the field"
@@ -232,10 +238,19 @@ def _record_hint(text: str, shape: Shape) -> str:
     if "mountPath" in record.fields and (pair := re.fullmatch(r"([^:]+):(/[^:]*)(?::\w+)?", text)):
         source = "hostPath" if pair[1][0] in "./~" else "volume"
         return f"write {{{source}: {pair[1]}, mountPath: {pair[2]}}}"
+    if (policy := record.fields.get("policy")) and (word := _policy(text, policy.shape)):
+        return f"write {{policy: {word}}}"
     needed = next((entry for entry in record.fields.values() if entry.required), None)
     if needed and text:
         return f"write {{{needed.name}: {_as_list(text) if isinstance(needed.shape, Items) else _cut(text)}}}"
     return f"write {{{', '.join(f'{name}: ...' for name in list(record.fields)[:3])}}}"
+
+
+def _policy(text: str, shape: Shape) -> str:
+    """The word of Compose, or of kubectl in small letters, for when to start anew."""
+    known = {_fold(choice): choice for choice in shape.choices} if isinstance(shape, Text) else {}
+    word = {"unlessstopped": "always", "no": "never", "false": "never"}.get(_fold(text), _fold(text).partition(":")[0])
+    return known.get(word, "")
 
 
 def _number(bound: float) -> str:

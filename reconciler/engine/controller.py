@@ -15,9 +15,10 @@ from reconciler.core.graph import DEFAULT_NETWORK, Graph, link_faults
 from reconciler.core.preview import fold
 from reconciler.core.world import World
 from reconciler.engine import edits
+from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
 from reconciler.engine.reconcile import Parts, Pass
-from reconciler.engine.report import Change, Foresight, Report
+from reconciler.engine.report import Change, Foresight, Report, pending
 from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
@@ -77,7 +78,7 @@ class Controller:
         for namespace, mine, edit in plans:
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
-            reports.append(replace(report, results=_results(edit.results, report.actions)))
+            reports.append(report.telling(_results(edit.results, report.actions)))
         return _joined(reports)
 
     def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[Foresight]:
@@ -111,7 +112,7 @@ class Controller:
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if _has_data(r)]
-            reports.append(replace(report, results=edit.results, notes=tuple(notes)))
+            reports.append(replace(report.telling(edit.results), notes=(*report.notes, *notes)))
         return _joined(reports)
 
     def edit(
@@ -125,7 +126,7 @@ class Controller:
             with self._turn(timeout):
                 results = self._change(namespace, mine, change)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
-            reports.append(replace(report, results=results))
+            reports.append(report.telling(results))
         return _joined(reports)
 
     def orphans(self, namespace: str) -> dict[Key, Observed]:
@@ -223,7 +224,8 @@ class Controller:
         now = self.parts.clock.now()
         snapshot = self.parts.observer.look(graph, now, once=True)
         journal = self.parts.store.journal(graph.namespace)
-        return Foresight(graph, snapshot, tuple(fold(graph, snapshot, journal, now)))
+        waves = (explained(wave, self.parts.store.payload) for wave in fold(graph, snapshot, journal, now))
+        return Foresight(graph, snapshot, tuple(waves))
 
 
 def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:
@@ -231,9 +233,15 @@ def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resourc
     for resource in resources:
         grouped.setdefault(resource.key.namespace, []).append(resource)
     return sorted(grouped.items())
+            pending=pending(last, self._tombstones(last)),
 
 
 def _results(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, str]:
+    def _tombstones(self, last: Pass) -> list[Key]:
+        """Of what was deleted, and is not known to be gone."""
+        kept = self.parts.source.resources(last.graph.namespace) if last.graph.removed else []
+        return [resource.key for resource in kept if resource.deleting]
+
     """What had to be healed was configured, whatever its document said."""
     acted = {action.key.resource for action in actions}
     return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
@@ -258,3 +266,4 @@ def _joined(reports: Sequence[Report]) -> Report:
         timed_out=any(report.timed_out for report in reports),
         notes=tuple(note for report in reports for note in report.notes),
     )
+        pending=frozenset(key for report in reports for key in report.pending),

@@ -68,7 +68,7 @@ def delete(before: Mapping[Key, Resource], keys: Iterable[Key], orphans: Mapping
     gone = []
     for key in keys:
         if key in before:
-            gone.append(replace(before[key], deleting=True, delete_data=data))
+            gone.append(replace(before[key], deleting=True, delete_data=data or before[key].delete_data))
         elif key in orphans:
             gone.append(replace(tombstone_of(orphans[key]), delete_data=data))
     return Edit(tuple(gone), {resource.key: "deleted" for resource in gone})

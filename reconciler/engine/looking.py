@@ -8,6 +8,7 @@ from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
 from reconciler.core.summarize import statuses
 from reconciler.core.world import World
+from reconciler.engine.causes import explained
 from reconciler.engine.reconcile import Parts
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
@@ -55,7 +56,7 @@ def look(parts: Parts, namespace: str, *, deep: bool = True) -> Look:
     snapshot = parts.observer.look(graph, now, deep=deep, once=True)
     now = parts.clock.now()
     journal = parts.store.journal(namespace)
-    planned = plan(graph, snapshot, journal, now)
+    planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
     world = World(graph, snapshot, now)
     current = statuses(graph, world, planned, journal, parts.store.statuses(namespace))
     return Look(namespace, graph, snapshot, planned, journal, tuple(_sights(graph, world, current)), now)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import takewhile
 
 from reconciler.core.backoff import remembered
 from reconciler.core.fingerprint import plain_json
 from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
-from reconciler.core.summarize import events, statuses
+from reconciler.core.summarize import complaints, happened, statuses
 from reconciler.core.teardown import buried
 from reconciler.core.world import World
+from reconciler.engine.causes import explained
 from reconciler.engine.executor import perform
 from reconciler.engine.observer import Observer
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
-from reconciler.model.status import Status
+from reconciler.model.status import Event, Status
 from reconciler.ports import Clock, Home, Reach, Runtime, Source, Store
 from reconciler.values import dataclass
+
+LATELY = 20
+"""Events of one thing, among which a trouble that lasts is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ def reconcile(
         now = parts.clock.now()
         snapshot = parts.observer.look(graph, now)
         journal = parts.store.journal(namespace)
-        planned = plan(graph, snapshot, journal, now)
+        planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
         outcomes = perform(planned, parts.runtimes, tell)
         _bury(parts, set(buried(graph, snapshot, outcomes)), journal)
         return _tell(parts, graph, snapshot, journal, planned, outcomes)
@@ -82,7 +87,7 @@ def _tell(
     made = [o.action.desired for o in outcomes if o.action.verb is Verb.CREATE and o.action.desired]
     if made:
         parts.store.write_payloads({item.fingerprint: plain_json(item.payload) for item in made})
-    told = events(planned, outcomes, now)
+    told = [*happened(outcomes, now), *_news(parts.store, complaints(planned, now))]
     if told:
         parts.store.add_events(told)
     before = parts.store.statuses(graph.namespace)
@@ -91,3 +96,12 @@ def _tell(
     if differing:
         parts.store.write_statuses(differing)
     return Pass(graph, snapshot, journal, planned, outcomes, current, now)
+
+
+def _news(store: Store, complaints: Iterable[Event]) -> Iterator[Event]:
+    """What needs a person is an event when it begins, not in every pass in which it still is so."""
+    for complaint in complaints:
+        lately = reversed(store.events(key=complaint.key, limit=LATELY))
+        trouble = takewhile(lambda event: event.type == complaint.type, lately)
+        if (complaint.reason, complaint.message) not in [(event.reason, event.message) for event in trouble]:
+            yield complaint

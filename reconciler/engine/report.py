@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field, replace
+from typing import TYPE_CHECKING
 
 from reconciler.core.graph import Graph
 from reconciler.core.summarize import PASSING
+from reconciler.core.world import World
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
-from reconciler.model.plan import Action, Plan, Wait
+from reconciler.model.plan import Action, Plan, Reason, Result, Verb, Wait
 from reconciler.model.resource import Resource
 from reconciler.model.status import Status
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.engine.reconcile import Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`results` maps resources to created, configured, unchanged, pruned or deleted."""
+    """`results` maps resources to created, configured, unchanged, pruned, deleted; to pending what is not so yet."""
 
     settled: bool
     actions: tuple[Action, ...] = ()
@@ -38,6 +43,15 @@ class Report:
     statuses: Mapping[Key, Status] = field(default_factory=dict)
     timed_out: bool = False
     notes: tuple[str, ...] = ()
+    pending: frozenset[Key] = frozenset()
+    """What was said of these is not done yet: their things are still to be made, or still there."""
+
+    def telling(self, results: Mapping[Key, str]) -> Report:
+        """With these words for what was done; nobody is told of something as done that is not."""
+        honest = {
+            key: "pending" if key in self.pending and word != "unchanged" else word for key, word in results.items()
+        }
+        return replace(self, results=honest)
 
     @property
     def ok(self) -> bool:
@@ -79,6 +93,47 @@ class Foresight:
     @property
     def same(self) -> bool:
         return not self.actions and not self.waits and all(word == "unchanged" for word in self.results.values())
+
+
+def pending(last: Pass, tombstones: Iterable[Key]) -> frozenset[Key]:
+    """Whose things are, after this pass, not what was asked for; be it only that nobody can say."""
+    there = _there(last)
+    excess = set(_excess(last))
+    undone = {outcome.action.key.resource for outcome in last.outcomes if outcome.result is not Result.DONE}
+    unseen = {wait.key.resource for wait in last.plan.waits if wait.reason is Reason.UNREACHABLE}
+    unmade = {key for key, resource in last.graph.resources.items() if not all(map(there, _parts(resource)))}
+    return frozenset({*tombstones, *undone, *unseen, *unmade, *excess})
+
+
+def _excess(last: Pass) -> Iterator[Key]:
+    """Who has more instances than are wanted: it was stopped, or scaled down, and that is not done."""
+    gone = {o.action.key for o in last.outcomes if o.action.verb is Verb.REMOVE and o.result is Result.DONE}
+    for key, _ in World(last.graph, last.snapshot, last.at).ours():
+        resource = last.graph.resources.get(key.resource)
+        if resource and key.index is not None and key.index >= resource.spec.replicas and key not in gone:
+            yield key.resource
+
+
+def _parts(resource: Resource) -> Iterable[Key]:
+    """What it has in the world."""
+    if resource.key.kind == "service":
+        return [resource.key.instance(index) for index in range(resource.spec.replicas)]
+    return [resource.key]
+
+
+def _there(last: Pass) -> Callable[[Key], bool]:
+    """Whether it was made, and as is wanted. A config, or an external volume, is nothing that could be made."""
+    world = World(last.graph, last.snapshot, last.at)
+    made = {o.action.key for o in last.outcomes if o.action.verb is Verb.CREATE and o.result is Result.DONE}
+
+    def there(key: Key) -> bool:
+        wanted = last.plan.desired.get(key)
+        if wanted is None:
+            return key.index is None
+        seen = world.seen(key, wanted.runtime)
+        return key in made or (seen is not None and seen.fingerprint == wanted.fingerprint)
+
+    return there
 
 
 def as_json(

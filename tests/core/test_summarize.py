@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
-from reconciler.core.summarize import events, statuses
+from reconciler.core.summarize import complaints, happened, statuses
 from reconciler.core.world import World
 from reconciler.kinds.probes import Probe, Probes, TcpSocket
 from reconciler.kinds.service import Restart
@@ -135,7 +135,7 @@ def test_events_tell_what_was_done_what_failed_and_what_needs_a_person() -> None
         Outcome(create, Result.REFUSED, "Denied", "not permitted"),
         Outcome(create, Result.UNKNOWN, message="the deadline passed"),
     )
-    found = [(e.type, e.reason, e.message) for e in events(planned, (done, refused, unknown), NOW)]
+    found = [(e.type, e.reason, e.message) for e in [*happened((done, refused, unknown), NOW), *complaints(planned, NOW)]]
     assert found[:3] == [
         ("Normal", "Created", "it does not exist"),
         ("Warning", "Denied", "Create: not permitted"),
@@ -147,7 +147,7 @@ def test_events_tell_what_was_done_what_failed_and_what_needs_a_person() -> None
 def test_what_passes_by_itself_is_no_event() -> None:
     planned = plan(graph(container("web")), EMPTY, {}, NOW)
     assert planned.waits[0].reason is Reason.NETWORK
-    assert events(planned, (), NOW) == []
+    assert complaints(planned, NOW) == []
 
 
 def test_between_two_restarts_the_last_one_is_told() -> None:
