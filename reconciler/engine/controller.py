@@ -108,11 +108,11 @@ class Controller:
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
-                edit = edits.delete(self._kept(namespace), mine, self.orphans(namespace), data=data)
+                edit = edits.delete(self._kept(namespace, tombstones=True), mine, self.orphans(namespace), data=data)
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if _has_data(r)]
-            reports.append(replace(report.telling(edit.results), notes=(*report.notes, *notes)))
+            reports.append(replace(report.telling(edit.results), notes=tuple(notes)))
         return _joined(reports)
 
     def edit(
@@ -218,7 +218,13 @@ class Controller:
             troubles=tuple(troubles(self.parts, last, concerned, settlement.hints)) if wanted else (),
             statuses=last.statuses,
             timed_out=settlement.timed_out,
+            pending=pending(last, self._tombstones(last)),
         )
+
+    def _tombstones(self, last: Pass) -> list[Key]:
+        """Of what was deleted, and is not known to be gone."""
+        kept = self.parts.source.resources(last.graph.namespace) if last.graph.removed else []
+        return [resource.key for resource in kept if resource.deleting]
 
     def _fold(self, graph: Graph) -> Foresight:
         now = self.parts.clock.now()
@@ -233,15 +239,9 @@ def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resourc
     for resource in resources:
         grouped.setdefault(resource.key.namespace, []).append(resource)
     return sorted(grouped.items())
-            pending=pending(last, self._tombstones(last)),
 
 
 def _results(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, str]:
-    def _tombstones(self, last: Pass) -> list[Key]:
-        """Of what was deleted, and is not known to be gone."""
-        kept = self.parts.source.resources(last.graph.namespace) if last.graph.removed else []
-        return [resource.key for resource in kept if resource.deleting]
-
     """What had to be healed was configured, whatever its document said."""
     acted = {action.key.resource for action in actions}
     return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
@@ -265,5 +265,5 @@ def _joined(reports: Sequence[Report]) -> Report:
         statuses=statuses,
         timed_out=any(report.timed_out for report in reports),
         notes=tuple(note for report in reports for note in report.notes),
-    )
         pending=frozenset(key for report in reports for key in report.pending),
+    )
