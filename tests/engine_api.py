@@ -36,6 +36,12 @@ class Engine:
         except (OSError, http.client.HTTPException, EngineError):
             return False
 
+    @property
+    def kind(self) -> str:
+        """Whose it is: `docker` or `podman`."""
+        parts = {part["Name"] for part in self.get("/version").get("Components") or ()}
+        return "podman" if "Podman Engine" in parts else "docker"
+
     def get(self, path: str) -> Any:
         return self.call("GET", path)
 

@@ -53,7 +53,7 @@ def _stamp_of(engine: Engine, image: str) -> str:
 def _make(engine: Engine, tag: str, text: str, stamp: str) -> None:
     changes = ["ENV PATH=/bin", 'CMD ["sh"]', f"LABEL recipe={stamp}"]
     query = "&".join(f"changes={quote(change)}" for change in changes)
-    engine.call("POST", f"/images/create?fromSrc=-&repo={REPOSITORY}&tag={tag}&{query}", raw=_content(text))
+    engine.call("POST", f"/images/create?fromSrc=-&repo={REPOSITORY}:{tag}&{query}", raw=_content(text))
 
 
 def _content(text: str) -> bytes:

@@ -1,11 +1,11 @@
 """What tests need from the machine, brought up by itself: a container engine of their own and images for it.
 
-    python -m tests.rig run -- CMD...
+    python -m tests.rig run [--engine podman] -- CMD...
 
 An engine that answers already (DOCKER_HOST, else the default socket) is used as it is. Otherwise, as root, CMD runs
-in fresh network, mount and process namespaces with a dockerd of its own: published ports meet native processes on
-one loopback, nothing is seen from outside, and the kernel ends every process when the namespace's first one ends.
-Without root CMD runs as it is, and tests that need an engine say that they were skipped.
+in fresh network, mount and process namespaces with a dockerd of its own, or a Podman: published ports meet native
+processes on one loopback, nothing is seen from outside, and the kernel ends every process when the namespace's first
+one ends. Without root CMD runs as it is, and tests that need an engine say that they were skipped.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
+from tests import podman
 from tests.engine_api import Engine
 from tests.image import ensure_images
 
 PREFIX = "reconciler-rig."
+ENGINES = {"docker": {"dockerd": "docker.io"}, "podman": podman.PACKAGES}
+"""The programs that each is made of, and Debian's packages that hold them."""
 PACKAGES = {
-    "dockerd": "docker.io",
     "iptables": "iptables",
     "ip": "iproute2",
     "busybox": "busybox-static",
@@ -44,26 +46,28 @@ STOP_SECONDS = 10.0
 
 def main(arguments: list[str]) -> int:
     match arguments:
+        case ["run", "--engine", kind, "--", *command] if command and kind in ENGINES:
+            return run(kind, command)
         case ["run", "--", *command] if command:
-            return run(command)
-        case ["inside", directory, lifeline, "--", *command]:
-            return inside(Path(directory), int(lifeline), command)
+            return run("docker", command)
+        case ["inside", kind, directory, lifeline, "--", *command]:
+            return inside(kind, Path(directory), int(lifeline), command)
         case _:
-            say("usage: python -m tests.rig run -- COMMAND...")
+            say(f"usage: python -m tests.rig run [--engine {'|'.join(ENGINES)}] -- COMMAND...")
             return 2
 
 
-def run(command: list[str]) -> int:
-    if (engine := Engine.reachable()) is not None:
+def run(kind: str, command: list[str]) -> int:
+    if (engine := Engine.reachable()) is not None and engine.kind == kind:
         say(f"using the engine at {engine.address}")
         ensure_images(engine)
         return replace_by(command, {"RECONCILER_TEST_ENGINE": "shared"})
     if os.geteuid() != 0:
-        say("no engine answers, and only root can start one: tests that need it will be skipped")
+        say(f"no {kind} answers, and only root can start one: tests that need it will be skipped")
         return replace_by(command, {})
-    install_missing()
+    install_missing(PACKAGES | ENGINES[kind])
     sweep_stale()
-    return run_privately(command)
+    return run_privately(kind, command)
 
 
 def replace_by(command: list[str], environment: dict[str, str]) -> int:
@@ -71,9 +75,9 @@ def replace_by(command: list[str], environment: dict[str, str]) -> int:
     os.execvp(command[0], command)
 
 
-def install_missing() -> None:
+def install_missing(packages: Mapping[str, str]) -> None:
     """Debian's own packages; nothing is done when all programs are there."""
-    missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
+    missing = sorted({package for program, package in packages.items() if shutil.which(program) is None})
     if not missing:
         return
     say(f"installing {' '.join(missing)}")
@@ -86,19 +90,19 @@ def install_missing() -> None:
 # -- outside the namespaces: start, wait, clean up
 
 
-def run_privately(command: list[str]) -> int:
+def run_privately(kind: str, command: list[str]) -> int:
     with held_directory() as directory:
         try:
-            return wait_for_inner(directory, command)
+            return wait_for_inner(kind, directory, command)
         finally:
             clear(directory)
 
 
-def wait_for_inner(directory: Path, command: list[str]) -> int:
+def wait_for_inner(kind: str, directory: Path, command: list[str]) -> int:
     """The inner side holds the other end of a pipe: when we are gone, for whatever reason, it ends too."""
     lifeline, ours = os.pipe()
     namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    again = [sys.executable, "-m", "tests.rig", "inside", str(directory), str(lifeline), "--", *command]
+    again = [sys.executable, "-m", "tests.rig", "inside", kind, str(directory), str(lifeline), "--", *command]
     inner = subprocess.Popen([*namespaces, *again], pass_fds=[lifeline])
     os.close(lifeline)
 
@@ -141,17 +145,18 @@ def clear(directory: Path) -> None:
 
 def cgroups(directory: Path) -> list[Path]:
     root = Path("/sys/fs/cgroup")
-    return [*root.glob(directory.name), *root.glob(f"*/{directory.name}")]
+    names = [directory.name, *podman.cgroups(directory)]
+    return [found for name in names for found in (*root.glob(name), *root.glob(f"*/{name}"))]
 
 
 # -- inside: the first process of its namespace
 
 
-def inside(directory: Path, lifeline: int, command: list[str]) -> int:
+def inside(kind: str, directory: Path, lifeline: int, command: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(lifeline)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with engine_in(directory) as engine:
+    with engine_in(kind, directory) as engine:
         ensure_images(engine)
         environment = os.environ | {
             "DOCKER_HOST": engine.address,
@@ -188,7 +193,29 @@ def reap_until(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def engine_in(directory: Path) -> Iterator[Engine]:
+def engine_in(kind: str, directory: Path) -> Iterator[Engine]:
+    with (directory / "engine.log").open("wb") as log:
+        address, argv, environment = podman.service(directory) if kind == "podman" else dockerd(directory)
+        daemon = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment
+        )
+    try:
+        yield answering(Engine(address), daemon, directory / "engine.log")
+    finally:
+        daemon.kill()  # not politely: it would give leaked containers their grace, and they end with us anyway
+        thaw(directory)
+
+
+def thaw(directory: Path) -> None:
+    """Who is frozen can't even be killed, and the namespace waits for its last process."""
+    for cgroup in cgroups(directory):
+        for state in cgroup.rglob("freezer.state"):
+            with contextlib.suppress(OSError):
+                state.write_text("THAWED")
+
+
+def dockerd(directory: Path) -> tuple[str, list[str], dict[str, str]]:
+    """Where it will answer, its command, and the environment of that."""
     address = f"unix://{directory}/docker.sock"
     (directory / "daemon.json").write_text(json.dumps(SETTINGS))
     options = {
@@ -200,13 +227,7 @@ def engine_in(directory: Path) -> Iterator[Engine]:
         "cgroup-parent": f"/{directory.name}",
         "exec-opt": "native.cgroupdriver=cgroupfs",
     }
-    with (directory / "dockerd.log").open("wb") as log:
-        argv = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
-        daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield answering(Engine(address), daemon, directory / "dockerd.log")
-    finally:
-        daemon.kill()  # not politely: it would give leaked containers their grace, and they end with us anyway
+    return address, ["dockerd", *(f"--{name}={value}" for name, value in options.items())], dict(os.environ)
 
 
 def answering(engine: Engine, daemon: subprocess.Popen[bytes], log: Path) -> Engine:
