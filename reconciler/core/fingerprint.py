@@ -1,19 +1,32 @@
-"""One function hashes everything rendered, references included. It is compared, never interpreted."""
+"""One function hashes all that can't be changed on a living thing. The digest is compared, never interpreted."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from reconciler.model.desired import Payload, plain
 
+ADJUSTABLE = ("limits", "engine_restart", "networks", "aliases", "stop")
+"""Can be changed in place, or is told to whoever stops it: compared field by field, and no ground to make it anew."""
+
 
 def fingerprint(payload: Payload) -> str:
-    """Sixteen hexadecimal digits over the payload's type and plain form."""
-    return hashlib.sha256(plain_json(payload).encode()).hexdigest()[:16]
+    """Sixteen hexadecimal digits over the payload's type and plain form, without what is adjustable."""
+    tree = _tree(payload)
+    fixed = {name: tree[name] for name in tree if name not in ADJUSTABLE}
+    return hashlib.sha256(_canonical(fixed).encode()).hexdigest()[:16]
 
 
 def plain_json(payload: Payload) -> str:
     """Canonical: the same payload is the same text, wherever and whenever."""
-    tree = {"is": type(payload).__name__, **plain(payload)}
+    return _canonical(_tree(payload))
+
+
+def _tree(payload: Payload) -> dict[str, Any]:
+    return {"is": type(payload).__name__, **plain(payload)}
+
+
+def _canonical(tree: dict[str, Any]) -> str:
     return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.core.standing import Stands
-from reconciler.core.world import World, outdated
+from reconciler.core.verdict import outdated
+from reconciler.core.world import World
 from reconciler.kinds.service import Dependency, ServiceSpec
 from reconciler.model.desired import ContainerPayload, Desired
 from reconciler.model.key import Key

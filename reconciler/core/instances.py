@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from reconciler.core.backoff import held_back
 from reconciler.core.render import stop_of
 from reconciler.core.standing import Stands
-from reconciler.core.world import World, outdated
+from reconciler.core.verdict import Adjust, outdated, verdict
+from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
@@ -16,6 +17,7 @@ from reconciler.model.plan import Action, Reason, Record, Verb, Wait
 from reconciler.values import dataclass
 
 Decision = tuple[Sequence[Action], Wait | None]
+NETWORK_IS_MISSING = {Reason.NETWORK, Reason.EXTERNAL_MISSING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ def _why(item: Desired, old: Sequence[Observed]) -> str:
 def _keep(world: World, case: Case, seen: Observed) -> Decision:
     """It is the right one. Is it in order?"""
     item = case.item
-    adjust = _adjust(item, seen)
+    adjust, missing = _adjust(case, seen)
+    if missing:
+        return adjust, missing
     held = _back_off(world, case) if adjust and case.record and case.record.reason else None
     if held:
         return (), held
@@ -129,14 +133,16 @@ def _start(world: World, case: Case, seen: Observed, cause: str, before: Sequenc
     return (*before, Action(Verb.START, case.item.key, cause, case.item, seen)), None
 
 
-def _adjust(item: Desired, seen: Observed) -> tuple[Action, ...]:
-    causes = {}
-    if seen.name != item.name:
-        causes["rename"] = f"it was renamed from {item.name} to {seen.name}"
-    if seen.phase is Phase.PAUSED:
-        causes["unpause"] = "it was paused"
-    cause = " and ".join(causes.values())
-    return (Action(Verb.ADJUST, item.key, cause, item, seen, tuple(causes)),) if causes else ()
+def _adjust(case: Case, seen: Observed) -> tuple[tuple[Action, ...], Wait | None]:
+    """Nobody joins a network before it is there."""
+    match verdict(case.item, seen):
+        case Adjust(changes, cause):
+            networks = case.obstacle if case.obstacle and case.obstacle.reason in NETWORK_IS_MISSING else None
+            if "networks" in changes and networks:
+                return (), networks
+            return (Action(Verb.ADJUST, case.item.key, cause, case.item, seen, changes),), None
+        case _:
+            return (), None
 
 
 def _back_off(world: World, case: Case, cause: str = "") -> Wait | None:

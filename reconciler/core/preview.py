@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from reconciler.core.graph import Graph
+from reconciler.core.making import as_made
 from reconciler.core.planner import plan
 from reconciler.errors import Gone, NameTaken, PortInUse, Refused
 from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload
@@ -86,6 +87,7 @@ def made(desired: Desired, now: float) -> Observed:
         gateway=f"gateway-of-{desired.name}" if desired.key.kind == "network" else "",
         image=payload.image if isinstance(payload, ContainerPayload) else "",
         made_from=payload.image if isinstance(payload, ContainerPayload) else "",
+        facts=as_made(payload),
     )
 
 
@@ -149,9 +151,25 @@ def adjusted(view: View, seen: Observed, desired: Desired, changes: tuple[str, .
             thing = replace(thing, name=desired.name)
         if "unpause" in changes and thing.phase is Phase.PAUSED:
             thing = replace(thing, phase=Phase.RUNNING)
-        return thing
+        return _as_asked(thing, desired, changes)
 
     return _change(view, seen, adjust)
+
+
+FIELDS = {"limits": "limits", "restartPolicy": "engine_restart", "networks": "networks"}
+"""What the changes of an Adjust change, by the names that facts have."""
+
+
+def _as_asked(thing: Observed, desired: Desired, changes: tuple[str, ...]) -> Observed:
+    asked = as_made(desired.payload)
+    if asked is None:
+        return thing
+    if "networks" in changes:
+        thing = replace(thing, networks=tuple(asked.fields["networks"]))
+    if thing.facts is None:
+        return thing
+    renewed = {FIELDS[change]: asked.fields[FIELDS[change]] for change in changes if change in FIELDS}
+    return replace(thing, facts=replace(thing.facts, fields={**thing.facts.fields, **renewed}))
 
 
 def removed(view: View, seen: Observed) -> View:

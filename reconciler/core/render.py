@@ -149,8 +149,9 @@ class _Room:
         return ContainerPayload(
             image=container.image, pull_policy=container.pull_policy, entrypoint=entrypoint, command=command, env=env,
             ports=bindings, mounts=mounts, networks=tuple(self._graph.engine_name("network", n) for n in names),
-            aliases=(self._key.name,), user=container.user, working_dir=container.working_dir, hostname=container.hostname, tty=container.tty, init=container.init,
-            privileged=container.privileged, cap_add=container.cap_add, cap_drop=container.cap_drop,
+            aliases=(self._key.name,), user=container.user, working_dir=container.working_dir,
+            hostname=container.hostname, tty=container.tty, init=container.init, privileged=container.privileged,
+            cap_add=container.cap_add, cap_drop=container.cap_drop,
             devices=container.devices, gpus=container.gpus, shm_size=bytes_of(container.shm_size),
             extra_hosts=container.extra_hosts, labels=container.labels, limits=_limits(spec.resources),
             engine_restart=by_engine if spec.restart.by == "engine" else "no", stop=stop, restarted_at=restarted_at,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.core.standing import standing
-from reconciler.core.world import World, outdated
+from reconciler.core.verdict import outdated
+from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Standing, standing
 from reconciler.kinds.service import ServiceSpec
-from reconciler.model.desired import ContainerPayload, Desired
+from reconciler.model.desired import Desired
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase, Snapshot
+from reconciler.model.observed import Observed, Snapshot
 
 
 class World:
@@ -98,17 +98,6 @@ def _genuine(key: Key, thing: Observed) -> bool:
         return True
     # The engine tells an image by its id once its name has gone over to another one.
     return thing.image == thing.made_from or thing.image.startswith("sha256:")
-
-
-def outdated(item: Desired, seen: Observed) -> str:
-    """Why what is there has to be made anew; empty when it need not be."""
-    if seen.fingerprint != item.fingerprint:
-        return "what it is made of has changed"
-    if isinstance(item.payload, ContainerPayload) and seen.phase is not Phase.CREATED:  # it joins when it is started
-        left = [name for name in item.payload.networks if name not in seen.networks]
-        if left:
-            return f"it is no longer in network {left[0]}"
-    return ""
 
 
 def _order(thing: Observed) -> tuple[str, ...]:

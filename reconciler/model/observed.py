@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from reconciler.model.key import Key
 
@@ -49,6 +50,21 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """How a thing is made, as a closer look found it: plain values, under the names of the payload's fields.
+
+    A field that is not among them could not be found out, and nothing follows from that. Values of variables are
+    raw, secret ones too, so nothing in here is ever printed.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What the image gives where the payload says nothing."""
+    stale: str = ""
+    """Why it is no longer what it was made as where no field tells, as a sentence: its program was replaced on disk."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One object in the world. `key`, `owner` and all that follows from labels is empty on foreign ones."""
 
@@ -84,6 +100,8 @@ class Observed:
     """Processes of an earlier run are still about, though the service itself has ended."""
     restarting: bool = False
     """It counts as running, but it has ended, and the engine will start it anew by itself."""
+    facts: Facts | None = field(default=None, repr=False)
+    """None where nobody looked closer."""
 
     @property
     def title(self) -> str:

@@ -15,7 +15,7 @@ class Verb(StrEnum):
     CREATE = "Create"
     """Make it and start it."""
     ADJUST = "Adjust"
-    """Change it in place: unpause, rename."""
+    """Change it in place: unpause, rename, limits, restartPolicy, networks."""
     START = "Start"
     STOP = "Stop"
     REMOVE = "Remove"
@@ -67,7 +67,7 @@ class Action:
     desired: Desired | None = None
     seen: Observed | None = None
     changes: tuple[str, ...] = ()
-    """Of an Adjust: which of "unpause", "rename"."""
+    """Of an Adjust: which of "unpause", "rename", "limits", "restartPolicy", "networks"."""
     stop: Stop | None = None
     """Of a Stop: how it is asked to end, where its spec is still known."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.fingerprint import fingerprint, plain_json
+from reconciler.core.planner import plan
 from reconciler.core.render import KEEP_ALIVE, RESTARTED
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
@@ -16,7 +17,7 @@ from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.desired import ContainerPayload, Sealed, places
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
-from tests.core.build import container, graph, http, key, process, rendered, resource
+from tests.core.build import NOW, container, graph, http, key, process, rendered, resource, settled
 
 CONFIG = resource("config", "app", ConfigSpec(data={"LOG": "debug", "URL": "${web.url}"}))
 SECRET = resource("secret", "db", SecretSpec(data={"PASSWORD": "hunter2 ${not.filled}"}))
@@ -141,8 +142,9 @@ def test_an_external_network_keeps_its_name_and_is_not_made() -> None:
 
 def test_a_network_that_changes_takes_its_users_with_it() -> None:
     web = container("web", networks=("back",))
-    before, after = (payload(web, resource("network", "back", NetworkSpec(internal=flag))) for flag in (False, True))
-    assert fingerprint(before) != fingerprint(after)
+    before, after = (graph(web, resource("network", "back", NetworkSpec(internal=flag))) for flag in (False, True))
+    causes = [str(action) for action in plan(after, settled(before), {}, NOW).actions]
+    assert causes[0] == "Stop service/shop/web/0: a network that it is in has to be made anew"
 
 
 def test_a_process_listens_on_its_host_port_and_is_told_where_its_volumes_lie() -> None:

@@ -74,7 +74,7 @@ def test_a_new_one_has_to_stay_ready_for_a_while(before: Snapshot) -> None:
     assert may(young, Update(min_ready_seconds=2)) == {0}
     fresh = graph(container("web", replicas=3, env={"NEW": "1"}, update=Update(min_ready_seconds=10)))
     wanted = rendered(fresh, before).desired[key("web", 0)].fingerprint
-    assert may(changed(young, key("web", 0), fingerprint=wanted), Update(min_ready_seconds=10)) == set()
+    assert may(changed(young, key("web", 0), fingerprint=wanted, facts=None), Update(min_ready_seconds=10)) == set()
 
 
 def test_one_that_seems_to_start_a_little_after_now_serves_all_the_same(before: Snapshot) -> None:

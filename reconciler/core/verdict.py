@@ -1,0 +1,239 @@
+"""Whether what is there is what is wanted: matches, adjust, or replace. The one place where that is judged.
+
+Things are compared field by field with what was found, and by the fingerprint, which knows what nobody can look at
+(the content of files, a restart that was asked for). The gentlest verb wins: what can be changed on the living
+thing never has it made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.making import NAMELESS, making
+from reconciler.kinds.base import camel
+from reconciler.model.desired import PLACE, ContainerPayload, Desired, Sealed
+from reconciler.model.observed import Facts, Observed, Phase
+
+GIVEN = frozenset({"user", "working_dir", "hostname", "entrypoint", "command", "shm_size"})
+"""What the image, or else the engine, fills in where the payload says nothing."""
+OUR_LABELS = "dev.reconciler."
+REPLACE = ""
+MOST = 3
+"""Causes that one sentence holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Nothing is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """It stays, and is changed in place."""
+
+    changes: tuple[str, ...]
+    """Of "rename", "unpause", "limits", "restartPolicy", "networks", in this order."""
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """It has to be made anew."""
+
+    cause: str
+
+
+Verdict = Matches | Adjust | Replace
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One thing about it that is not as it should be. Never shows a variable's value that somebody may keep secret."""
+
+    cause: str
+    change: str = REPLACE
+    """By which of the changes of an Adjust it is put right."""
+
+
+def verdict(item: Desired, seen: Observed) -> Verdict:
+    found = list(deviations(item, seen))
+    anew = [one.cause for one in found if one.change == REPLACE]
+    if seen.fingerprint != item.fingerprint:
+        return Replace(_sentence(anew) or "what it is made of has changed")
+    if anew:
+        return Replace(_sentence(anew))
+    found = [*_placed(item, seen), *found]
+    if not found:
+        return Matches()
+    return Adjust(tuple(dict.fromkeys(one.change for one in found)), _sentence([one.cause for one in found]))
+
+
+def outdated(item: Desired, seen: Observed) -> str:
+    """Why what is there has to be made anew; empty when it need not be."""
+    judged = verdict(item, seen)
+    return judged.cause if isinstance(judged, Replace) else ""
+
+
+def deviations(item: Desired, seen: Observed) -> Iterator[Deviation]:
+    """All that a closer look found different, field by field; without one, what a list of things shows."""
+    asked = making(item.payload)
+    facts = seen.facts or Facts()
+    for field in asked:
+        if field in facts.fields:
+            yield from _compared(field, asked, facts, item)
+    if "networks" in asked and seen.phase is not Phase.CREATED:  # it joins when it is started
+        names = facts.fields.get("networks", {})
+        yield from _networks(asked["networks"], {network: names.get(network) for network in seen.networks})
+    if facts.stale:
+        yield Deviation(facts.stale)
+
+
+def _placed(item: Desired, seen: Observed) -> Iterator[Deviation]:
+    if seen.name != item.name:
+        yield Deviation(f"it was renamed from {item.name} to {seen.name}", "rename")
+    if seen.phase is Phase.PAUSED:
+        yield Deviation("it was paused", "unpause")
+
+
+def _compared(field: str, asked: Mapping[str, Any], facts: Facts, item: Desired) -> Iterator[Deviation]:
+    want, found = asked[field], facts.fields[field]
+    match field:
+        case "env":
+            yield from _variables(want, found, facts.given.get("env"))
+        case "labels":
+            yield from _labels(want, found, facts.given.get("labels"))
+        case "ports":
+            yield from _ports(want, found)
+        case "mounts":
+            yield from _mounts(want, found)
+        case "networks":
+            pass  # a plain list tells these too
+        case "limits":
+            yield from _limits(want, found, item)
+        case "engine_restart":
+            if want != found:
+                yield Deviation(f"the engine's restart policy is {found}, not {want}", "restartPolicy")
+        case _:
+            yield from _plain(field, _filled(field, asked, facts), found)
+
+
+def _filled(field: str, asked: Mapping[str, Any], facts: Facts) -> Any:
+    """What is to be expected of a field. None: nothing in particular."""
+    want = asked[field]
+    if want or field not in GIVEN:
+        return want
+    if field == "command" and asked.get("entrypoint"):
+        return ()  # an entrypoint of one's own comes without the image's arguments
+    return facts.given.get(field)
+
+
+def _plain(field: str, want: Any, found: Any) -> Iterator[Deviation]:
+    if want is None or (isinstance(want, tuple) and any(PLACE in str(part) for part in want)):
+        return  # only the runtime of processes knows what a place stands for
+    if isinstance(want, tuple):
+        found = tuple(found or ())
+    if want != found:
+        yield Deviation(f"{camel(field)} is {_shown(found)}, not {_shown(want)}")
+
+
+def _variables(
+    want: Mapping[str, str | Sealed], found: Mapping[str, str], given: Mapping[str, str] | None
+) -> Iterator[Deviation]:
+    """What is found is never shown: it may have been a secret under another spec."""
+    for name, value in sorted({**(given or {}), **want}.items()):
+        text = value.text() if isinstance(value, Sealed) else value
+        if PLACE in text or found.get(name) == text:
+            continue
+        if name not in found:
+            yield Deviation(f"env {name} is missing")
+        elif isinstance(value, Sealed):
+            yield Deviation(f"env {name} differs")
+        else:
+            yield Deviation(f"env {name} is not {_shown(text)}")
+    if given is not None:
+        for name in sorted(found.keys() - want.keys() - given.keys()):
+            yield Deviation(f"env {name} is set, but not declared")
+
+
+def _labels(want: Mapping[str, str], found: Mapping[str, str], given: Mapping[str, str] | None) -> Iterator[Deviation]:
+    expected = {**(given or {}), **want}
+    for name in sorted(expected.keys() | found.keys()):
+        if name.startswith(OUR_LABELS) or (given is None and name not in want):
+            continue
+        if found.get(name) != expected.get(name):
+            yield Deviation(f"label {name} is {_shown(found.get(name))}, not {_shown(expected.get(name))}")
+
+
+def _ports(want: tuple[str, ...], found: tuple[str, ...]) -> Iterator[Deviation]:
+    for text in sorted(set(want) - set(found)):
+        yield Deviation(f"port {text} is not published")
+    for text in sorted(set(found) - set(want)):
+        yield Deviation(f"port {text} is published, but not declared")
+
+
+def _mounts(want: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Deviation]:
+    for target in sorted(want.keys() | found.keys()):
+        if target not in want:
+            yield Deviation(f"{found[target]} is mounted at {target}, but not declared")
+        elif target not in found:
+            yield Deviation(f"{want[target]} is not mounted at {target}")
+        elif want[target] != found[target]:
+            yield Deviation(f"mount {target} is {found[target]}, not {want[target]}")
+
+
+def _networks(want: Mapping[str, tuple[str, ...]], found: Mapping[str, tuple[str, ...] | None]) -> Iterator[Deviation]:
+    """A list of things tells no aliases: those are None. Whoever is in the host's network can't leave it."""
+    if not want:
+        return
+    fixed = {"host", "none"} & (want.keys() ^ found.keys())
+    change = REPLACE if fixed else "networks"
+    for name in sorted(want.keys() - found.keys()):
+        yield Deviation(f"it is not in network {name}", change)
+    for name in sorted(found.keys() - want.keys()):
+        yield Deviation(f"it is in network {name}, which is not declared for it", change)
+    for name in sorted(want.keys() & found.keys()):
+        known = found[name]
+        if known is not None and name not in NAMELESS and set(known) != set(want[name]):
+            names = [", ".join(sorted(names)) or "no name" for names in (known, want[name])]
+            yield Deviation(f"in network {name} it is known as {names[0]}, not {names[1]}", "networks")
+
+
+def _limits(want: Mapping[str, Any], found: Mapping[str, Any], item: Desired) -> Iterator[Deviation]:
+    for name in want:
+        if name in found and want[name] != found[name]:
+            # To an engine, a limit of 0 means "as it was": it can't take back what it once limited.
+            lifted = isinstance(item.payload, ContainerPayload) and want[name] is None and name != "pids"
+            told = [_amount(name, value) for value in (found[name], want[name])]
+            yield Deviation(f"{name} is {told[0]}, not {told[1]}", REPLACE if lifted else "limits")
+
+
+def _amount(limit: str, value: float | None) -> str:
+    if value is None:
+        return "unlimited"
+    if limit != "memory":
+        return f"{value:g}"
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value % size == 0:
+            return f"{value / size:g} {unit}"
+    return f"{value} bytes"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None | "" | () | []:
+            return "not set"
+        case bool():
+            return "on" if value else "off"
+        case tuple() | list():
+            return "[" + ", ".join(map(str, value)) + "]"
+        case str():
+            return f'"{value}"'
+        case _:
+            return str(value)
+
+
+def _sentence(causes: list[str]) -> str:
+    more = len(causes) - MOST
+    return " and ".join([*causes[:MOST], *([f"{more} more"] if more > 0 else [])])
