@@ -157,6 +157,9 @@ class Source(Protocol):
     def resources(self, namespace: str) -> list[Resource]:
         """Tombstones included. Raises when it can't be read: unreadable is not empty."""
 
+    def damaged(self, namespace: str) -> dict[Key, str]:
+        """Of which single resources nobody can say what is wanted, and why, with the next step."""
+
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph: ...
 
     def keep(self, resources: Sequence[Resource]) -> None: ...

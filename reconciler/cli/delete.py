@@ -59,7 +59,7 @@ def _known(controller: Controller, namespaces: set[str]) -> set[Key]:
     found: set[Key] = set()
     for namespace in namespaces:
         found |= {resource.key for resource in controller.parts.source.resources(namespace)}
-        found |= set(controller.orphans(namespace))
+        found |= set(controller.orphans(namespace)) | set(controller.parts.source.damaged(namespace))
     return found
 
 

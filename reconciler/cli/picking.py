@@ -162,6 +162,9 @@ def declared(parts: Parts, namespace: str, want: Wanted, selector: str | None = 
     """Declared resources, without a look at the world. A named one that is missing is an error."""
     kept = {r.key: r for r in parts.source.resources(namespace) if not r.deleting}
     missing = missing_names(want, kept)
+    damaged = {(key.kind, key.name): why for key, why in parts.source.damaged(namespace).items()}
+    if missing and missing[0] in damaged:
+        raise ReconcilerError(f"{'/'.join(missing[0])}: {damaged[missing[0]]}")
     if missing:
         raise not_found(parts, namespace, missing[0])
     chosen = {key: r for key, r in sorted(kept.items()) if want.wants(key)}
@@ -198,4 +201,5 @@ def _guesses(parts: Parts, namespace: str | None, pair: Pair) -> Iterator[str]:
 
 
 def _kept(parts: Parts, namespace: str) -> set[Pair]:
-    return {(r.key.kind, r.key.name) for r in parts.source.resources(namespace) if not r.deleting}
+    known = {r.key for r in parts.source.resources(namespace) if not r.deleting} | set(parts.source.damaged(namespace))
+    return {(key.kind, key.name) for key in known}

@@ -35,6 +35,8 @@ class Graph:
     """Content of the files that specs point at, by absolute path."""
     unreadable: Mapping[Key, str] = field(default_factory=dict)
     """Resources whose files can't be read now, and why: they are left as they are."""
+    damaged: Mapping[Key, str] = field(default_factory=dict)
+    """Resources whose documents can't be read now, and why: they are declared, but nobody can say how."""
     seal: Callable[[bytes], str] = field(default=lambda _: "", repr=False, compare=False)
     """Keyed digest of a secret."""
     port_range: tuple[int, int] = (20000, 29999)
@@ -74,6 +76,11 @@ class Graph:
                 return spec.runtime
         return "docker"
 
+    def somewhere(self, volume: str) -> bool:
+        """Nobody can say with whom a volume lies: no service that can be read uses it, and there are others."""
+        used = any(mount.volume == volume for _, spec in self.services() for mount in spec.volumes)
+        return not used and any(key.kind == "service" for key in self.damaged)
+
     def uses_default_network(self) -> bool:
         return any(DEFAULT_NETWORK in self.network_names(spec) for _, spec in self.services())
 
@@ -92,7 +99,8 @@ def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
     for key in sorted(graph.resources):
         resource = graph.resources[key]
         for need in KINDS[_kind_name(key)].needs(resource.spec):
-            if Key(need.kind, graph.namespace, need.name) not in graph.resources:
+            wanted = Key(need.kind, graph.namespace, need.name)
+            if wanted not in graph.resources and wanted not in graph.damaged:
                 yield key, _missing(graph, need)
     for key, spec in graph.services():
         for fault in _service_faults(graph, key, spec):
@@ -139,6 +147,8 @@ def _reference_faults(graph: Graph, spec: ServiceSpec, path: Path, reference: Re
         yield from _named(path, text, "port", rest, [port.label for port in spec.ports])
     elif head == "volumes":
         yield from _named(path, text, "volume of this service", rest, [mount.source for mount in spec.volumes])
+    elif Key("service", graph.namespace, head) in graph.damaged:
+        return  # who knows what it offers: who refers to it waits
     elif (target := graph.service(head)) is None:
         names = [k.name for k, _ in graph.services()]
         for fault in _named(path, text, "service", [head], names):
@@ -243,4 +253,20 @@ def graph_of(namespace: str, resources: Iterable[Resource], **facts: object) -> 
     mine = sorted((r for r in resources if r.key.namespace == namespace), key=lambda r: r.key)
     live = {r.key: r for r in mine if not r.deleting}
     removed = {r.key: r for r in mine if r.deleting}
-    return Graph(namespace, live, removed, **facts)  # type: ignore[arg-type]
+    graph = Graph(namespace, live, removed, **facts)  # type: ignore[arg-type]
+    return replace(graph, unreadable={**doubts(graph), **graph.unreadable}) if graph.damaged else graph
+
+
+def doubts(graph: Graph) -> dict[Key, str]:
+    """Services that lean on what can't be read: what they would be told is not known, so they are left as they are."""
+    found = {}
+    for key, spec in graph.services():
+        wanted = {Key(need.kind, graph.namespace, need.name) for need in KINDS[_kind_name(key)].needs(spec)}
+        texts = [spec, *(graph.resources[k].spec for k in wanted if k.kind == "config" and k in graph.resources)]
+        heads = {reference[0] for value in texts for _, text in strings(value) for reference in references(text)}
+        wanted |= {Key("service", graph.namespace, head) for head in heads}
+        wanted |= {Key("network", graph.namespace, name) for name in graph.network_names(spec)}
+        broken = sorted((wanted - {key}) & set(graph.damaged))
+        if broken:
+            found[key] = f"it needs {broken[0].short}, and {graph.damaged[broken[0]]}"
+    return found

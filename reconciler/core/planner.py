@@ -49,6 +49,8 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
             draft.add(_static(world, rendered.desired[key], journal))
     for decision in _services(world, rendered, assignment, journal):
         draft.add(decision)
+    for key in sorted(graph.damaged):
+        draft.add(((), Wait(key, Reason.UNREADABLE, graph.damaged[key])))
     leaving, notes = teardown(world, journal)
     for decision in leaving:
         draft.add(decision)

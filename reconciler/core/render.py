@@ -74,7 +74,7 @@ def stop_of(spec: ServiceSpec) -> Stop:
 def _networks(graph: Graph) -> Iterator[Desired]:
     keys = [key for key in sorted(graph.resources) if key.kind == "network"]
     implicit = Key("network", graph.namespace, DEFAULT_NETWORK)
-    if graph.uses_default_network() and implicit not in graph.resources:
+    if graph.uses_default_network() and implicit not in graph.resources and implicit not in graph.damaged:
         keys.append(implicit)
     for key in keys:
         spec = graph.network(key.name)
@@ -85,7 +85,7 @@ def _networks(graph: Graph) -> Iterator[Desired]:
 
 def _volumes(graph: Graph) -> Iterator[Desired]:
     for key in sorted(graph.resources):
-        if key.kind == "volume" and not graph.resources[key].spec.external:
+        if key.kind == "volume" and not graph.resources[key].spec.external and not graph.somewhere(key.name):
             spec = graph.resources[key].spec
             payload = VolumePayload(driver=spec.driver, options=spec.options)
             yield _desired(graph, key, graph.volume_runtime(key.name), payload)

@@ -35,7 +35,19 @@ def statuses(
     for key in sorted(graph.resources):
         status = _status(graph.resources[key], world, plan, shares, journal)
         found[key] = _with_transitions(status, before.get(key), world.now)
+    for key in sorted(graph.damaged):
+        found[key] = _with_transitions(_unreadable(graph.damaged[key]), before.get(key), world.now)
     return found
+
+
+def _unreadable(message: str) -> Status:
+    """What is wanted is not known, so nothing can be said of how far the world is from it."""
+    return Status(
+        conditions=tuple(
+            Condition(type=kind, status="Unknown", reason=Reason.UNREADABLE, message=message)
+            for kind in ("Ready", "Progressing", "Healthy", "Drifted")
+        )
+    )
 
 
 class _Shares:

@@ -43,14 +43,20 @@ def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
             return "it was deleted"
         case "volume" if tombstone and tombstone.delete_data and resource is None:
             return "it was deleted, with its data"
-        case "network" if key.name == DEFAULT_NETWORK and resource is None and not world.graph.uses_default_network():
+        case "network" if key.name == DEFAULT_NETWORK and resource is None and _unneeded(world.graph):
             return "" if world.users(thing.name) else "nobody uses it any more"
         case _:
             return ""
 
 
+def _unneeded(graph: Graph) -> bool:
+    """As far as one can tell: a service whose document can't be read may want it."""
+    return not graph.uses_default_network() and not any(key.kind == "service" for key in graph.damaged)
+
+
 def _forgotten(world: World, key: Key) -> bool:
-    known = key.resource in world.graph.resources or key.resource in world.graph.removed
+    graph = world.graph
+    known = any(key.resource in those for those in (graph.resources, graph.removed, graph.damaged))
     implicit = key.kind == "network" and key.name == DEFAULT_NETWORK
     return not known and not implicit
 
@@ -81,6 +87,8 @@ def _users(world: World, key: Key, thing: Observed) -> list[str]:
 
 def _mounts(world: World, user: Key, volume: str) -> bool:
     resource = world.graph.resources.get(user) or world.graph.removed.get(user)
+    if user in world.graph.damaged:
+        return user.kind == "service"  # it may; and data outlives a doubt
     return user.kind == "service" and resource is not None and any(m.volume == volume for m in resource.spec.volumes)
 
 

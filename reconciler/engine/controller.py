@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
-from reconciler.core.graph import DEFAULT_NETWORK, Graph, link_faults
+from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
 from reconciler.core.preview import fold
 from reconciler.core.world import World
 from reconciler.engine import edits
@@ -108,11 +108,11 @@ class Controller:
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
-                edit = edits.delete(self._kept(namespace, tombstones=True), mine, self.orphans(namespace), data=data)
+                edit = self._burial(namespace, mine, data=data)
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if _has_data(r)]
-            reports.append(replace(report.telling(edit.results), notes=tuple(notes)))
+            reports.append(replace(report.telling(edit.results), notes=(*report.notes, *notes)))
         return _joined(reports)
 
     def edit(
@@ -129,12 +129,15 @@ class Controller:
             reports.append(report.telling(results))
         return _joined(reports)
 
-    def orphans(self, namespace: str) -> dict[Key, Observed]:
-        """Things of ours in the world that nobody declares, by resource."""
+    def orphans(self, namespace: str, *, doubtful: bool = False) -> dict[Key, Observed]:
+        """Things of ours in the world that nobody declares, by resource. Those whose documents can't be read are
+        none, but are `doubtful`.
+        """
         graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
         world = World(graph, self.parts.observer.look(graph, self.parts.clock.now()), self.parts.clock.now())
         # The namespace's own network needs no document, and goes by itself with the last who is in it.
         declared = {*graph.resources, *graph.removed, Key("network", namespace, DEFAULT_NETWORK)}
+        declared |= set() if doubtful else set(graph.damaged)
         return {key.resource: thing for key, thing in world.ours() if key.resource not in declared}
 
     def _turn(self, timeout: float) -> AbstractContextManager[None]:
@@ -143,8 +146,18 @@ class Controller:
         """
         return self.parts.home.lock(max(timeout, PATIENCE))
 
+    def _burial(self, namespace: str, keys: Sequence[Key], *, data: bool) -> Edit:
+        """Of what can't be read the labels on its things are the evidence that it was ours."""
+        orphans = self.orphans(namespace, doubtful=True)
+        kept = self._kept(namespace, tombstones=True)  # who asks once more is told how it stands now
+        return edits.delete(kept, keys, orphans, self.parts.source.damaged(namespace), data=data)
+
     def _change(self, namespace: str, keys: Sequence[Key], change: Callable[[Resource], Resource]) -> dict[Key, str]:
         kept = self._kept(namespace)
+        damaged = self.parts.source.damaged(namespace)
+        for key in keys:
+            if key in damaged:
+                raise ReconcilerError(f"{key.short}: {damaged[key]}")
         missing = [key for key in keys if key not in kept]
         if missing:
             raise UsageError(
@@ -156,7 +169,7 @@ class Controller:
 
     def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:
         before = self._kept(namespace, tombstones=True)
-        edit = edits.apply(before, given)
+        edit = edits.apply(before, given, self.parts.source.damaged(namespace))
         if prune:
             live = {key: r for key, r in before.items() if not r.deleting}
             gone = edits.prune(live, [r.key for r in given], self.orphans(namespace).values())
@@ -171,7 +184,8 @@ class Controller:
         graph = self.parts.source.graph(namespace, identity, after.values())
         old = set(link_faults(self.parts.source.graph(namespace, identity, before.values())))
         faults = [(key, fault) for key, fault in link_faults(graph) if key in given or (key, fault) not in old]
-        unread = [(key, Fault((), graph.unreadable[key])) for key in sorted(graph.unreadable) if key in given]
+        doubted = doubts(graph)  # they wait for what they need, as they would for anything else
+        unread = [(k, Fault((), graph.unreadable[k])) for k in sorted(graph.unreadable) if k in given - set(doubted)]
         if faults or unread:
             raise Unlinkable([*faults, *unread])
 
@@ -218,6 +232,7 @@ class Controller:
             troubles=tuple(troubles(self.parts, last, concerned, settlement.hints)) if wanted else (),
             statuses=last.statuses,
             timed_out=settlement.timed_out,
+            notes=tuple(f"{k.short}: {why}" for k, why in sorted(last.graph.damaged.items()) if not concerned(k)),
             pending=pending(last, self._tombstones(last)),
         )
 

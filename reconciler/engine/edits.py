@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.core.render import RESTARTED
 from reconciler.errors import ReconcilerError
+from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import Container, Process
@@ -27,13 +29,15 @@ class Edit:
     results: Mapping[Key, str]
 
 
-def apply(before: Mapping[Key, Resource], given: Iterable[Resource]) -> Edit:
-    """The given ones take the place of what was kept. A generation counts changes of the spec."""
+def apply(before: Mapping[Key, Resource], given: Iterable[Resource], damaged: Collection[Key] = ()) -> Edit:
+    """The given ones take the place of what was kept, whatever can't be read of it. A generation counts changes of
+    the spec.
+    """
     keep, results = [], {}
     for resource in given:
         old = before.get(resource.key)
         if old is None or old.deleting:
-            results[resource.key] = "created"
+            results[resource.key] = "configured" if resource.key in damaged else "created"
             keep.append(replace(resource, generation=old.generation + 1 if old else 1))
         elif _same(old, resource):
             results[resource.key] = "unchanged"
@@ -63,28 +67,47 @@ def prune(before: Mapping[Key, Resource], given: Iterable[Key], orphans: Iterabl
     return Edit(tuple(gone), {resource.key: "pruned" for resource in gone})
 
 
-def delete(before: Mapping[Key, Resource], keys: Iterable[Key], orphans: Mapping[Key, Observed], *, data: bool) -> Edit:
-    """Tombstones. Of a thing of ours that nobody declares one is made up from what is seen."""
+def delete(
+    before: Mapping[Key, Resource],
+    keys: Iterable[Key],
+    orphans: Mapping[Key, Observed],
+    damaged: Collection[Key] = (),
+    *,
+    data: bool,
+) -> Edit:
+    """Tombstones. Of a thing of ours that nobody declares one is made up from what is seen, and of a document that
+    can't be read from its name.
+    """
     gone = []
     for key in keys:
         if key in before:
             gone.append(replace(before[key], deleting=True, delete_data=data or before[key].delete_data))
         elif key in orphans:
             gone.append(replace(tombstone_of(orphans[key]), delete_data=data))
+        elif key in damaged:
+            gone.append(replace(_tombstone(key), delete_data=data))
     return Edit(tuple(gone), {resource.key: "deleted" for resource in gone})
 
 
 def tombstone_of(thing: Observed) -> Resource:
     assert thing.key, "ours"
-    match thing.key.kind:
+    return _tombstone(thing.key.resource, thing.runtime)
+
+
+def _tombstone(key: Key, runtime: str = "docker") -> Resource:
+    match key.kind:
         case "network":
-            return Resource(thing.key.resource, NetworkSpec(), deleting=True)
+            return Resource(key, NetworkSpec(), deleting=True)
         case "volume":
-            return Resource(thing.key.resource, VolumeSpec(), deleting=True)
-        case _ if thing.runtime == "process":
-            return Resource(thing.key.resource, ServiceSpec(process=Process(command=("gone",))), deleting=True)
+            return Resource(key, VolumeSpec(), deleting=True)
+        case "config":
+            return Resource(key, ConfigSpec(), deleting=True)
+        case "secret":
+            return Resource(key, SecretSpec(), deleting=True)
+        case _ if runtime == "process":
+            return Resource(key, ServiceSpec(process=Process(command=("gone",))), deleting=True)
         case _:
-            return Resource(thing.key.resource, ServiceSpec(container=Container(image="gone")), deleting=True)
+            return Resource(key, ServiceSpec(container=Container(image="gone")), deleting=True)
 
 
 def scale(resource: Resource, replicas: int) -> Resource:

@@ -76,7 +76,7 @@ def _sights(graph: Graph, world: World, current: Mapping[Key, Status]) -> list[S
     for key, thing in world.ours():
         things.setdefault(key.resource, []).append(thing)
     sights = []
-    for key in sorted({*graph.resources, *graph.removed, *things}):
+    for key in sorted({*graph.resources, *graph.removed, *graph.damaged, *things}):
         resource = graph.resources.get(key) or graph.removed.get(key)
         sights.append(Sight(key, current.get(key, Status()), resource, tuple(things.get(key, ()))))
     return sights

@@ -21,9 +21,11 @@ HINTS = {
     Reason.EXTERNAL_MISSING: "make it first, or drop external: true",
     Reason.VOLUME_DIFFERS: "put the old driver and options back, or remove it by name with --volumes",
     Reason.IMAGE: "check the image's name, or build or pull it by hand",
+    Reason.UNREADABLE: "make what it names readable again; a document of ours is written anew by applying its spec",
     Reason.NOT_READY: "look at its log and its readiness probe, or give it a longer --timeout",
-    Reason.CRASH_LOOP: "it ends again and again; its last lines say why",
+    Reason.CRASH_LOOP: "it ends again and again; its log may say why",
     Reason.FAILED: "it ended badly and its restart policy leaves it so",
+    "Refused": "put right what the message names, then apply again",
 }
 
 

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.core.graph import Graph, graph_of
@@ -64,19 +65,38 @@ class Applied:
             return []
 
     def resources(self, namespace: str) -> list[Resource]:
-        """All of a namespace's documents, tombstones included."""
-        try:
-            files = sorted(file for file in (self._root / namespace).iterdir() if document.key_of(file))
-        except FileNotFoundError:
-            files = []
+        """All of a namespace's documents that can be read, tombstones included."""
+        return self._survey(namespace)[0]
+
+    def damaged(self, namespace: str) -> dict[Key, str]:
+        """Those that can't be read. They cost nobody but themselves, and conclude nothing."""
+        return self._survey(namespace)[1]
+
+    def _survey(self, namespace: str) -> tuple[list[Resource], dict[Key, str]]:
+        found, damaged = {}, {}
         self._recall(namespace)
-        found = {}
-        for file in files:
-            with suppress(FileNotFoundError):  # forgotten by another pass since it was listed
-                found[file] = self._resource(file)
+        for file, key in self._files(namespace):
+            try:
+                found[file] = self._resource(file, key)
+            except document.Damaged as damage:
+                damaged[key] = f"{damage.message}; {damage.hint}"
+            except FileNotFoundError:  # forgotten by another pass since it was listed
+                continue
         self._last[namespace] = list(found)
         self._remember(namespace, found)
-        return list(found.values())
+        return list(found.values()), damaged
+
+    def _files(self, namespace: str) -> list[tuple[Path, Key]]:
+        folder = self._root / namespace
+        try:
+            return [(file, key) for file in sorted(folder.iterdir()) if (key := document.key_of(file))]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ReconcilerError(
+                f"what is wanted in namespace {namespace} can't be read: {folder}: {error.strerror}",
+                hint="see who owns that directory, and put it right; nothing is concluded from it meanwhile",
+            ) from error
 
     def _recall(self, namespace: str) -> None:
         if namespace not in self._recalled:
@@ -92,13 +112,12 @@ class Applied:
             self._recalled[namespace] = stamps
             self._recollection.remember(namespace, known)
 
-    def _resource(self, file: Path) -> Resource:
+    def _resource(self, file: Path, key: Key) -> Resource:
         """Parsed once for as long as it does not change."""
-        stamp = _stamp(file)
+        with document.found(file):
+            stamp = _stamp(file)
         known = self._parsed.get(file)
         if known is None or known[0] != stamp:
-            key = document.key_of(file)
-            assert key is not None, "others are not looked at"
             known = (stamp, document.read(file, key))
             self._parsed[file] = known
         return known[1]
@@ -109,7 +128,9 @@ class Applied:
 
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph:
         """The namespace as it is kept, or as it would be with `resources` instead; files read now."""
-        everything = self.resources(namespace) if resources is None else list(resources)
+        kept, damaged = self._survey(namespace)
+        everything = kept if resources is None else list(resources)
+        given = {resource.key for resource in everything}
         contents, unreadable = _contents(everything)
         return graph_of(
             namespace,
@@ -117,6 +138,7 @@ class Applied:
             owner=identity.owner,
             contents=contents,
             unreadable=unreadable,
+            damaged={key: why for key, why in damaged.items() if key not in given},
             seal=identity.seal,
             port_range=self._port_range,
         )
@@ -128,6 +150,7 @@ class Applied:
         failpoint("source.keep.before")
         self._home.ensure()
         drafts: dict[Path, Path] = {}
+        resources = [self._numbered(resource) for resource in resources]
         try:
             for resource in resources:
                 path = self._path(resource.key)
@@ -137,6 +160,7 @@ class Applied:
             _to_disk({*drafts.values(), *self._archived(resources)})
             failpoint("source.keep.drafted")
             for path, draft in drafts.items():
+                _clear(path)
                 draft.replace(path)
                 failpoint("source.keep.replaced")
             _to_disk({path.parent for path in drafts})
@@ -153,12 +177,22 @@ class Applied:
             self._parsed[path] = (_stamp(path), resource)
         failpoint("source.keep.after")
 
+    def _numbered(self, resource: Resource) -> Resource:
+        """Who takes the place of a damaged document can't know which number that one had."""
+        try:
+            self._resource(self._path(resource.key), resource.key)
+        except document.Damaged:
+            return replace(resource, generation=max(resource.generation, self._history.latest(resource.key) + 2))
+        except FileNotFoundError:
+            return resource
+        return resource
+
     def _archived(self, resources: Iterable[Resource]) -> Iterator[Path]:
         """What is about to be replaced stays to be looked back at. The directories that have to reach the disk."""
         for new in resources:
             path = self._path(new.key)
-            with suppress(FileNotFoundError):
-                old = self._resource(path)
+            with suppress(FileNotFoundError, document.Damaged):
+                old = self._resource(path, new.key)
                 folder = self._history.archive(path, old) if old.generation != new.generation or new.deleting else None
                 if folder is not None:
                     yield folder
@@ -167,8 +201,8 @@ class Applied:
         """Oldest first; the last one is in force, unless the resource is being deleted."""
         found = {item.generation: item for item in self._history.revisions(key)}
         path = self._path(key)
-        with suppress(FileNotFoundError):
-            current = self._resource(path)
+        with suppress(FileNotFoundError, document.Damaged):
+            current = self._resource(path, key)
             if not current.deleting:
                 found[current.generation] = revision(path, current)
         return [found[generation] for generation in sorted(found)]
@@ -189,6 +223,12 @@ class Applied:
 
     def _path(self, key: Key) -> Path:
         return self._root / key.namespace / document.name_of(key)
+
+
+def _clear(path: Path) -> None:
+    """Of what no file can take the place of: that is set aside, under a name that is nobody's."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f".{path.name}.damaged-{secrets.token_hex(4)}"))
 
 
 def _draft(path: Path, content: bytes) -> Path:

@@ -6,10 +6,12 @@ import re
 import stat
 import time
 from calendar import timegm
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, SpecError
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 
@@ -21,6 +23,13 @@ HEAD = re.compile(r"apiVersion: \S+  # kept (\S+) by: ([^\n]*)\n")
 END = "# end\n"
 """The last line of what has such a first one: much of a document is a document too, if it is cut in the right place."""
 LONGEST_CAUSE = 200
+NEXT = "apply its spec again, which writes it anew; or delete it by name"
+
+
+class Damaged(ReconcilerError):
+    """What is kept of a resource is not its document, or not a whole one, or can't be read at all."""
+
+    reason = "Unreadable"
 
 
 def name_of(key: Key) -> str:
@@ -38,19 +47,39 @@ def read(file: Path, key: Key) -> Resource:
     """Exactly what is meant to be there: of one that lies in another's place, that other's would seem undeclared."""
     from reconciler.core.parse import Text, parse  # noqa: PLC0415 -- a tenth of a second, for who has to read YAML
 
-    content = file.read_bytes() if stat.S_ISREG(file.stat().st_mode) else b""
-    found = parse([Text(str(file), content, str(file.parent))], environment={}, namespace=key.namespace)
+    content = _content(file)
+    try:
+        found = parse([Text(str(file), content, str(file.parent))], environment={}, namespace=key.namespace)
+    except SpecError as error:
+        # Not what the problem is: that would quote what may be secret.
+        raise Damaged(f"its document {file} is damaged (line {error.problems[0].line or 1})", hint=NEXT) from error
     if not _whole(content) or [one.resource.key for one in found] != [key]:
-        raise ReconcilerError(
-            f"{file} is damaged: it should hold {key.short} and nothing else",
-            hint="remove that file, and apply the resource's spec again",
-        )
+        wrong = "it is cut off" if not _whole(content) else f"it should hold {key.short} and nothing else"
+        raise Damaged(f"its document {file} is damaged ({wrong})", hint=NEXT)
     resource = found[0].resource
     mark = resource.annotations.get(TOMBSTONE)
     if mark is None:
         return resource
     kept = {name: value for name, value in resource.annotations.items() if name != TOMBSTONE}
     return replace(resource, annotations=kept, deleting=True, delete_data=mark == "with-data")
+
+
+@contextmanager
+def found(file: Path) -> Iterator[None]:
+    """What can't be looked at is damaged, and only what has no name any more is gone."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not file.is_symlink():
+            raise
+        raise Damaged(f"its document {file} can't be read ({error.strerror})", hint=NEXT) from error
+
+
+def _content(file: Path) -> bytes:
+    with found(file):
+        if stat.S_ISREG(file.stat().st_mode):
+            return file.read_bytes()
+    raise Damaged(f"its document {file} is damaged (it is no regular file)", hint=NEXT)
 
 
 def _whole(content: bytes) -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.ports import Revision
@@ -46,7 +45,7 @@ class History:
         """Oldest first. What is damaged is left out, for nobody could go back to it."""
         folder = self._folder(key)
         for generation in _generations(folder):
-            with suppress(ReconcilerError, FileNotFoundError):
+            with suppress(document.Damaged, FileNotFoundError):
                 yield revision(folder / f"{generation}.yaml", document.read(folder / f"{generation}.yaml", key))
 
     def latest(self, key: Key) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Recollection:
         """By the files from which they came. Empty for none, and for what can't be believed."""
         folder = self._root / namespace
         try:
-            remembered = _read(self._path(namespace))
+            remembered = _read(self._path(namespace), namespace)
             if remembered is None or remembered["code"] != code():
                 return {}
             return {folder / name: _known(folder / name, *entry) for name, entry in remembered["documents"].items()}
@@ -50,29 +51,40 @@ class Recollection:
     def remember(self, namespace: str, known: Known) -> None:
         """What can't be written is not missed."""
         documents = {path.name: [stamp, _plain(resource)] for path, (stamp, resource) in known.items()}
+        text = json.dumps({"code": code(), "documents": documents}, separators=(",", ":"))
         path = self._path(namespace)
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        with suppress(OSError):
+        try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump({"code": code(), "documents": documents}, file, separators=(",", ":"))
+                file.write(f"{_digest(namespace, text)}\n{text}")
             draft.replace(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
     def forget(self, namespace: str) -> None:
         path = self._path(namespace)
         for left in path.parent.glob(f"{path.name}*"):  # drafts of who was killed over them as well
-            left.unlink(missing_ok=True)
+            if not left.is_dir() or left.is_symlink():  # a directory holds nothing of ours
+                left.unlink(missing_ok=True)
 
     def _path(self, namespace: str) -> Path:
         return self._root / namespace / ".read.json"
 
 
-def _read(path: Path) -> Any:
-    """None for what others could have written."""
+def _read(path: Path, namespace: str) -> Any:
+    """None for what others could have written, and for what is no longer what was written."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
             return None
-        return json.loads(file.read(LARGEST))
+        digest, _, text = file.read(LARGEST).decode().partition("\n")
+        return json.loads(text) if digest == _digest(namespace, text) else None
+
+
+def _digest(namespace: str, text: str) -> str:
+    """Against disks, not against people: whoever may write here may write the documents too."""
+    return blake2b(text.encode(), person=namespace.encode()[:16], digest_size=16).hexdigest()
 
 
 def _known(path: Path, stamp: list[int], tree: Any) -> tuple[Stamp, Resource]:

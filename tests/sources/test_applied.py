@@ -101,8 +101,14 @@ def test_what_is_not_the_one_document_of_its_name_is_damaged(tmp_path: Path, con
     texts = {b"another": other.read_bytes(), b"both": one.read_bytes() + b"---\n" + other.read_bytes()}
     one.unlink()
     os.mkfifo(one) if content is None else one.write_bytes(texts.get(content, content))
-    with pytest.raises(ReconcilerError, match="damaged: it should hold service/one and nothing else"):
-        applied.resources("default")
+    key = Key("service", "default", "one")
+    assert [one.key.name for one in applied.resources("default")] == ["two"]
+    assert list(applied.damaged("default")) == [key]
+    assert str(one) in applied.damaged("default")[key]
+    graph = applied.graph("default", applied._home.identity(make=False))
+    assert (set(graph.resources), set(graph.damaged)) == ({two()[1].key}, {key})
+    applied.keep([two()[0]])
+    assert applied.damaged("default") == {}
 
 
 def test_what_is_forgotten_while_others_look_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +140,38 @@ def test_a_part_of_a_document_is_not_taken_for_the_whole(tmp_path: Path) -> None
     whole = file.read_bytes()
     for length in range(len(whole)):
         file.write_bytes(whole[:length])
-        with pytest.raises(ReconcilerError):
-            Applied(Home(str(tmp_path / "home"))).resources("default")
+        reader = Applied(Home(str(tmp_path / "home")))
+        assert reader.resources("default") == [], length
+        assert len(reader.damaged("default")) == 1
     file.write_bytes(whole)
     assert len(Applied(Home(str(tmp_path / "home"))).resources("default")) == 1
+
+
+def test_what_a_damaged_secret_holds_is_not_told(tmp_path: Path) -> None:
+    home = Home(str(tmp_path / "home"))
+    text = b"apiVersion: reconciler/v1\nkind: Secret\nmetadata: {name: s}\nspec: {data: {key: canary}}\n"
+    Applied(home).keep([document.resource for document in parse([Text("t", text, "/")], environment={})])
+    file = tmp_path / "home/applied/default/secret-s.yaml"
+    for bad in ("canary: [", "canary", "canary: canary", "key: {canary", "&canary", "!canary x"):
+        file.write_text(file.read_text().replace("data:", f"{bad}\n  data:"))
+        assert "canary" not in str(Applied(home).damaged("default"))
+        assert len(Applied(home).damaged("default")) == 1
+
+
+def test_files_with_names_that_are_nobodys_are_left_alone(tmp_path: Path) -> None:
+    applied = Applied(Home(str(tmp_path / "home")))
+    applied.keep(two())
+    for name in ("notes.yaml", "service-one.yaml.bak", ".service-one.yaml.1234", "-one.yaml", "service-.yaml"):
+        (tmp_path / "home/applied/default" / name).write_text("somebody's")
+    assert len(applied.resources("default")) == 2
+    assert applied.damaged("default") == {}
+
+
+def test_a_directory_that_is_not_one_is_said_with_its_path(tmp_path: Path) -> None:
+    applied = Applied(Home(str(tmp_path / "home")))
+    applied.keep(two())
+    folder = tmp_path / "home/applied/default"
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_text("in the way")
+    with pytest.raises(ReconcilerError, match=f"namespace default can't be read: {folder}: Not a directory"):
+        applied.resources("default")

@@ -117,3 +117,12 @@ def test_no_command_line_spoils_a_document(home: Home, cause: str) -> None:
     assert found.resource == generation(1)
     assert found.cause.isprintable()
     assert found.cause.isascii()
+
+
+def test_the_count_goes_on_where_a_damaged_document_left_it(home: Home) -> None:
+    """A number that was given once is not given to another document."""
+    for number in (1, 2, 3):
+        keep(home, generation(number))
+    (home.path / "applied/default/service-one.yaml").write_bytes(b"")
+    keep(home, generation(1))
+    assert [item.generation for item in Applied(home).revisions(ONE)] == [1, 2, 4]

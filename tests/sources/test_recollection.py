@@ -22,6 +22,11 @@ def left(home: Path) -> Path:
     return home / "applied/default/.read.json"
 
 
+def seal(file: Path, text: str) -> None:
+    """As if we had written it ourselves."""
+    file.write_text(f"{recollection._digest('default', text)}\n{text}")
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """A home whose documents were kept, and read once."""
@@ -103,12 +108,22 @@ HOSTILE = [
 
 @pytest.mark.parametrize("tree", HOSTILE)
 def test_what_can_not_be_believed_is_as_good_as_nothing(kept: Path, tree: str) -> None:
-    left(kept).write_text(tree)
+    seal(left(kept), tree)
     assert Recollection(kept / "applied").recall("default") == {}
     whole = {"code": recollection.code(), "documents": {"service-one.yaml": [[1, 2, 3], "TREE"]}}
-    left(kept).write_text(json.dumps(whole).replace('"TREE"', tree or "0"))
+    seal(left(kept), json.dumps(whole).replace('"TREE"', tree or "0"))
     assert Recollection(kept / "applied").recall("default") == {}
     assert len(Applied(Home(str(kept))).resources("default")) == 2
+
+
+def test_any_flipped_bit_of_it_is_noticed(kept: Path) -> None:
+    """Most of them leave JSON that is as valid as before, and says something else."""
+    whole = left(kept).read_bytes()
+    for place in range(0, len(whole), 7):
+        left(kept).write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert Recollection(kept / "applied").recall("default") == {}, place
+    left(kept).write_bytes(whole)
+    assert len(Recollection(kept / "applied").recall("default")) == 2
 
 
 def test_another_version_remembers_nothing_of_it(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,9 @@ def _head(item: Picked) -> Iterator[str]:
 
 def _expected(item: Picked) -> Iterator[str]:
     resource = item.sight.resource
-    if resource is None:
+    if item.key in item.look.graph.damaged:
+        yield "nobody can say: its document can't be read"
+    elif resource is None:
         yield "nothing: nobody declares it"
     elif resource.deleting:
         yield "that it is gone: it was deleted"

@@ -43,6 +43,10 @@ def status_of(look: Look, sight: Sight) -> Status:
 
 
 def _standing(look: Look, sight: Sight) -> Condition:
+    if sight.key in look.graph.damaged:
+        return Condition(
+            type="Ready", status="Unknown", reason=Reason.UNREADABLE, message=look.graph.damaged[sight.key]
+        )
     if sight.resource:
         return Condition(type="Ready", status="False", reason=Reason.TERMINATING, message="it was deleted, and goes")
     if implied(look, sight.key):

@@ -39,6 +39,8 @@ def _sentence(text: str) -> str:
 
 def _expected(item: Picked) -> str:
     resource, name = item.sight.resource, item.key.short
+    if item.key in item.look.graph.damaged:
+        return f"{name} is declared, but nobody can say how, so it is left as it is"
     if resource is None:
         known = words.implied(item.look, item.key)
         return f"{name} {'belongs to the namespace itself' if known else 'is ours, but nobody declares it'}"

@@ -57,6 +57,8 @@ def runtime_of(look: Look, sight: Sight) -> str:
 
 def status_word(look: Look, sight: Sight) -> str:
     """STATUS, as tables have it."""
+    if sight.key in look.graph.damaged:
+        return str(Reason.UNREADABLE)
     if sight.resource is None:
         return str(Reason.READY) if implied(look, sight.key) else str(Reason.ORPHAN)
     if sight.resource.deleting:
@@ -99,6 +101,8 @@ def last_failure(look: Look, sight: Sight) -> Record | None:
 
 def message(look: Look, sight: Sight) -> str:
     """What is wrong, in the shortest words that name the cause; empty when nothing is."""
+    if sight.key in look.graph.damaged:
+        return look.graph.damaged[sight.key]
     if sight.resource is None:
         return "" if implied(look, sight.key) else ORPHAN
     if not reachable(look, sight):
