@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b, sha256
 from typing import Any, NamedTuple
 
+from reconciler.places import usual_home
 from reconciler.sources.code import code
 
 LOOK_SECONDS = 5.0
@@ -63,9 +64,7 @@ def home(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if word == "--home" or word.startswith("--home="):
             given = following if word == "--home" else word.removeprefix("--home=")
-    state = environ.get("XDG_STATE_HOME", "")
-    state = state if os.path.isabs(state) else os.path.expanduser("~/.local/state")
-    return os.path.abspath(os.path.expanduser(given)) if given else os.path.join(state, "reconciler")
+    return usual_home({**environ, "RECONCILER_HOME": given})
 
 
 # -- facts: what an apply is given besides the world, in a form that can be looked at again

@@ -28,18 +28,20 @@ def command(
     timeout: float | None,
 ) -> int:  # fmt: skip
     """Make the world what the specs say, and wait until it is."""
+    from reconciler.loading import located
+
     documents, reading = specs.read_noting(context, paths, recursive=recursive)
     resources = [document.resource for document in documents]
     controller = line.open_controller(context, acts=not dry_run)
     if dry_run:
         from reconciler.cli.diff import show
 
-        show(context, line.located(documents, lambda: controller.preview(resources, prune=prune)), controller)
+        show(context, located(documents, lambda: controller.preview(resources, prune=prune)), controller)
         return 0
     with progress(context) as lines:
         witness = Witness(line.Bridge(lines, (resource.key for resource in resources)))
         limit = context.timeout if timeout is None else timeout
-        report = line.located(
+        report = located(
             documents,
             lambda: controller.apply(resources, prune=prune, wait=wait, timeout=limit, progress=witness),
         )

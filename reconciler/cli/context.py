@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Any, BinaryIO, TextIO
 
 from reconciler.cli.invocation import Invocation
-from reconciler.cli.place import location
 from reconciler.cli.userconfig import Setting, UserConfig, load
 from reconciler.errors import UsageError
+from reconciler.places import config_file, usual_home
 
 DEFAULT_NAMESPACE = "default"
 DEFAULT_TIMEOUT = 60.0
@@ -116,7 +116,7 @@ class Context:
     @cached_property
     def config(self) -> UserConfig:
         environ = self.invocation.environ
-        return UserConfig(location(environ)) if self.without_config else load(environ)
+        return UserConfig(config_file(environ)) if self.without_config else load(environ)
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -124,7 +124,7 @@ class Context:
         flags = self.invocation.flags
         return {
             "home": self._first(("--home", flags.home, absolute), self._from_environment("RECONCILER_HOME"))
-            or self._configured("home", _default_home(self.invocation)),
+            or self._configured("home", usual_home(self.invocation.environ)),
             "namespace": self._first(("-n", flags.namespace, _label))
             or self._configured("namespace", DEFAULT_NAMESPACE),
             "output": self._first(("-o", flags.output, str)) or self._configured("output", ""),
@@ -167,13 +167,6 @@ def absolute(path: str) -> str:
     if not path:
         raise UsageError("--home needs a directory", hint="like --home ~/machines/reconciler")
     return os.path.abspath(os.path.expanduser(path))
-
-
-def _default_home(invocation: Invocation) -> str:
-    state = invocation.environ.get("XDG_STATE_HOME", "")
-    # The XDG rules say that a relative path there is to be ignored.
-    base = state if os.path.isabs(state) else os.path.expanduser("~/.local/state")
-    return os.path.join(base, "reconciler")
 
 
 def _label(text: str) -> str:

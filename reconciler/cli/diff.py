@@ -48,9 +48,11 @@ def command(context: Context, paths: Sequence[str], *, recursive: bool, prune: b
 def _shown(context: Context, paths: Sequence[str], *, recursive: bool, prune: bool) -> Sequence[Foresight]:
     controller = line.open_controller(context)
     if paths:
+        from reconciler.loading import located
+
         documents = specs.read(context, paths, recursive=recursive)
         resources = [document.resource for document in documents]
-        foresights: Sequence[Foresight] = line.located(documents, lambda: controller.preview(resources, prune=prune))
+        foresights: Sequence[Foresight] = located(documents, lambda: controller.preview(resources, prune=prune))
     else:
         foresights = [controller.drift(context.scope)]
     show(context, foresights, controller)

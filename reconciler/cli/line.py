@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +14,8 @@ from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.progress import DONE, FAILED, RUNNING
 from reconciler.cli.render.progress import Progress as Lines
 from reconciler.cli.render.text import clean, paint
-from reconciler.errors import SpecError
 
 if TYPE_CHECKING:
-    from reconciler.core.parse import Document
     from reconciler.engine.controller import Controller
     from reconciler.engine.reconcile import Pass
     from reconciler.engine.report import Report, Trouble
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 OUTPUTS = (*TREES, "name")
 DOING = {"Create": "creating", "Adjust": "adjusting", "Start": "starting", "Stop": "stopping", "Remove": "removing"}
-COLORS = {"created": "green", "configured": "yellow", "pruned": "red", "deleted": "red"}
+COLORS = {"created": "green", "configured": "yellow", "pruned": "red", "deleted": "red", "pending": "yellow"}
 
 
 def open_controller(context: Context, *, acts: bool = False) -> Controller:
@@ -53,19 +51,6 @@ def settled_word(status: Status) -> str:
     return ready.reason.lower() if ready and ready.reason in ("Stopped", "Completed") else "ready"
 
 
-def located(documents: Sequence[Document], action: Callable[[], Any]) -> Any:
-    """Runs the action; what it finds wrong between documents is said with the place of each."""
-    from reconciler.engine.controller import Unlinkable
-
-    try:
-        return action()
-    except Unlinkable as error:
-        known = {document.resource.key: document for document in documents}
-        if not all(key in known for key, _ in error.faults):
-            raise
-        raise SpecError([known[key].problem(fault) for key, fault in error.faults]) from None
-
-
 class Bridge:
     """Tells the progress lines what the engine does, in words: of what was named, and of what is acted upon."""
 
@@ -84,17 +69,19 @@ class Bridge:
             self._note(f"note: {self._name(note.key.resource)}: {note.message}")
         for outcome in current.outcomes:
             if outcome.result != "done":
-                self._lines.update(self._name(outcome.action.key.resource), RUNNING, outcome.message)
+                self._lines.update(
+                    self._name(outcome.action.key.resource), RUNNING, _said(outcome.message, outcome.action.key)
+                )
         waits = {wait.key.resource: wait for wait in reversed(current.plan.waits)}
         for key in sorted({*current.statuses, *waits} & self._shown):
             if key in waits:
-                self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {waits[key].message}")
+                self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {_said(waits[key].message, key)}")
             elif current.statuses[key].ready and not current.plan.actions:
                 self._lines.update(self._name(key), DONE, settled_word(current.statuses[key]))
             elif not current.plan.actions:
                 condition = current.statuses[key].condition("Ready")
                 self._lines.update(
-                    self._name(key), FAILED, f"{condition.reason}: {condition.message}" if condition else ""
+                    self._name(key), FAILED, f"{condition.reason}: {_said(condition.message, key)}" if condition else ""
                 )
 
     def _note(self, text: str) -> None:
@@ -105,6 +92,12 @@ class Bridge:
 
     def _name(self, key: Any) -> str:
         return str(key) if self._many else str(key.short)
+
+
+def _said(message: str, key: Key) -> str:
+    from reconciler.core.advice import without_key
+
+    return without_key(message, key)
 
 
 def print_report(context: Context, report: Report) -> int:

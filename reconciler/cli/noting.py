@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import again
-from reconciler.cli.place import location
+from reconciler.places import config_file
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _settings_files(environ: Mapping[str, str]) -> dict[str, bytes | None]:
     """There is no config file of the user's; should one come, it may change everything. The engine's own likewise."""
     folder = environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME") or "/root", ".docker")
     config = os.path.join(folder, "config.json")
-    return {location(environ): None} | ({} if environ.get("DOCKER_HOST") else {config: again.content_of(config)})
+    return {config_file(environ): None} | ({} if environ.get("DOCKER_HOST") else {config: again.content_of(config)})
 
 
 def _words(context: Context, last: Pass, report: Report) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler import __version__
 from reconciler.cli.catalog import GROUPS, SUMMARIES
-from reconciler.cli.place import location
+from reconciler.places import config_file
 
 USAGE = "Usage: reconciler [OPTIONS] VERB [ARGUMENTS]..."
 ABOUT = (
@@ -45,7 +45,7 @@ def answer(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
     match list(arguments):
         case [] | ["--help"] | ["-h"]:
             return help_text(columns(environ))
-        case ["version"] | ["--version"] if not os.path.lexists(location(environ)):  # it may ask for another form
+        case ["version"] | ["--version"] if not os.path.lexists(config_file(environ)):  # it may ask for another form
             return f"{version_line()}\n"
         case _:
             return None

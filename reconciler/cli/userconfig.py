@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.cli.place import location
 from reconciler.errors import Problem, SpecError, Unusable
+from reconciler.places import config_file
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class UserConfig:
 
 def load(environ: Mapping[str, str]) -> UserConfig:
     """The file's settings; without a file, none. Raises SpecError with all that is wrong with it."""
-    path = location(environ)
+    path = config_file(environ)
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)

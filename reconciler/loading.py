@@ -1,0 +1,82 @@
+"""The way from paths to documents, and back from what is wrong between them to their lines. For every front door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.graph import Graph, graph_of, link_faults
+from reconciler.core.parse import Document, Text, parse
+from reconciler.core.yaml12 import MAX_BYTES
+from reconciler.errors import SpecError, UsageError
+from reconciler.sources import files
+
+
+def load(
+    paths: Sequence[str | os.PathLike[str]], *, namespace: str = "", scope: str = "default",
+    environment: Mapping[str, str] | None = None, recursive: bool = False, stdin: Callable[[], bytes] = bytes,
+    visited: dict[str, list[str]] | None = None, texts: list[Text] | None = None,
+) -> list[Document]:  # fmt: skip
+    """All documents of all files, or a SpecError with all that is wrong with them.
+
+    `namespace` wins over what the documents say; `scope` is where those belong that say nothing. What was read on the
+    way is told in `visited` (the directories) and `texts`.
+    """
+    named = [os.fspath(path) for path in paths]
+    found = files.read(named, recursive=recursive, stdin=stdin, visited=visited)
+    if texts is not None:
+        texts += found
+    documents = parse(found, environment=os.environ if environment is None else environment, namespace=scope)
+    if not documents:
+        raise UsageError(f"there is no document in {', '.join(named)}", hint="`reconciler init` writes a first one")
+    return moved(documents, namespace) if namespace else documents
+
+
+def capped(read: Callable[[int], bytes]) -> Callable[[], bytes]:
+    """One byte more than is allowed is enough to know that it is too much."""
+    return lambda: read(MAX_BYTES + 1)
+
+
+def moved(documents: Sequence[Document], namespace: str) -> list[Document]:
+    """The same specs, side by side with themselves under another name."""
+    moved = [_to(document, namespace) for document in documents]
+    seen: dict[object, Document] = {}
+    for before, after in zip(documents, moved, strict=True):
+        first = seen.setdefault(after.resource.key, before)
+        if first is not before:
+            raise UsageError(
+                f"-n {namespace}: {first.resource.key} ({first.resource.origin}) and {before.resource.key} "
+                f"({before.resource.origin}) would become one",
+                hint="leave -n out, or rename one of them",
+            )
+    return moved
+
+
+def _to(document: Document, namespace: str) -> Document:
+    resource = document.resource
+    return replace(document, resource=replace(resource, key=replace(resource.key, namespace=namespace)))
+
+
+def link(documents: Sequence[Document], *, namespace: str = "default", owner: str = "nobody") -> Graph:
+    """One namespace, for who plans without a home. Raises SpecError with all that is wrong between the documents."""
+    known = {document.resource.key: document for document in documents}
+    graph = graph_of(namespace, (document.resource for document in documents), owner=owner)
+    problems = [known[key].problem(fault) for key, fault in link_faults(graph)]
+    if problems:
+        raise SpecError(problems)
+    return graph
+
+
+def located(documents: Sequence[Document], action: Callable[[], Any]) -> Any:
+    """Runs the action; what it finds wrong between documents is said with the place of each."""
+    from reconciler.engine.controller import Unlinkable  # noqa: PLC0415 -- most readers of specs need no engine room
+
+    try:
+        return action()
+    except Unlinkable as error:
+        known = {document.resource.key: document for document in documents}
+        if not all(key in known for key, _ in error.faults):
+            raise
+        raise SpecError([known[key].problem(fault) for key, fault in error.faults]) from None

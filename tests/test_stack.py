@@ -1,0 +1,177 @@
+"""From Python: up for as long as a block lasts, whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+import reconciler
+from reconciler.errors import ReconcilerError, SpecError
+from reconciler.stack import NotReady
+from tests.scenarios.proc import Proc, processes_with
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[1]
+WEB = """\
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: web}
+spec:
+  process: {command: [python3, -m, http.server, "${ports.http}", --bind, 127.0.0.1]}
+  ports: [{name: http}]
+  probes: {readiness: {tcpSocket: {port: http}, periodSeconds: 1}}
+---
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: user}
+spec:
+  process: {command: [sh, -c, "echo told $WEB_ADDR; exec sleep 600"]}
+  stop: {graceSeconds: 1}
+  dependsOn: [web]
+"""
+ENDLESS = """\
+import reconciler, sys, time
+with reconciler.up(sys.argv[1], namespace=sys.argv[2]):
+    print("up", flush=True)
+    time.sleep(600)
+"""
+BROKEN = """\
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: broken}
+spec:
+  process: {command: [sh, -c, "echo no luck today; exit 3"]}
+  restart: {policy: Never}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "web.yaml"
+    path.write_text(WEB)
+    return path
+
+
+def processes_of(namespace: str) -> list[Proc]:
+    return processes_with([f"RECONCILER_NAMESPACE={namespace}"])
+
+
+def test_all_is_ready_on_entry_and_gone_on_exit(home: Path, namespace: str, spec: Path) -> None:
+    with reconciler.up(spec, namespace=namespace) as stack:
+        assert sorted(stack) == ["user", "web"]
+        assert stack["web"].status().ready
+        with urlopen(stack["web"].url()) as answer:
+            assert answer.status == 200
+        assert f"told {stack['web'].addr()}" in stack["user"].logs()
+        told = stack["user"].exec(["sh", "-c", "echo $RECONCILER_NAME; exit 7"])
+        assert (told.exit_code, told.stdout) == (7, b"user\n")
+    assert processes_of(namespace) == []
+    assert list(home.glob("applied/*/*.yaml")) == []
+
+
+def test_an_exception_takes_it_down_and_goes_on(home: Path, namespace: str, spec: Path) -> None:
+    with pytest.raises(ZeroDivisionError), reconciler.up(spec, namespace=namespace) as stack:
+        print(1 // (not stack["web"].status().ready))
+    assert processes_of(namespace) == []
+
+
+def test_what_does_not_come_up_is_taken_down_and_told_of(home: Path, namespace: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    with pytest.raises(NotReady) as told, reconciler.up(tmp_path / "broken.yaml", namespace=namespace):
+        pytest.fail("it was entered")
+    assert "exited with code 3" in str(told.value)
+    assert "no luck today" in str(told.value)
+    assert processes_of(namespace) == []
+
+
+def test_a_service_is_stopped_started_restarted_and_scaled(home: Path, namespace: str, spec: Path) -> None:
+    with reconciler.up(spec, namespace=namespace) as stack:
+        web = stack["web"]
+        first, address = web.status().instances[0].pid, web.addr()
+        web.restart()
+        assert web.status().instances[0].pid != first
+        assert web.addr() == address, "a port is sticky"
+        web.stop()
+        with pytest.raises(ReconcilerError, match=r"does not exist|is exited"):
+            web.exec(["true"])
+        web.start()
+        web.scale(2)
+        assert web.status().ready_replicas == 2
+        assert web.addr(index=1) != web.addr()
+
+
+def test_who_asks_for_nobody_is_told_who_there_is(home: Path, namespace: str, spec: Path) -> None:
+    with reconciler.up(spec, namespace=namespace) as stack:
+        with pytest.raises(KeyError, match="no service is called 'wbe'; there are: user, web"):
+            stack["wbe"]
+        with pytest.raises(ReconcilerError, match="has no port 'admin'"):
+            stack["web"].addr("admin")
+
+
+def test_the_same_specs_are_up_side_by_side(home: Path, namespace: str, spec: Path) -> None:
+    with reconciler.up(spec, namespace=f"{namespace}a") as one, reconciler.up(spec, namespace=f"{namespace}b") as two:
+        assert one["web"].addr() != two["web"].addr()
+
+
+def test_what_a_killed_program_left_is_there_to_be_deleted(home: Path, namespace: str, spec: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ENDLESS, spec, namespace], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    left = processes_of(namespace)
+    assert left
+    with reconciler.up(spec, namespace=namespace):
+        assert processes_of(namespace) == left, "what runs already is as good as new"
+    until(lambda: processes_of(namespace) == [])
+
+
+def test_a_bad_spec_is_told_with_its_line_before_anything_is_done(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(WEB.replace("dependsOn: [web]", "dependsOn: [wbe]"))
+    with pytest.raises(SpecError, match=r"bad\.yaml:\d+:\d+: .*no service called 'wbe'"):
+        reconciler.link(reconciler.load([tmp_path / "bad.yaml"]))
+    with pytest.raises(SpecError, match=r"bad\.yaml:\d+:\d+"), reconciler.up(tmp_path / "bad.yaml"):
+        pytest.fail("it was entered")
+
+
+def test_a_plan_needs_no_engine_and_no_home(spec: Path) -> None:
+    graph = reconciler.link(reconciler.load([spec]))
+    nothing = reconciler.Snapshot((reconciler.View("docker"), reconciler.View("process")))
+    planned = reconciler.plan(graph, nothing, {}, now=0.0)
+    assert [str(action) for action in planned.actions] == ["Create service/default/web/0: it does not exist"]
+    assert [wait.key.name for wait in planned.waits] == ["user"]
+
+
+def test_to_import_the_package_costs_next_to_nothing() -> None:
+    code = "import sys, reconciler; print(sorted({'docker', 'pydantic', 'yaml', 'click'} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+    assert sorted(reconciler.__all__) == reconciler.__all__
+    assert all(getattr(reconciler, name) is not None for name in reconciler.__all__)
+
+
+def test_the_documented_example_of_the_fixture_passes_as_it_stands(home: Path) -> None:
+    """In a pytest of its own, which finds the fixture by nothing but the installed package."""
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "specs/python/test_web.py"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RECONCILER_TEST"))}
+    argv += ["-c", os.devnull, "--rootdir", str(ROOT)]
+    done = subprocess.run(argv, check=False, cwd=ROOT, env=bare, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.engine
+def test_a_container_is_reached_into_like_a_process(home: Path, namespace: str, tmp_path: Path) -> None:
+    (tmp_path / "box.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: Service\nmetadata: {name: box}\n"
+        "spec:\n  container: {image: reconciler-test, keepAlive: true}\n  stop: {graceSeconds: 0}\n"
+    )
+    with reconciler.up(tmp_path / "box.yaml", namespace=namespace) as stack:
+        told = stack["box"].exec(["sh", "-c", "echo $RECONCILER_NAMESPACE"])
+        assert told.stdout.decode().strip() == namespace
