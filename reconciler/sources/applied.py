@@ -152,6 +152,7 @@ class Applied:
         drafts: dict[Path, Path] = {}
         resources = [self._numbered(resource) for resource in resources]
         try:
+            _discard_drafts({self._path(resource.key).parent for resource in resources})
             for resource in resources:
                 path = self._path(resource.key)
                 for folder in (self._root, path.parent):  # one by one: parents that mkdir makes along have no mode
@@ -229,6 +230,12 @@ def _clear(path: Path) -> None:
     """Of what no file can take the place of: that is set aside, under a name that is nobody's."""
     if path.is_dir() and not path.is_symlink():
         path.rename(path.with_name(f".{path.name}.damaged-{secrets.token_hex(4)}"))
+
+
+def _discard_drafts(folders: Iterable[Path]) -> None:
+    """Of who was killed over them: secrets stand in them. It is our turn, so nobody else is at work on one."""
+    for left in (draft for folder in folders for draft in folder.glob(f".*.yaml.{'[0-9a-f]' * 8}")):
+        left.unlink(missing_ok=True)
 
 
 def _draft(path: Path, content: bytes) -> Path:

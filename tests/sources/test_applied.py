@@ -158,6 +158,15 @@ def test_what_a_damaged_secret_holds_is_not_told(tmp_path: Path) -> None:
         assert len(Applied(home).damaged("default")) == 1
 
 
+def test_who_keeps_something_takes_away_drafts_of_who_was_killed_over_them(tmp_path: Path) -> None:
+    applied = Applied(Home(str(tmp_path / "home")))
+    applied.keep(two())
+    folder = tmp_path / "home/applied/default"
+    (folder / ".secret-key.yaml.0123abcd").write_text("a secret")
+    applied.keep(two())
+    assert sorted(file.name for file in folder.iterdir()) == ["service-one.yaml", "service-two.yaml"]
+
+
 def test_files_with_names_that_are_nobodys_are_left_alone(tmp_path: Path) -> None:
     applied = Applied(Home(str(tmp_path / "home")))
     applied.keep(two())
