@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.render import words
 from reconciler.cli.render.age import age
+from reconciler.core import advice as core_advice
+from reconciler.core.advice import AT_ONCE_SECONDS, KEEP_ALIVE, command_line, lacks_keep_alive, lived, without_key
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Reason
@@ -15,9 +17,8 @@ from reconciler.model.plan import Reason
 if TYPE_CHECKING:
     from reconciler.engine.looking import Look, Sight
     from reconciler.model.key import Key
+    from reconciler.model.status import Condition
 
-AT_ONCE_SECONDS = 5.0
-"""Who ends sooner after its start than this never did its work."""
 EXIT_CODES = {
     126: "the command was found, but could not be run",
     127: "the command was not found",
@@ -30,9 +31,7 @@ FINE = frozenset({Reason.READY, Reason.COMPLETED, Reason.STOPPED, "Starting", "S
 
 def at(key: Key, verb: str, *rest: str) -> str:
     """A command line that names a resource, for people to copy."""
-    name = key.name if key.kind == "service" else key.short
-    place = () if key.namespace == "default" else ("-n", key.namespace)
-    return " ".join(("reconciler", verb, name, *place, *rest))
+    return command_line(key, verb, *rest)
 
 
 def next_step(look: Look, sight: Sight) -> str:
@@ -71,7 +70,7 @@ def _unmade(look: Look, sight: Sight) -> Iterator[str]:
     seen = {thing.key for thing in sight.things}
     for key, record in sorted(look.journal.items()):
         if key.resource == sight.key and key not in seen and record.failures and record.reason:
-            yield f"{key.name}/{key.index} could not be made: {words.without_key(record.message, sight.key)}"
+            yield f"{key.name}/{key.index} could not be made: {without_key(record.message, sight.key)}"
 
 
 def _instance_findings(look: Look, spec: ServiceSpec, thing: Observed) -> Iterator[str]:
@@ -91,30 +90,14 @@ def _instance_findings(look: Look, spec: ServiceSpec, thing: Observed) -> Iterat
 
 
 def _exit_findings(look: Look, spec: ServiceSpec, thing: Observed, name: str) -> Iterator[str]:
-    lived = _lived(thing)
+    life = lived(thing)
     ago = f" {age(look.at - thing.finished_at)} ago" if thing.finished_at else ""
-    after = f", {lived:.1f} s after its start" if lived is not None and lived < AT_ONCE_SECONDS else ""
+    after = f", {life:.1f} s after its start" if life is not None and life < AT_ONCE_SECONDS else ""
     code = "an exit code that is lost" if thing.exit_code is None else f"exit code {thing.exit_code}"
     meaning = thing.detail or EXIT_CODES.get(thing.exit_code or 0, "")
     yield f"{name} ended{ago} with {code}{after}{f': {meaning}' if meaning else ''}"
-    if _wants_keep_alive(spec, thing, lived):
-        yield (
-            "keepAlive is missing: its image has no command that stays. Give it a command, or "
-            "container.keepAlive: true to have it stay up and be attached to"
-        )
-
-
-def _lived(thing: Observed) -> float | None:
-    if thing.started_at is None or thing.finished_at is None:
-        return None
-    return max(thing.finished_at - thing.started_at, 0.0)
-
-
-def _wants_keep_alive(spec: ServiceSpec, thing: Observed, lived: float | None) -> bool:
-    """An image's own command that ends well and at once: a shell without a terminal, most often."""
-    container = spec.container
-    own = container is not None and not (container.keep_alive or container.command or container.entrypoint)
-    return own and thing.exit_code == 0 and (lived is None or lived < AT_ONCE_SECONDS)
+    if lacks_keep_alive(spec, thing):
+        yield KEEP_ALIVE
 
 
 def by_hand(sight: Sight) -> list[str]:
@@ -141,10 +124,23 @@ def advice(look: Look, sight: Sight) -> list[str]:
     ready = sight.status.condition("Ready")
     healed = words.actions_on(look, sight.key)
     if ready and ready.status != "True" and not (healed and ready.reason in words.VAGUE):
-        told += [hint for reason, hint in HINTS.items() if reason == ready.reason]
+        told += list(_first_looks(sight, ready)) or [hint for reason, hint in HINTS.items() if reason == ready.reason]
     if step := next_step(look, sight):
         own = at(sight.key, "why")
         told.append(step if step != own else at(sight.key, "logs") if sight.things else at(sight.key, "events"))
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
     return [text for text in dict.fromkeys(told) if not any(text in other and text != other for other in told)]
+
+
+def _first_looks(sight: Sight, ready: Condition) -> Iterator[str]:
+    """What the instances themselves give away. What findings say already is not said again."""
+    spec = sight.resource.spec if sight.resource else None
+    if not isinstance(spec, ServiceSpec):
+        return
+    well = {instance.id for instance in sight.status.instances if instance.ready}
+    ill: list[Observed | None] = [thing for thing in sight.things if thing.id not in well]
+    for thing in ill or [None]:
+        told = core_advice.advice(sight.key, ready.reason, ready.message, spec, thing)
+        if told and told != KEEP_ALIVE:
+            yield told

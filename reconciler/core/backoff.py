@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
@@ -51,7 +52,7 @@ def remember(record: Record | None, outcome: Outcome, restart: Restart, now: flo
         case Result.REFUSED | Result.FAILED:
             avoid = (*known.avoid, outcome.port) if outcome.port and outcome.port not in known.avoid else known.avoid
             failed = replace(known, failures=known.failures + 1, last_at=now, avoid=avoid)
-            return replace(failed, reason=outcome.reason, message=outcome.message)
+            return replace(failed, reason=outcome.reason, message=without_key(outcome.message, action.key))
         case _:
             return record
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Standing, Stands
 from reconciler.core.world import World
@@ -234,4 +235,5 @@ def _outcome_event(outcome: Outcome, now: float) -> Event:
     if outcome.result is Result.DONE:
         return Event(time=now, type="Normal", reason=PAST[action.verb], key=action.key, message=action.cause)
     reason = outcome.reason or ("OutcomeUnknown" if outcome.result is Result.UNKNOWN else "Failed")
-    return Event(time=now, type="Warning", reason=reason, key=action.key, message=f"{action.verb}: {outcome.message}")
+    said = without_key(outcome.message, action.key)
+    return Event(time=now, type="Warning", reason=reason, key=action.key, message=f"{action.verb}: {said}")

@@ -102,6 +102,6 @@ def _news(store: Store, complaints: Iterable[Event]) -> Iterator[Event]:
     """What needs a person is an event when it begins, not in every pass in which it still is so."""
     for complaint in complaints:
         lately = reversed(store.events(key=complaint.key, limit=LATELY))
-        trouble = takewhile(lambda event: event.type == complaint.type, lately)
+        trouble = takewhile(lambda event: event.type == "Warning", lately)
         if (complaint.reason, complaint.message) not in [(event.reason, event.message) for event in trouble]:
             yield complaint

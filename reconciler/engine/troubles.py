@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from reconciler.core.advice import advice, without_key
 from reconciler.core.masking import masking
 from reconciler.core.world import World
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Trouble
 from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed
+from reconciler.model.observed import Observed, Phase, Snapshot
 from reconciler.model.plan import Reason
+from reconciler.model.status import Condition
 
 LAST_LINES = 10
 HINTS = {
@@ -22,7 +25,7 @@ HINTS = {
     Reason.VOLUME_DIFFERS: "put the old driver and options back, or remove it by name with --volumes",
     Reason.IMAGE: "check the image's name, or build or pull it by hand",
     Reason.UNREADABLE: "make what it names readable again; a document of ours is written anew by applying its spec",
-    Reason.NOT_READY: "look at its log and its readiness probe, or give it a longer --timeout",
+    Reason.NOT_READY: "look at its log and its probes, or give it a longer --timeout",
     Reason.CRASH_LOOP: "it ends again and again; its log may say why",
     Reason.FAILED: "it ended badly and its restart policy leaves it so",
     "Refused": "put right what the message names, then apply again",
@@ -31,18 +34,17 @@ HINTS = {
 
 def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool], hints: Mapping[Key, str]) -> Iterator[Trouble]:
     """One for each resource that is not Ready. Asks the log of what has ended or is not ready."""
-    world = World(last.graph, last.snapshot, last.at)
-    for key in sorted(last.statuses):
-        condition = last.statuses[key].condition("Ready")
-        if condition and condition.status != "True" and concerned(key):
-            log = tuple(_last_words(parts, world, key))
-            yield Trouble(
-                key, condition.reason, condition.message, _hint(last, hints.get(key, ""), condition.reason), log
-            )
+    ill = {key: c for key in last.statuses if concerned(key) and (c := last.statuses[key].condition("Ready"))}
+    ill = {key: condition for key, condition in ill.items() if condition.status != "True"}
+    world = World(last.graph, _looked_closer(parts, last, ill), last.at)
+    for key in sorted(ill):
+        yield _trouble(parts, last, world, ill[key], key, hints.get(key, ""))
     for wait in last.plan.waits:  # of what is not declared: a network of ours, a tombstone
         if wait.key.resource not in last.statuses and concerned(wait.key.resource):
             key = wait.key.resource
-            yield Trouble(key, wait.reason, wait.message, _hint(last, hints.get(key, ""), wait.reason))
+            yield Trouble(
+                key, wait.reason, without_key(wait.message, key), _hint(last, hints.get(key, ""), wait.reason)
+            )
 
 
 def _hint(last: Pass, told: str, reason: str) -> str:
@@ -52,17 +54,44 @@ def _hint(last: Pass, told: str, reason: str) -> str:
     return told or next((hint for known, hint in HINTS.items() if known == reason), "")
 
 
-def _last_words(parts: Parts, world: World, key: Key) -> list[str]:
-    spec = world.graph.resources[key].spec
-    if key.kind != "service":
-        return []
-    for index in range(spec.replicas):
-        instance = key.instance(index)
-        seen = world.seen(instance, spec.runtime)
-        if seen and not world.standing(instance, spec).good:
-            masked = masking(world.graph)
-            return [masked(line) for line in _tail(parts, seen)]
-    return []
+def _looked_closer(parts: Parts, last: Pass, ill: Iterable[Key]) -> Snapshot:
+    """A list of an engine leaves out why something ended: that it had no more memory, say."""
+    world = World(last.graph, last.snapshot, last.at)
+    runtimes = {seen.runtime for key in ill if (seen := _ill(world, key)) and seen.phase is not Phase.RUNNING}
+    views = (
+        parts.runtimes[view.runtime].observe(deep=True) if view.runtime in runtimes else view
+        for view in last.snapshot.views
+    )  # fmt: skip
+    return replace(last.snapshot, views=tuple(views))
+
+
+def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: Key, told: str) -> Trouble:
+    message = without_key(condition.message, key)
+    if key.kind != "service" or key not in last.graph.resources:
+        return Trouble(key, condition.reason, message, _hint(last, told, condition.reason))
+    seen = _ill(world, key)
+    log = [masking(last.graph)(line) for line in _tail(parts, seen)] if seen else []
+    spec = last.graph.resources[key].spec
+    found = advice(key, condition.reason, message, spec, seen, silent=not log)
+    hint = found or _hint(last, told, condition.reason)
+    return Trouble(key, condition.reason, _with_detail(message, seen), hint, tuple(log))
+
+
+def _ill(world: World, key: Key) -> Observed | None:
+    """The first instance that is there, and not as it should be."""
+    resource = world.graph.resources.get(key)
+    if key.kind != "service" or resource is None:
+        return None
+    instances = [key.instance(index) for index in range(resource.spec.replicas)]
+    bad = (instance for instance in instances if not world.standing(instance, resource.spec).good)
+    return next((seen for instance in bad if (seen := world.seen(instance, resource.spec.runtime))), None)
+
+
+def _with_detail(message: str, seen: Observed | None) -> str:
+    if seen is None or seen.phase is not Phase.EXITED or not seen.detail or seen.detail in message:
+        return message
+    code = f"it exited with code {seen.exit_code}"
+    return message.replace(code, f"{code} ({seen.detail})", 1)
 
 
 def _tail(parts: Parts, seen: Observed) -> list[str]:

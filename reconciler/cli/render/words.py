@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.cli.render.age import age
 from reconciler.cli.render.text import cut
+from reconciler.core.advice import without_key
 from reconciler.kinds import find
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.key import Key
@@ -116,11 +116,6 @@ def message(look: Look, sight: Sight) -> str:
     if waits:
         return without_key(waits[0].message, sight.key) + _next_try(waits)
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
-
-
-def without_key(text: str, key: Key) -> str:
-    """The line says already whom it is about."""
-    return re.sub(rf"^{re.escape(str(key))}(/\d+)?: ", "", text)
 
 
 def _next_try(waits: Sequence[Wait]) -> str:

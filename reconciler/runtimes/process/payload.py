@@ -110,7 +110,8 @@ def missing(desired: Desired) -> Refused:
     if "/" not in program:
         path = _path(desired)
         return Refused(
-            f"{desired.key}: no program {program!r} on the PATH ({path})", hint="install it, or give its full path"
+            f"{desired.key}: no program {program!r} on its PATH",
+            hint="install it, give its full path, or set PATH in spec.env",
         )
     place = os.path.join(payload.working_dir or "/", program)
     if not os.path.lexists(place):
