@@ -8,20 +8,21 @@ same, and says that its limits are not enforced.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from itertools import pairwise
 
 from reconciler.model.desired import Limits
 from reconciler.runtimes.process.identity import slurp
+from reconciler.runtimes.process.limits import Kept, Setting, settings
 from reconciler.values import dataclass
 
 PARENT = "reconciler"
-CPU_PERIOD = 100_000
-"""Microseconds, the kernel's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Group:
     """All of them, in the file system."""
     unenforced: str = ""
     """Why limits that were asked for have no effect."""
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    """The limits that have, by controller."""
 
     @property
     def joins(self) -> list[str]:
@@ -61,47 +64,85 @@ class Cgroups:
 
     def make(self, name: str, limits: Limits) -> Group:
         """Groups for a service about to start, fresh: the old ones' counters would speak of an earlier run."""
-        asked = _settings(limits)
-        path, place = self.place(name)
-        directories = [self._fresh(place)] if place else []
-        problems = []
-        for controller, setting in asked.items():
+        _, place = self.place(name)
+        return self._limited(name, limits, [_fresh(place)] if place else [], _fresh)
+
+    def change(self, name: str, limits: Limits, directories: Iterable[str]) -> Group:
+        """Other limits for one that runs in these groups. More groups may come of it, which it is not in yet."""
+        return self._limited(name, limits, [place for place in directories if os.path.isdir(place)], _there)
+
+    def _limited(self, name: str, limits: Limits, directories: list[str], ready: Callable[[str], str]) -> Group:
+        kept, problems = {}, []
+        for controller, setting in settings(limits).items():
+            if setting.asked is None and ready is _fresh:
+                continue  # a fresh group limits nothing
             try:
-                self._limit(controller, setting, name, directories)
+                if file := self._limit(controller, setting, name, directories, ready):
+                    kept[controller] = Kept.of(setting.asked, file)
             except OSError as error:
+                if error.errno == errno.EBUSY:
+                    raise
                 problems.append(f"{controller} ({error.strerror})")
-        return Group(path, tuple(directories), ", ".join(problems))
+        return Group(self.place(name)[0], tuple(directories), ", ".join(problems), kept)
 
     def places(self, name: str) -> list[str]:
         """Wherever a service may have a group."""
         _, unified = self.place(name)
         return [*([unified] if unified else []), *(f"{path}/{PARENT}/{name}" for path in self.legacy.values())]
 
-    def _limit(self, controller: str, setting: _Setting, name: str, directories: list[str]) -> None:
+    def _limit(
+        self, controller: str, setting: Setting, name: str, directories: list[str], ready: Callable[[str], str]
+    ) -> str:
+        """The file in which the limit stands now; empty where nothing limits and nothing is to."""
         if self.mount and controller in slurp(f"{self.mount}{self.base}/cgroup.controllers").decode().split():
-            for level in (f"{self.mount}{self.base}", f"{self.mount}{self.base}/{PARENT}"):
-                _write(f"{level}/cgroup.subtree_control", f"+{controller}")
-            _write(f"{directories[0]}/{setting.file}", setting.value)
+            file, value = f"{self.place(name)[1]}/{setting.file}", setting.value
+            if setting.asked is not None:
+                self._enable(controller)
         elif controller in self.legacy:
-            directory = self._fresh(f"{self.legacy[controller]}/{PARENT}/{name}")
-            directories.append(directory)
-            _write(f"{directory}/{setting.legacy_file}", setting.legacy_value)
+            directory = f"{self.legacy[controller]}/{PARENT}/{name}"
+            if setting.asked is not None and directory not in directories:
+                directories.append(ready(directory))
+            file, value = f"{directory}/{setting.legacy_file}", setting.legacy_value
+        elif setting.asked is None:
+            return ""
         else:
             raise PermissionError(1, "no cgroup controller that this user may use")
+        if setting.asked is None and not os.path.exists(file):
+            return ""
+        _write(file, value)
+        return file
 
-    def _fresh(self, directory: str) -> str:
-        remove([directory], keep_parent=True)
-        while True:
+    def _enable(self, controller: str) -> None:
+        for level in (f"{self.mount}{self.base}", f"{self.mount}{self.base}/{PARENT}"):
             try:
-                os.makedirs(directory, exist_ok=True)
-            except FileNotFoundError:  # somebody took the empty parent away between its making and our next step
-                continue
-            return directory
+                _write(f"{level}/cgroup.subtree_control", f"+{controller}")
+            except OSError as error:  # busy means here: never while anybody is in that group, and we are
+                raise PermissionError(errno.EPERM, error.strerror) from error
 
     def place(self, name: str) -> tuple[str, str]:
         """How the kernel names a service's group, and where it lies; empty without a hierarchy of ours."""
         path = f"{self.base}/{PARENT}/{name}"
         return (path, f"{self.mount}{path}") if self.mount else ("", "")
+
+
+def _fresh(directory: str) -> str:
+    remove([directory], keep_parent=True)
+    return _there(directory)
+
+
+def _there(directory: str) -> str:
+    while True:
+        try:
+            os.makedirs(directory, exist_ok=True)
+        except FileNotFoundError:  # somebody took the empty parent away between its making and our next step
+            continue
+        return directory
+
+
+def admit(directory: str, pid: int) -> None:
+    """Into the group, with all its threads. Who has ended meanwhile needs no group."""
+    with suppress(ProcessLookupError):
+        _write(f"{directory}/cgroup.procs", str(pid))
 
 
 def members(directory: str) -> Iterator[int]:
@@ -151,7 +192,7 @@ def _remove_one(place: str, deadline: float = 2.0) -> None:
         except FileNotFoundError:
             return
         except OSError as error:
-            if error.errno != 16 or time.monotonic() > until:
+            if error.errno != errno.EBUSY or time.monotonic() > until:
                 raise
             select.select([], [], [], 0.005)
         else:
@@ -163,26 +204,6 @@ def _remove_if_empty(parent: str) -> None:
         os.rmdir(parent)
     except OSError:  # others are still in it, or it is gone
         return
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    file: str
-    value: str
-    legacy_file: str
-    legacy_value: str
-
-
-def _settings(limits: Limits) -> dict[str, _Setting]:
-    settings: dict[str, _Setting] = {}
-    if limits.memory is not None:
-        settings["memory"] = _Setting("memory.max", str(limits.memory), "memory.limit_in_bytes", str(limits.memory))
-    if limits.cpus is not None:
-        quota = str(max(int(limits.cpus * CPU_PERIOD), 1000))
-        settings["cpu"] = _Setting("cpu.max", f"{quota} {CPU_PERIOD}", "cpu.cfs_quota_us", quota)
-    if limits.pids is not None:
-        settings["pids"] = _Setting("pids.max", str(limits.pids), "pids.max", str(limits.pids))
-    return settings
 
 
 def _mounts() -> tuple[str, dict[str, str]]:

@@ -19,6 +19,7 @@ from reconciler.runtimes.process.directory import (
     read_labels,
     read_record,
 )
+from reconciler.runtimes.process.facts import facts
 from reconciler.runtimes.process.identity import boot_id, living, slurp, wait_for_end
 from reconciler.runtimes.process.recovery import Markers, lost_labels, lost_record
 from reconciler.runtimes.process.tree import Tree
@@ -48,6 +49,11 @@ class Watched:
         """The name as an engine would write it."""
         return os.path.basename(self.directory).replace(".", "-")
 
+    @property
+    def place(self) -> str:
+        """Where that cgroup lies in the file system."""
+        return f"{self.mount}{self.group}" if self.mount and self.group else ""
+
     def labels(self) -> tuple[dict[str, Any], Key] | None:
         """What it says of itself, or what those who run say once that was lost; None for what is not ours."""
         found = read_labels(self.directory)
@@ -57,8 +63,7 @@ class Watched:
 
     def record(self, key: Key) -> Record | None:
         """Who it is, as written down, or found anew among those who run."""
-        place = f"{self.mount}{self.group}" if self.mount and self.group else ""
-        return read_record(self.directory) or lost_record(self.directory, key, self.markers, self.group, place)
+        return read_record(self.directory) or lost_record(self.directory, key, self.markers, self.group, self.place)
 
     def tree(self, key: Key) -> Tree:
         """Its processes. A record of another boot names none: its numbers mean nothing now."""
@@ -135,7 +140,9 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
         return _ended(seen, watched, "the machine was restarted")
     if found := living(record.service):
         phase = Phase.PAUSED if found.state == "T" else Phase.RUNNING
-        return replace(seen, phase=phase, pid=record.service.pid, bindings=_bindings(labels, seen.grants))
+        found_out = facts(labels, record.service.pid, watched.place)
+        bindings = _bindings(labels, seen.grants)
+        return replace(seen, phase=phase, pid=record.service.pid, bindings=bindings, facts=found_out)
     if read_exit(watched.directory) is None:
         # Between a service's death and the note of its exit code lies a moment; who looks just then waits it out.
         wait_for_end(record.parent.pid, record.parent, LAST_WORDS)

@@ -69,7 +69,7 @@ def check(desired: Desired) -> None:
         )
     if account is None and not os.access(directory, os.X_OK):
         raise Denied(f"{desired.key}: no permission to enter the working directory {directory}")
-    path = _path(desired)
+    path = path_of(desired)
     if find_program(payload.command[0], directory, path) is None:
         raise missing(desired)
 
@@ -108,7 +108,6 @@ def missing(desired: Desired) -> Refused:
     payload = payload_of(desired)
     program = payload.command[0]
     if "/" not in program:
-        path = _path(desired)
         return Refused(
             f"{desired.key}: no program {program!r} on its PATH",
             hint="install it, give its full path, or set PATH in spec.env",
@@ -170,7 +169,7 @@ def environment(desired: Desired) -> dict[str, str]:
     return base | {name: value.text() if isinstance(value, Sealed) else value for name, value in given.items()}
 
 
-def _path(desired: Desired) -> str:
+def path_of(desired: Desired) -> str:
     given = payload_of(desired).env.get("PATH") or os.environ.get("PATH", DEFAULT_PATH)
     return given.text() if isinstance(given, Sealed) else given
 

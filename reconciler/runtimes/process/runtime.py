@@ -27,7 +27,7 @@ from reconciler.runtimes.process.directory import (
 )
 from reconciler.runtimes.process.identity import wait_for_end
 from reconciler.runtimes.process.observation import Watched, observe
-from reconciler.runtimes.process.payload import check, placed
+from reconciler.runtimes.process.payload import check, payload_of, placed
 from reconciler.runtimes.process.recovery import Markers, is_lost
 from reconciler.runtimes.process.starter import Starter
 from reconciler.runtimes.process.tree import Tree
@@ -107,16 +107,14 @@ class ProcessRuntime:
             self._volumes.create(desired)
             return
         name = directory_name(desired.key)
-        desired = self._placed(desired)
-        check(desired)
+        check(self._placed(desired))
         with self._turn(name, make=True):
             now = self._past_starting(name)
             if now is None or not self._already(now, desired):
                 self._launch(desired, name, now)
 
     def start(self, seen: Observed, desired: Desired) -> None:
-        desired = self._placed(desired)
-        check(desired)
+        check(self._placed(desired))
         with self._turn(self._addressed(seen)) as name:
             now = self._past_starting(name)
             if now is None:
@@ -125,10 +123,22 @@ class ProcessRuntime:
                 self._launch(desired, name, now)
 
     def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
-        if unknown := set(changes) - {"unpause"}:
+        if unknown := set(changes) - {"unpause", "limits"}:
             raise Refused(f"{desired.key}: {', '.join(sorted(unknown))} can't be changed on a process that runs")
-        if changes:
+        if "limits" in changes:
+            self._limit(seen, desired)
+        if "unpause" in changes:
             tree.signal_all(self._tree(self._addressed(seen), desired.key), signal.SIGCONT)
+
+    def _limit(self, seen: Observed, desired: Desired) -> None:
+        """One that does not run gets its limits when it is started."""
+        with self._turn(self._addressed(seen)) as name:
+            now = self._past_starting(name)
+            known = self._known(name)
+            if now is None or now.key is None or known is None:
+                raise _gone(seen)
+            if now.phase in {Phase.RUNNING, Phase.PAUSED}:
+                self._starter.limit(desired, os.path.join(self._root, name), known, self._tree(name, now.key))
 
     def stop(self, seen: Observed, stop: Stop) -> None:
         """A plain Stop() says nothing in particular: then it is stopped as it was made to be."""
@@ -268,7 +278,8 @@ class ProcessRuntime:
     def _launch(self, desired: Desired, name: str, now: Observed | None) -> None:
         if now is not None:
             self._end_leftovers(name, now)
-        parent = self._starter.start(desired, os.path.join(self._root, name), fresh=now is None)
+        directory, wanted = os.path.join(self._root, name), payload_of(desired)
+        parent = self._starter.start(self._placed(desired), wanted, directory, fresh=now is None)
         with self._mutex:
             self._parents.add(parent)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
+from typing import Any
 
 from reconciler.errors import Refused
 from reconciler.failpoints import failpoint
 from reconciler.model import labels as table
-from reconciler.model.desired import Desired
+from reconciler.model.desired import Desired, ProcessPayload
 from reconciler.model.key import Key
 from reconciler.runtimes.process import cgroup, launcher, lock, tree
 from reconciler.runtimes.process.cgroup import Cgroups, Group
@@ -24,9 +25,10 @@ from reconciler.runtimes.process.directory import (
     write_labels,
     write_new,
 )
+from reconciler.runtimes.process.facts import as_asked, program_of
 from reconciler.runtimes.process.identity import wait_for_end
 from reconciler.runtimes.process.launcher import Launch, Launched
-from reconciler.runtimes.process.payload import account_of, cannot_start, environment, payload_of, refusal
+from reconciler.runtimes.process.payload import account_of, cannot_start, environment, path_of, payload_of, refusal
 from reconciler.runtimes.process.tree import Tree
 
 
@@ -41,7 +43,7 @@ class Starter:
         """Looked up when first needed: not everybody who makes a runtime runs something."""
         return Cgroups.find()
 
-    def start(self, desired: Desired, directory: str, *, fresh: bool) -> int:
+    def start(self, desired: Desired, wanted: ProcessPayload, directory: str, *, fresh: bool) -> int:
         """Returns the shell parent, a child of ours. One that was `fresh` leaves no trace when it is refused."""
         self._end_orphans(desired.key, self._group_name(directory))
         held = lock.take(os.path.join(directory, "lock"))
@@ -50,7 +52,7 @@ class Starter:
         failpoint("process.directory.made")
         try:
             with held:
-                launched = launcher.launch(self._ready(desired, directory), held)
+                launched = launcher.launch(self._ready(desired, wanted, directory), held)
         except (OSError, Refused) as error:
             if fresh:
                 self.forget(directory)
@@ -59,6 +61,20 @@ class Starter:
         if launched.verdict:
             self._refuse(desired, directory, launched, fresh=fresh)
         return launched.parent
+
+    def limit(self, desired: Desired, directory: str, labels: Mapping[str, Any], members: Tree) -> None:
+        """Other limits for one that runs. They are written down last: until then they count as changed by somebody."""
+        payload = payload_of(desired)
+        try:
+            group = self.cgroups.change(self._group_name(directory), payload.limits, labels.get("cgroups", ()))
+        except OSError as error:
+            raise Refused(
+                f"{desired.key}: it uses more now than it is to be limited to: {error.strerror}",
+                hint="restart it, or give it more memory",
+            ) from error
+        tree.gather(members, group.directories)
+        asked = {name: value for name, value in as_asked(payload).items() if name == "asked"}
+        write_labels(directory, {**labels, **asked, **_limits(group)})
 
     def forget(self, directory: str) -> None:
         """All that there is of a service that does not run."""
@@ -72,12 +88,13 @@ class Starter:
         if place and cgroup.populated(place):
             tree.kill(Tree(self._owner, str(key), group=path, directory=place))
 
-    def _ready(self, desired: Desired, directory: str) -> Launch:
+    def _ready(self, desired: Desired, wanted: ProcessPayload, directory: str) -> Launch:
         """Labels first: from then on it is ours, and whatever comes after can be done again."""
         payload, account = payload_of(desired), account_of(desired)
         group = self.cgroups.make(self._group_name(directory), payload.limits)
         failpoint("process.cgroup.made")
-        write_labels(directory, _labels(desired, directory, group))
+        program = program_of(payload.command[0], payload.working_dir or "/", path_of(desired))
+        write_labels(directory, _labels(desired, directory) | as_asked(wanted) | _limits(group) | {"program": program})
         failpoint("process.labels.written")
         begin(directory)
         deliver(directory, payload.mounts, account)
@@ -128,15 +145,21 @@ class Starter:
         return f"{self._owner[:8]}-{os.path.basename(directory)}"
 
 
-def _labels(desired: Desired, directory: str, group: Group) -> dict[str, object]:
+def _labels(desired: Desired, directory: str) -> dict[str, object]:
     """The id stays for as long as the directory does, over every start."""
     before = read_labels(directory) or {"id": os.urandom(16).hex(), "created": time.time()}
     return {
         **table.write(desired),
         "id": before["id"],
-        "created": before["created"],
+        "created": before.get("created", time.time()),
         "ports": {port.name: [port.protocol, port.bind] for port in payload_of(desired).ports},
+        "stop": [payload_of(desired).stop.signal, payload_of(desired).stop.grace_seconds],
+    }
+
+
+def _limits(group: Group) -> dict[str, object]:
+    return {
         "cgroups": list(group.directories),
         "unenforced": group.unenforced,
-        "stop": [payload_of(desired).stop.signal, payload_of(desired).stop.grace_seconds],
+        "limits": {controller: kept.written() for controller, kept in group.kept.items()},
     }

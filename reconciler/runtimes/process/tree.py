@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from reconciler.errors import Denied, OutcomeUnknown
@@ -122,6 +122,21 @@ def kill(tree: Tree) -> None:
                 cgroup.kill(tree.directory)
             _send_all(tree, fds, signal.SIGKILL)
             wait_for_one(fds, min(left, 0.5))
+
+
+def gather(tree: Tree, directories: Sequence[str]) -> None:
+    """All of them into all of these groups; again, until nobody was forked off outside meanwhile."""
+    deadline = time.monotonic() + KILL_DEADLINE
+    while True:
+        inside = {directory: set(cgroup.members(directory)) for directory in directories}
+        with tree.opened() as fds:
+            outside = [(directory, pid) for directory in directories for pid in fds if pid not in inside[directory]]
+            for directory, pid in outside:
+                cgroup.admit(directory, pid)
+        if not outside:
+            return
+        if time.monotonic() > deadline:
+            raise OutcomeUnknown(f"{tree.key}: it forks faster than it can be put into its cgroups", hint="try again")
 
 
 def kill_holders(path: str) -> None:
