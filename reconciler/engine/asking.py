@@ -18,6 +18,7 @@ from reconciler.ports import Completed, Reach
 from reconciler.values import dataclass
 
 EXCERPT = 100
+GIST = 80
 LINE_BYTES = 16 * 1024
 LOG_BYTES = 32 * 1024 * 1024
 HANG_UP_SECONDS = 0.1
@@ -83,8 +84,16 @@ def _http(http: HttpGet, address: tuple[str, int], until: float, late: str) -> A
         return Answer(False, f"{what}: {error.strerror or error}")
     if 200 <= answer.status < 400:
         return Answer(True)
-    said = readable(answer.body)
+    said = _gist(answer.body)
     return Answer(False, f"{what}: {answer.status} {readable(answer.reason)}{f': {said}' if said else ''}")
+
+
+def _gist(body: bytes) -> str:
+    """The first line; of a page its title, for nobody reads its source in a table."""
+    if body.lstrip()[:1] == b"<":
+        title = re.search(rb"<title[^>]*>([^<]+)", body, re.IGNORECASE)
+        return readable(title[1], GIST) if title else ""
+    return next((line for line in (readable(line, GIST) for line in body.splitlines()) if line), "")
 
 
 def _tcp(seen: Observed, address: tuple[str, int], until: float, late: str) -> Answer:

@@ -42,12 +42,19 @@ def test_an_http_status_from_200_to_399_is_a_good_answer(status: str) -> None:
 
 
 def test_a_bad_status_is_told_with_the_first_words_of_the_body() -> None:
-    body = b"database \x1b[31mdown\x1b[0m\r\nmore\x00" + b"x" * 500
+    body = b"\n database \x1b[31mdown\x1b[0m " + b"x" * 500 + b"\r\nmore\x00"
     with serving(saying(b"HTTP/1.1 503 Service Unavailable\r\n\r\n" + body)) as port:
         answer = put(http(), port=port)
 
-    said = ("database [31mdown [0m more " + "x" * 500)[:100]
+    said = ("database [31mdown [0m " + "x" * 500)[:80]
     assert answer == Answer(False, f"GET http://127.0.0.1:{port}/healthz: 503 Service Unavailable: {said}")
+
+
+@pytest.mark.parametrize(("head", "said"), [(b"<title>Oh\n no</title>", ": Oh no"), (b"", "")])
+def test_of_a_page_its_title_is_told_and_nothing_of_its_source(head: bytes, said: str) -> None:
+    body = b"<!DOCTYPE html>\n<html>" + head + b"<body>" + b"<p>trace</p>" * 99
+    with serving(saying(b"HTTP/1.1 500 Oh\r\n\r\n" + body)) as port:
+        assert put(http(), port=port).message == f"GET http://127.0.0.1:{port}/healthz: 500 Oh{said}"
 
 
 def test_of_a_chunked_body_the_text_is_told_not_the_sizes() -> None:
