@@ -148,6 +148,9 @@ def stopped(view: View, seen: Observed, now: float) -> View:
 def adjusted(view: View, seen: Observed, desired: Desired, changes: tuple[str, ...]) -> View:
     def adjust(thing: Observed) -> Observed:
         if "rename" in changes:
+            holder = _named(view, desired)
+            if holder and holder.id != thing.id:
+                raise NameTaken(f"{holder.title} has the name {desired.name}")
             thing = replace(thing, name=desired.name)
         if "unpause" in changes and thing.phase is Phase.PAUSED:
             thing = replace(thing, phase=Phase.RUNNING)

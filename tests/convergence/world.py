@@ -332,8 +332,8 @@ class Guard:
 
     def _holds(self, key: Key, runtime: str, condition: str) -> bool:
         objects = self.snapshot.view(runtime).objects
-        thing = next((t for t in objects if t.name == key.engine_name and t.kind == "service" and t.key == key), None)
-        thing = thing or next((t for t in objects if t.key == key and t.owner == OWNER), None)
+        mine = [t for t in objects if t.key == key and t.owner == OWNER and t.kind == "service"]
+        thing = next((t for t in mine if t.name == key.engine_name), mine[0] if mine else None)
         if thing is None:
             return False
         completed = thing.phase is Phase.EXITED and thing.exit_code == 0
