@@ -17,18 +17,19 @@ from reconciler.sources import files
 def load(
     paths: Sequence[str | os.PathLike[str]], *, namespace: str = "", scope: str = "default",
     environment: Mapping[str, str] | None = None, recursive: bool = False, stdin: Callable[[], bytes] = bytes,
-    visited: dict[str, list[str]] | None = None, texts: list[Text] | None = None,
+    visited: dict[str, list[str]] | None = None, texts: list[Text] | None = None, lenient: bool = False,
 ) -> list[Document]:  # fmt: skip
     """All documents of all files, or a SpecError with all that is wrong with them.
 
     `namespace` wins over what the documents say; `scope` is where those belong that say nothing. What was read on the
-    way is told in `visited` (the directories) and `texts`.
+    way is told in `visited` (the directories) and `texts`. `lenient`: variables of secrets need not be set.
     """
     named = [os.fspath(path) for path in paths]
     found = files.read(named, recursive=recursive, stdin=stdin, visited=visited)
     if texts is not None:
         texts += found
-    documents = parse(found, environment=os.environ if environment is None else environment, namespace=scope)
+    variables = os.environ if environment is None else environment
+    documents = parse(found, environment=variables, namespace=scope, lenient=lenient)
     if not documents:
         raise UsageError(f"there is no document in {', '.join(named)}", hint="`reconciler init` writes a first one")
     return moved(documents, namespace) if namespace else documents

@@ -25,12 +25,14 @@ def files_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return files(deep(function))
 
 
-def read(context: Context, paths: Sequence[str], *, recursive: bool) -> list[Document]:
+def read(context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False) -> list[Document]:
     """All documents of all files, or a SpecError with all that is wrong with them."""
-    return read_noting(context, paths, recursive=recursive)[0]
+    return read_noting(context, paths, recursive=recursive, lenient=lenient)[0]
 
 
-def read_noting(context: Context, paths: Sequence[str], *, recursive: bool) -> tuple[list[Document], Reading | None]:
+def read_noting(
+    context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False
+) -> tuple[list[Document], Reading | None]:
     """Also what was read on the way to them; None when it can't be read again, as standard input can't."""
     from reconciler import loading
     from reconciler.cli.noting import Reading, Watched
@@ -42,7 +44,7 @@ def read_noting(context: Context, paths: Sequence[str], *, recursive: bool) -> t
     environment = Watched(context.invocation.environ)
     documents = loading.load(
         paths, namespace=context.namespace or "", scope=context.scope, environment=environment, recursive=recursive,
-        stdin=loading.capped(context.stdin.read), visited=folders, texts=texts,
+        stdin=loading.capped(context.stdin.read), visited=folders, texts=texts, lenient=lenient,
     )  # fmt: skip
     reading = Reading({text.name: text.content for text in texts}, folders, environment.asked)
     return documents, None if "-" in paths else reading

@@ -33,7 +33,8 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 def command(context: Context, paths: Sequence[str], *, recursive: bool, strict: bool) -> int:
     """Check specs without touching anything.
 
-    Errors are what can't work. Warnings name what is not among these specs; it may have been applied before.
+    Errors are what can't work. Warnings name what is not here, but may be there where it is applied: resources that
+    were applied before, variables of secrets.
     """
     report = _report(context, paths, recursive=recursive)
     if context.output == "name":
@@ -66,12 +67,12 @@ class Report:
 
 def _report(context: Context, paths: Sequence[str], *, recursive: bool) -> Report:
     try:
-        documents = specs.read(context, paths, recursive=recursive)
+        documents = specs.read(context, paths, recursive=recursive, lenient=True)
     except SpecError as error:
         return Report((), errors=error.problems)
     by_key = {document.resource.key: document for document in documents}
     errors: list[Problem] = []
-    warnings: list[tuple[Key, Problem]] = []
+    warnings = list(_unset(documents))
     for key, fault in _linked(documents):
         problem = by_key[key].problem(fault)
         if fault.absent:
@@ -79,6 +80,17 @@ def _report(context: Context, paths: Sequence[str], *, recursive: bool) -> Repor
         else:
             errors.append(problem)
     return Report(documents, sorted(set(errors)), warnings)
+
+
+def _unset(documents: Sequence[Document]) -> Iterator[tuple[Key, Problem]]:
+    """Variables of secrets belong to the environment of `apply`, which this need not be."""
+    from reconciler.core.parse import unset_faults
+    from reconciler.kinds.secret import SecretSpec
+
+    for document in documents:
+        if isinstance(document.resource.spec, SecretSpec):
+            faults = unset_faults(document.resource.spec.env)
+            yield from ((document.resource.key, document.problem(fault)) for fault in faults)
 
 
 def _linked(documents: Sequence[Document]) -> Iterator[tuple[Key, Fault]]:

@@ -59,10 +59,14 @@ class Document:
 
 
 def parse(
-    texts: Sequence[Text], *, environment: Mapping[str, str], namespace: str = envelope.DEFAULT_NAMESPACE
-) -> list[Document]:
-    """Every document of every text, in order. Raises SpecError with all problems at once."""
-    reading = _Reading(environment, namespace)
+    texts: Sequence[Text], *, environment: Mapping[str, str], namespace: str = envelope.DEFAULT_NAMESPACE,
+    lenient: bool = False,
+) -> list[Document]:  # fmt: skip
+    """Every document of every text, in order. Raises SpecError with all problems at once.
+
+    `lenient` is for who only checks: a Secret's variables that are not set here stay in its `env`.
+    """
+    reading = _Reading(environment, namespace, lenient)
     with _no_collector():
         for text in texts:
             reading.text(text)
@@ -75,6 +79,7 @@ def parse(
 class _Reading:
     environment: Mapping[str, str]
     namespace: str
+    lenient: bool = False
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seen: dict[Key, Origin] = field(default_factory=dict)
@@ -86,7 +91,7 @@ class _Reading:
         try:
             sheet.flaws(loaded.flaws)
             for node in loaded.documents:
-                self._document(_Page(sheet, node, text.base, self.environment, self.namespace))
+                self._document(_Page(sheet, node, text.base, self.environment, self.namespace, self.lenient))
         except Flooded:
             sheet.give_up()
         self.problems += sheet.problems
@@ -117,6 +122,7 @@ class _Page:
     base: str
     environment: Mapping[str, str]
     namespace: str
+    lenient: bool
 
     @property
     def is_list(self) -> bool:
@@ -244,7 +250,7 @@ class _Page:
         """What depends on where it is read: paths made absolute, secrets fetched."""
         faults: list[Fault] = []
         if isinstance(spec, SecretSpec):
-            spec = _fetched(spec, self.environment, faults)
+            spec = _fetched(spec, self.environment, faults, lenient=self.lenient)
         anchor = _Anchor(self.base, self.environment.get("HOME", ""), faults)
         return kind.anchor(spec, anchor.absolute), faults
 
@@ -270,19 +276,27 @@ def _fault_place(node: Node, root: str, cls: type, fault: Fault) -> tuple[tuple[
     return locate(node, path, key=isinstance(parent, shapes.Entries)), show_path(path)
 
 
-def _fetched(spec: SecretSpec, environment: Mapping[str, str], faults: list[Fault]) -> SecretSpec:
+def _fetched(spec: SecretSpec, environment: Mapping[str, str], faults: list[Fault], *, lenient: bool) -> SecretSpec:
     """Variables of a Secret are read once, here: what is kept must not depend on who looks at it later."""
     data = dict(spec.data)
+    unset = {key: variable for key, variable in spec.env.items() if variable not in environment}
+    if not lenient:
+        faults += unset_faults(unset)
     for key, variable in spec.env.items():
-        if variable not in environment:
-            hint = "set it where you run this, or use files"
-            faults.append(Fault(("env", key), f"the environment variable {variable} is not set", hint))
+        if key in unset:
             continue
         try:
             data[key] = readable("", variable, environment[variable])
         except Unresolved as error:
             faults.append(Fault(("env", key), error.message, error.hint))
-    return replace(spec, data=data, env={})
+    return replace(spec, data=data, env=unset if lenient else {})
+
+
+def unset_faults(env: Mapping[str, str]) -> Iterator[Fault]:
+    """Of a Secret's variables, by key, that are not set here."""
+    for key, variable in env.items():
+        hint = "set it where you apply this, or use files"
+        yield Fault(("env", key), f"the environment variable {variable} is not set", hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ spec:
   process: {command: [sleep, "60"]}
 """
 NEEDY = WEB + "  dependsOn: [db]\n"
+HEAD = {"apiVersion": "reconciler/v1", "metadata": {"name": "a"}}
 BROKEN = WEB + "  dependOn: [db]\n"
 TWO = f"{NEEDY}---\n{WEB.replace('web', 'db')}"
 
@@ -65,6 +66,48 @@ def test_validate_reads_the_environment(cli: Run) -> None:
     spec = WEB + '  env: {WHO: "${SOMEBODY}"}\n'
     assert "SOMEBODY" in cli("validate", "-f", "-", stdin=spec).stdout
     assert cli("validate", "-f", "-", stdin=spec, env={"SOMEBODY": "x"}).returncode == 0
+
+
+def test_a_secrets_variable_need_not_be_set_where_it_is_only_checked(cli: Run) -> None:
+    secret = json.dumps({**HEAD, "kind": "Secret", "spec": {"env": {"A": "NO_SUCH_VARIABLE"}}})
+    told = cli("validate", "-f", "-", stdin=secret)
+    assert (told.returncode, "warning: " in told.stdout, "NO_SUCH_VARIABLE is not set" in told.stdout) == (
+        0,
+        True,
+        True,
+    )
+    assert cli("validate", "--strict", "-f", "-", stdin=secret).returncode == 2
+    assert cli("apply", "-f", "-", stdin=secret).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        ({"resources": {"cpus": "500m"}}, "did you mean 0.5?"),
+        ({"restart": "always"}, "write {policy: Always}"),
+        ({"restart": "unless-stopped"}, "write {policy: Always}"),
+        ({"restart": "on-failure:3"}, "write {policy: OnFailure}"),
+        ({"process": {"command": [True]}}, 'quote it: "true"'),
+    ],
+)
+def test_one_slip_is_one_error_with_what_was_meant(cli: Run, spec: dict[str, object], hint: str) -> None:
+    document = {**HEAD, "kind": "Service", "spec": {"process": {"command": ["run"]}, **spec}}
+    told = cli("validate", "-f", "-", stdin=json.dumps(document)).stdout
+    assert (hint in told, told.count("hint:")) == (True, 1), told
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["apply", "my web.yaml"], "reconciler apply -f 'my web.yaml'"),
+        (["up"], "did you mean apply?"),
+        (["down"], "did you mean delete?"),
+        (["ps"], "did you mean status?"),
+    ],
+)
+def test_who_types_as_for_another_tool_is_told_the_word_of_this_one(cli: Run, typed: list[str], words: str) -> None:
+    told = cli(*typed)
+    assert (told.returncode, words in told.stderr) == (2, True), told.stderr
 
 
 def test_validate_without_files_says_how_to_name_them(cli: Run) -> None:
