@@ -79,6 +79,7 @@ class Tables:
             self.inode = _claim(path)
             self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
+                _insist_on_whole_pages(self._db, path)
                 _prepare(self._db)
             except BaseException:
                 self._db.close()
@@ -89,7 +90,10 @@ class Tables:
         """Without a trace: no lock, no time stamp. A log beside it means that somebody is at work on it."""
         self = cls.__new__(cls)
         with troubles_sorted():
-            self.inode = Path(path).stat().st_ino
+            there = os.lstat(path)
+            if not stat.S_ISREG(there.st_mode):  # a pipe would be waited for, for ever
+                raise Damaged(f"{path} is not a regular file")
+            self.inode = there.st_ino
             how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
             self._db = sqlite3.connect(
                 f"file:{quote(path)}?{how}",
@@ -99,6 +103,7 @@ class Tables:
                 check_same_thread=False,
             )
             try:
+                _insist_on_whole_pages(self._db, path)
                 _examine(self._db)
             except BaseException:
                 self._db.close()
@@ -269,6 +274,13 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = NORMAL")
     if version < VERSION:
         _migrate(db)
+
+
+def _insist_on_whole_pages(db: sqlite3.Connection, path: str) -> None:
+    """What is missing of the last page is read as zeros. Beside a log it is another matter: that may hold it."""
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    if Path(path).stat().st_size % size and not Path(f"{path}-wal").exists():
+        raise Damaged("it is cut off")
 
 
 def _version(db: sqlite3.Connection) -> int:
