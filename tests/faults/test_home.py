@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cli.machine import Document, Machine, resource, service
+from tests.scenarios.documents import box, server
+from tests.scenarios.stage import Stage
 
 Damage = Callable[[Path], None]
 
@@ -198,3 +200,32 @@ def test_a_cache_that_lies_is_not_believed(machine: Machine) -> None:
     told = machine("apply", "-f", "-", "-o", "json", stdin="\n---\n".join(map(json.dumps, (WEB, DB))))
     assert json.loads(told.stdout)["actions"] == []
     assert pids(machine) == before
+
+
+# -- containers
+
+
+@pytest.mark.engine
+def test_containers_whose_document_is_damaged_stay_and_can_be_healed_or_deleted(stage: Stage) -> None:
+    documents = [server("web", replicas=2), box("db"), box("other")]
+    stage.apply(*documents)
+    lives = {name: stage.life(name) for name in stage.containers()}
+    folder = stage.home / "applied" / stage.namespace
+    for name in ("web", "db"):
+        garbage(folder / f"service-{name}.yaml")
+    stage.signal(stage.name("other"), "kill")
+    with stage.events_during() as events:
+        assert stage.apply(documents[2]).actions == ["Start other/0"]
+    assert all(stage.name("other") in event or "network" in event for event in events)
+    assert {name: life for name, life in lives.items() if "other" not in name}.items() <= {
+        name: stage.life(name) for name in stage.containers()
+    }.items()
+    stage.cli("delete", "service", "other")
+    assert stage.networks() == [f"{stage.namespace}-default"], "who can't be read may want it"
+    assert stage.apply(documents[0]).actions == []
+    assert stage.status_of("web")["readyReplicas"] == 2
+    stage.cli("delete", "service", "db")
+    assert [name for name in stage.containers() if "db" in name] == []
+    stage.cli("delete", "all", "--all")
+    assert stage.containers() == []
+    assert stage.networks() == []
