@@ -46,7 +46,7 @@ def controller(
     `cause` is the command line: it is kept with what it changes.
     """
     failpoints.arm(os.environ)
-    home = Home(home_path)
+    home = Home(home_path, note)
     host = LocalHost()
     clock = WallClock()
     owner = home.identity(make=acts).owner

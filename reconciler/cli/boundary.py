@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -78,9 +79,20 @@ def _words(error: Exception) -> tuple[list[tuple[str, str]], int]:
             return _with_hint(error.format_message(), _usage_hint(error)), USAGE
         case OSError() if error.strerror:
             place = f"{error.filename}: " if error.filename else ""
-            return _with_hint(f"{place}{error.strerror}", "run again with -vv for the trace"), 1
+            return _with_hint(f"{place}{error.strerror}", _step(error)), 1
         case _:
             return [("error", f"internal: {type(error).__name__}: {error}; run again with -vv for the trace")], 1
+
+
+def _step(error: OSError) -> str:
+    """What to do about what the file system said."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "make room on that disk, then try again"
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            return "make it writable, or choose another home with --home or RECONCILER_HOME"
+        case _:
+            return "run again with -vv for the trace"
 
 
 def _with_hint(message: str, hint: str) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -9,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
@@ -20,6 +21,9 @@ from reconciler.values import dataclass
 WHOLE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})\s*")
 """What stands in `owner`: the id, and the key."""
 POLL = 0.01
+NOTICE_SECONDS = 1.0
+"""So long nobody wonders whom we wait for."""
+LONGEST_COMMAND = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,18 @@ def _nobody() -> Identity:
 class Home:
     """A directory of ours, 0700. Nothing is made in it until something has to be kept."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, note: Callable[[str], None] = lambda _: None) -> None:
+        """`note` is told whom we wait for, when that takes long."""
         self.path = Path(path)
+        self._note = note
+        self._noted: set[str] = set()
 
     def identity(self, *, make: bool) -> Identity:
         """Who we are; with `make`, one is made up where there is none yet. Looking never makes one."""
         file = self.path / "owner"
         try:
-            whole = WHOLE.fullmatch(file.read_text())
+            with _explained(self.path):
+                whole = WHOLE.fullmatch(file.read_text())
         except FileNotFoundError:
             return self._new_identity(file) if make else _nobody()
         except ValueError:  # not even text
@@ -65,27 +73,21 @@ class Home:
         self.ensure()
         fresh = Identity(secrets.token_hex(8), secrets.token_bytes(32))
         draft = file.with_name(f".owner.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(f"{fresh.owner} {fresh.key.hex()}\n")
-            stream.flush()
-            os.fsync(stream.fileno())
         try:
-            os.link(draft, file)
+            with _explained(self.path):
+                _write(draft, f"{fresh.owner} {fresh.key.hex()}\n")
+                os.link(draft, file)
         except FileExistsError:
             return self.identity(make=False)
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         return fresh
 
     def ensure(self) -> None:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise Denied(
-                f"the home {self.path} can't be made: {error.strerror}",
-                hint="choose another with --home or RECONCILER_HOME",
-            ) from error
+            raise unusable(self.path, error, "can't be made") from error
 
     @contextmanager
     def lock(self, patience: float) -> Iterator[None]:
@@ -94,11 +96,15 @@ class Home:
         Whoever has it may have been stopped, so nobody waits for it longer than for anything else.
         """
         self.ensure()
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + patience
+        with _explained(self.path):
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        began = time.monotonic()
         try:
             while not _taken(descriptor):
-                if time.monotonic() > deadline:
+                waited = time.monotonic() - began
+                if waited > NOTICE_SECONDS:
+                    self._tell(f"waiting for another command that is at work in {self.path}{_holder(descriptor)}")
+                if waited > patience:
                     raise ReconcilerError(
                         f"another command is at work in {self.path}{_holder(descriptor)}, and did not come to an end",
                         hint="wait for it, or end it; then try again",
@@ -107,6 +113,41 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+    def _tell(self, text: str) -> None:
+        """Once of each, however many passes have to wait."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._note(text)
+
+
+@contextmanager
+def _explained(home: Path) -> Iterator[None]:
+    """What the file system says of our home, in words. That something is not there, or is there, is for the caller."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError as error:
+        raise unusable(home, error, "can't be used") from error
+
+
+def unusable(home: Path, error: OSError, verb: str) -> ReconcilerError:
+    """Names the path, the cause and the next step."""
+    another = "choose another with --home or RECONCILER_HOME"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return ReconcilerError(f"the home {home} {verb}: {error.strerror}", hint=f"make room on its disk, or {another}")
+    if error.errno in {errno.ENOTDIR, errno.EEXIST}:
+        return ReconcilerError(f"the home {home} {verb}: it, or what it lies in, is no directory", hint=another)
+    return Denied(f"the home {home} {verb}: {error.strerror}", hint=another)
+
+
+def _write(file: Path, text: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _taken(descriptor: int) -> bool:
@@ -125,4 +166,17 @@ def _holder(descriptor: int) -> str:
         locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     except OSError:
         return ""
-    return next((f" (pid {held[4]})" for held in locks if held[1] == "FLOCK" and held[5] == place), "")
+    holders = (int(held[4]) for held in locks if held[1] == "FLOCK" and held[5] == place)
+    pid = next((pid for pid in holders if pid > 0), 0)  # one beyond our own pid namespace has no number here
+    return f" (pid {pid}{_command(pid)})" if pid else ""
+
+
+def _command(pid: int) -> str:
+    """Its command line, from our own name on; nothing of one that we may not look at."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return ""
+    ours = next((i for i, word in enumerate(words) if Path(word).name in {"reconciler", "__main__.py"}), None)
+    told = words if ours is None else ["reconciler", *words[ours + 1 :]]
+    return f": {' '.join(filter(None, told))[:LONGEST_COMMAND]}"

@@ -20,6 +20,9 @@ from reconciler.errors import Problem, ReconcilerError, Refused, SpecError, Usag
 from tests.cli.conftest import Run
 
 
+WRITABLE = "make it writable, or choose another home with --home or RECONCILER_HOME"
+
+
 def failing(error: BaseException) -> Callable[[], NoReturn]:
     def action() -> NoReturn:
         raise error
@@ -44,7 +47,9 @@ def told(error: BaseException, *, verbosity: int = 0, environ: dict[str, str] | 
         (KeyboardInterrupt(), 130, ""),
         (click.Abort(), 130, ""),
         (BrokenPipeError(), 141, ""),
-        (PermissionError(13, "No", "/x"), 1, "error: /x: No\nhint: run again with -vv for the trace\n"),
+        (PermissionError(13, "No", "/x"), 1, f"error: /x: No\nhint: {WRITABLE}\n"),
+        (OSError(28, "No space", "/x"), 1, "error: /x: No space\nhint: make room on that disk, then try again\n"),
+        (OSError(5, "Oh", "/x"), 1, "error: /x: Oh\nhint: run again with -vv for the trace\n"),
         (KeyError("k"), 1, "error: internal: KeyError: 'k'; run again with -vv for the trace\n"),
         (RecursionError("deep"), 1, "error: internal: RecursionError: deep; run again with -vv for the trace\n"),
     ],

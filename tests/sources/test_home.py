@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ReconcilerError
-from reconciler.sources.home import Home
+from reconciler.errors import Denied, ReconcilerError
+from reconciler.sources.home import Home, unusable
 
 
 def test_it_is_made_once_and_only_to_act(tmp_path: Path) -> None:
@@ -41,12 +42,46 @@ def test_nobody_waits_for_ever_for_whoever_is_at_work(tmp_path: Path) -> None:
     home = Home(str(tmp_path / "home"))
     with (
         home.lock(0),
-        pytest.raises(ReconcilerError, match=rf"at work in .*home \(pid {os.getpid()}\)"),
+        pytest.raises(ReconcilerError, match=rf"at work in .*home \(pid {os.getpid()}: .+\)"),
         home.lock(0.1),
     ):
         pass
     with home.lock(0):
         pass
+
+
+def test_who_waits_long_is_told_for_whom_and_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    home = Home(str(tmp_path / "home"), told.append)
+    home.ensure()
+    for _ in range(2):
+        holder = subprocess.Popen(["flock", home.path / "lock", "-c", "echo mine; sleep 1.5"], stdout=subprocess.PIPE)
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"mine\n"
+        with home.lock(20), holder:
+            pass
+    assert [text.partition(" (pid ")[0] for text in told] == [
+        f"waiting for another command that is at work in {home.path}"
+    ] * 2
+    assert all("flock" in text for text in told), "another pid is another holder"
+
+
+def test_a_home_that_is_a_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    for use in (
+        lambda home: home.identity(make=False),
+        lambda home: home.identity(make=True),
+        lambda home: home.ensure(),
+    ):
+        with pytest.raises(ReconcilerError, match=r"home .*/home can't be .*no directory") as raised:
+            use(Home(str(tmp_path / "home")))
+        assert "--home" in raised.value.hint
+
+
+def test_a_full_disk_and_a_read_only_one_are_told_apart() -> None:
+    full, sealed = (unusable(Path("/h"), OSError(number, os.strerror(number)), "can't be used") for number in (28, 30))
+    assert (str(full.message), "make room" in full.hint) == ("the home /h can't be used: No space left on device", True)
+    assert isinstance(sealed, Denied)
 
 
 def test_who_waits_has_his_turn_once_the_other_is_done(tmp_path: Path) -> None:
