@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.scenarios.documents import native, native_server, shell
+from tests.scenarios.documents import changed, native, native_server, shell
 from tests.scenarios.stage import Stage, eventually, get
 
 pytestmark = pytest.mark.engine
@@ -53,13 +54,83 @@ def test_H1_a_stopped_process_is_seen_as_paused_and_continued(stage: Stage) -> N
 
 
 def test_a_process_whose_directory_somebody_deleted_is_not_run_twice(stage: Stage) -> None:
-    """The lock that it held is gone with the directory; its marks in the world are not."""
+    """What it was made of is gone with the directory; its marks in the world are not."""
     stage.apply(native_server("api"))
     shutil.rmtree(stage.home / "processes")
 
-    assert stage.diff(native_server("api"), expect=1).actions == ["Create api/0"]
-    stage.apply(native_server("api"))
+    seen = stage.diff(native_server("api"), expect=1)
+    assert (seen.actions, "its labels were lost" in seen.causes) == (
+        ["Stop api/0", "Remove api/0", "Create api/0"],
+        True,
+    )
+    assert stage.apply(native_server("api")).actions == seen.actions
     assert len([p for p in stage.processes("api") if "httpd" in p.command]) == 1
+    assert stage.apply(native_server("api")).actions == []
+
+
+@pytest.mark.parametrize("left", ["the directory", "nothing"])
+def test_a_process_whose_labels_were_lost_is_deleted_all_the_same(stage: Stage, left: str) -> None:
+    stage.apply(native("worker"))
+    process = stage.process("worker")
+    lose_labels(stage, "worker") if left == "the directory" else shutil.rmtree(stage.home / "processes")
+    assert stage.delete(native("worker")).actions == ["Stop worker/0", "Remove worker/0"]
+    assert not process.alive
+    assert not [*(stage.home / "processes").iterdir()]
+
+
+def test_a_process_whose_labels_were_lost_gives_up_the_port_that_it_insists_on(
+    stage: Stage, free_port: Callable[[], int]
+) -> None:
+    spec = native_server("api", ports=[{"name": "http", "hostPort": free_port()}])
+    stage.apply(spec)
+    process = stage.process("api")
+    lose_labels(stage, "api")
+    assert stage.apply(spec).actions == ["Stop api/0", "Remove api/0", "Create api/0"]
+    assert not process.alive
+    assert stage.apply(spec).actions == []
+
+
+@pytest.mark.parametrize("name", ["labels.json", "labels.copy.json", "pid"])
+def test_one_lost_file_costs_nothing(stage: Stage, name: str) -> None:
+    stage.apply(native_server("api"))
+    process = stage.process("api")
+    (directory(stage, "api") / name).unlink()
+    assert stage.diff(native_server("api")).actions == []
+    assert stage.apply(native_server("api")).actions == []
+    assert stage.process("api") == process
+    stage.delete(native_server("api"))
+    assert not process.alive
+
+
+def test_a_program_that_was_replaced_on_disk_is_run_anew_by_the_next_apply(stage: Stage, tmp_path: Path) -> None:
+    program = tmp_path / "worker"
+    shutil.copy(Path("/bin/sleep").resolve(), program)
+    spec, other = native("worker", str(program), "100000"), native("other")
+    stage.apply(spec, other)
+    process = stage.process("worker")
+
+    (tmp_path / "new").write_bytes(program.read_bytes() + b"version 2")
+    (tmp_path / "new").chmod(0o755)
+    (tmp_path / "new").rename(program)
+    seen = stage.diff(spec, other, expect=1)
+    assert seen.actions == ["Stop worker/0", "Remove worker/0", "Create worker/0"]
+    assert f"its program {program} was replaced on disk" in seen.causes
+
+    assert stage.apply(spec, other).actions == seen.actions
+    assert not process.alive
+    assert stage.apply(spec, other).actions == []
+
+
+def test_limits_that_were_declared_anew_hold_for_the_process_that_runs(stage: Stage) -> None:
+    spec = native("worker", resources={"memory": "64Mi", "pids": 50})
+    stage.apply(spec)
+    process = stage.process("worker")
+    more = changed(spec, resources={"memory": "128Mi"})
+    seen = stage.diff(more, expect=1)
+    assert (seen.actions, "memory is 64 MiB, not 128 MiB" in seen.causes) == (["Adjust worker/0"], True)
+    assert stage.apply(more).actions == ["Adjust worker/0"]
+    assert stage.process("worker") == process
+    assert stage.apply(more).actions == []
 
 
 def test_a_process_killed_with_its_parent_is_started_again(stage: Stage) -> None:
@@ -115,6 +186,15 @@ def test_H1_a_native_service_is_reached_and_stays_reachable_at_its_port(stage: S
     stage.apply(spec)
     address = f"http://127.0.0.1:{port}{tmp_path}/hello.txt"
     assert eventually(lambda: get(address), "it serves at the same port") == "hello"
+
+
+def directory(stage: Stage, name: str) -> Path:
+    return stage.home / "processes" / f"{stage.namespace}.{name}.0"
+
+
+def lose_labels(stage: Stage, name: str) -> None:
+    for path in directory(stage, name).glob("labels*"):
+        path.unlink()
 
 
 def _three(stage: Stage) -> list:

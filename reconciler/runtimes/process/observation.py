@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.model import labels as table
 from reconciler.model.key import Key
-from reconciler.model.observed import Binding, Grant, Observed, Phase
+from reconciler.model.observed import Binding, Facts, Grant, Observed, Phase
 from reconciler.runtimes.process import cgroup, lock
 from reconciler.runtimes.process.directory import (
     LABELS,
@@ -22,11 +22,13 @@ from reconciler.runtimes.process.directory import (
 from reconciler.runtimes.process.facts import facts
 from reconciler.runtimes.process.identity import boot_id, living, slurp, wait_for_end
 from reconciler.runtimes.process.recovery import Markers, lost_labels, lost_record
+from reconciler.runtimes.process.sockets import bindings
 from reconciler.runtimes.process.tree import Tree
 from reconciler.values import dataclass
 
 LAST_WORDS = 0.5
 """How long the shell parent may take to write down an exit code after the service has died: seconds at most."""
+LOST_LABELS = "its labels were lost, so nobody knows any more what was started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +142,11 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
         return _ended(seen, watched, "the machine was restarted")
     if found := living(record.service):
         phase = Phase.PAUSED if found.state == "T" else Phase.RUNNING
-        found_out = facts(labels, record.service.pid, watched.place)
-        bindings = _bindings(labels, seen.grants)
-        return replace(seen, phase=phase, pid=record.service.pid, bindings=bindings, facts=found_out)
+        seen = replace(seen, phase=phase, pid=record.service.pid)
+        if seen.key and table.FINGERPRINT not in labels:
+            return replace(seen, bindings=bindings(watched.tree(seen.key).members()), facts=Facts(stale=LOST_LABELS))
+        looked = facts(labels, record.service.pid, watched.place)
+        return replace(seen, bindings=_told_to_bind(labels, seen.grants), facts=looked)
     if read_exit(watched.directory) is None:
         # Between a service's death and the note of its exit code lies a moment; who looks just then waits it out.
         wait_for_end(record.parent.pid, record.parent, LAST_WORDS)
@@ -186,7 +190,7 @@ def _has_stragglers(watched: Watched, key: Key) -> bool:
     return lock.held(f"{watched.directory}/lock") or bool(watched.markers.carriers(key))
 
 
-def _bindings(labels: dict[str, Any], grants: Mapping[str, Grant]) -> tuple[Binding, ...]:
+def _told_to_bind(labels: dict[str, Any], grants: Mapping[str, Grant]) -> tuple[Binding, ...]:
     """What it was told to listen on. Whether it does is the prober's question."""
     told = labels.get("ports", {})
     found = []
