@@ -79,6 +79,10 @@ contract: setup ## one suite over all runtimes
 scenarios: setup ## whole stories on a real engine
 	$(RIG) $(PYTEST) -n auto tests/scenarios
 
+.PHONY: mutants
+mutants: setup ## put known bugs into the code, and see that the tests find each of them
+	$(RIG) $(BIN)/python -m tests.mutants
+
 .PHONY: golden
 golden: setup ## write the golden files anew; read the diff before you commit it
 	GOLDEN=write $(PYTEST) tests/golden -q

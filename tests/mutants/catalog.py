@@ -1,0 +1,159 @@
+"""Bugs that could be made outside of the planner, each as an exact change of the source, and the tests that have to
+notice. (Those of the planner are in `tests/convergence/test_mutants.py`: they are found by stories.)
+
+A text that does not stand in its file exactly once any more is an error, not a mutant that was killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    name: str
+    file: str
+    honest: str
+    bug: str
+    killers: tuple[str, ...]
+    """Tests of which at least one has to fail."""
+    engine: bool = False
+    """Whether these need a real engine, and so time."""
+
+    def mutated(self) -> str:
+        source = (ROOT / self.file).read_text()
+        count = source.count(self.honest)
+        if count != 1:
+            raise ValueError(f"{self.name}: {self.honest!r} stands {count} times in {self.file}: mend the mutant")
+        return source.replace(self.honest, self.bug)
+
+
+EXECUTOR = "reconciler/engine/executor.py"
+RECONCILE = "reconciler/engine/reconcile.py"
+DOCKER = "reconciler/runtimes/docker"
+PROCESS = "reconciler/runtimes/process/runtime.py"
+BY_EXECUTOR = ("tests/engine/test_executor.py",)
+BY_RECONCILE = ("tests/engine/test_reconcile.py",)
+BY_BACKOFF = ("tests/core/test_backoff.py",)
+BY_SILENCE = ("tests/docker/test_unreachable.py",)
+CONTRACT = "tests/contract/test_runtime.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a failed action does not end its sequence", EXECUTOR,
+        "        if outcomes[-1].result is not Result.DONE:\n            break\n", "", BY_EXECUTOR,
+    ),
+    Mutant(
+        "what is unknown is tried again blindly", EXECUTOR,
+        "    except (OutcomeUnknown, Unreachable) as error:\n",
+        "    except (OutcomeUnknown, Unreachable) as error:\n        effect()\n", BY_EXECUTOR,
+    ),
+    Mutant(
+        "what is unknown is told as done", EXECUTOR,
+        "return Outcome(action, Result.UNKNOWN, error.reason, error.message, error.hint)",
+        "return Outcome(action, Result.DONE)", BY_EXECUTOR,
+    ),
+    Mutant(
+        "a stop is skipped", EXECUTOR,
+        "            runtimes[seen.runtime].stop(seen, action.stop or Stop())\n", "            pass\n", BY_EXECUTOR,
+    ),
+    Mutant("how it is to be stopped is forgotten", EXECUTOR, "action.stop or Stop()", "Stop()", BY_EXECUTOR),
+    Mutant(
+        "the old one goes before the image is there", EXECUTOR,
+        "    refused = _prepare(sequence, runtimes)\n", "    refused = None\n", BY_EXECUTOR,
+    ),
+    Mutant(
+        "one that raises takes the others along", EXECUTOR,
+        "    except Exception as error:  # noqa: BLE001", "    except KeyboardInterrupt as error:  #", BY_EXECUTOR,
+    ),
+    Mutant(
+        "a refused port is not told by its number", EXECUTOR, "error.hint, error.port)", "error.hint)", BY_EXECUTOR
+    ),
+    Mutant(
+        "tombstones are buried too early", RECONCILE,
+        "set(buried(graph, snapshot, outcomes))", "set(graph.removed)", BY_RECONCILE,
+    ),
+    Mutant(
+        "an engine that is silent has nothing left", "reconciler/core/teardown.py",
+        "looked_for = not _problem(snapshot, key, resource) and key not in ours", "looked_for = key not in ours",
+        BY_RECONCILE,
+    ),
+    Mutant(
+        "the back-off is dropped with the pass", RECONCILE,
+        "        parts.store.write_journal(changed)\n", "        pass\n", BY_RECONCILE,
+    ),
+    Mutant(
+        "an unknown outcome counts as a failure", "reconciler/core/backoff.py",
+        "        case Result.REFUSED | Result.FAILED:\n",
+        "        case Result.REFUSED | Result.FAILED | Result.UNKNOWN:\n", BY_BACKOFF,
+    ),
+    Mutant(
+        "an error of the engine is an empty world", f"{DOCKER}/runtime.py",
+        "return View(self.name, self.host, problem=error.message, hint=error.hint)",
+        "return View(self.name, self.host)", BY_SILENCE,
+    ),
+    Mutant(
+        "a lost answer is a refusal", f"{DOCKER}/errors.py",
+        "def unknown(doing: str, cause: str) -> OutcomeUnknown:\n",
+        "def unknown(doing: str, cause: str) -> OutcomeUnknown:\n    return Refused(doing)  # type: ignore\n",
+        BY_SILENCE,
+    ),
+    Mutant(
+        "granted ports are not written down", "reconciler/model/labels.py",
+        "    if desired.grants:\n", "    if False:\n",
+        (f"{CONTRACT}::TestWhose::test_labels_come_back_as_they_went[process]",),
+    ),
+    Mutant(
+        "processes are addressed by name instead of id", PROCESS,
+        '        if known is None or known["id"] != seen.id:\n', "        if known is None:\n",
+        (f"{CONTRACT}::TestLife::test_an_old_id_does_not_reach_the_new_one[process]",),
+    ),
+    Mutant(
+        "an older version that runs is taken for the new one", PROCESS,
+        "        if now.fingerprint != desired.fingerprint:\n", "        if False:\n",
+        ("tests/process/test_survival.py::test_another_version_does_not_replace_one_that_runs",),
+    ),
+    Mutant(
+        "a home that can't be read is an empty one", PROCESS,
+        "        except OSError as error:\n            return View(\n",
+        "        except OSError as error:\n            return View(self.name, self.host)\n            return View(\n",
+        ("tests/process/test_surroundings.py::test_a_home_that_cannot_be_read_is_a_problem_and_not_an_empty_one",),
+    ),
+    Mutant(
+        "who has a process's place is not asked whose he is", PROCESS,
+        "        if now.key is None:\n            raise NameTaken(", "        if False:\n            raise NameTaken(",
+        (f"{CONTRACT}::TestWhose::test_a_foreign_thing_in_the_way_is_reported_and_left_alone[process]",),
+    ),
+    Mutant(
+        "a look is cut short by one container", f"{DOCKER}/runtime.py",
+        "(KeyError, TypeError, ValueError, AttributeError) as error:\n",
+        "(KeyError, TypeError, ValueError, AttributeError) as error:\n            return ()\n", BY_SILENCE,
+    ),
+    Mutant(
+        "containers are removed by name instead of id", f"{DOCKER}/containers.py",
+        'f"/containers/{seen.id}?v=1"', 'f"/containers/{seen.name}?v=1"',
+        (f"{CONTRACT}::TestLife::test_an_old_id_does_not_reach_the_new_one[docker]",), engine=True,
+    ),
+    Mutant(
+        "containers are stopped by name instead of id", f"{DOCKER}/containers.py",
+        'f"/containers/{seen.id}/stop?t={seconds}"', 'f"/containers/{seen.name}/stop?t={seconds}"',
+        ("tests/docker/test_containers.py", f"{CONTRACT}::TestLife"), engine=True,
+    ),
+    Mutant(
+        "a running container is removed by force", f"{DOCKER}/containers.py",
+        "/containers/{seen.id}?v=1", "/containers/{seen.id}?v=1&force=1",
+        ("tests/docker/test_containers.py::test_a_running_container_is_not_removed",), engine=True,
+    ),
+    Mutant(
+        "whoever has the name is the one that was to be made", f"{DOCKER}/containers.py",
+        "        if not same:\n", "        if False:\n", ("tests/docker/test_containers.py", CONTRACT), engine=True,
+    ),
+    Mutant(
+        "files are not delivered before a start", f"{DOCKER}/containers.py",
+        "        files.deliver(self._connection, container, payload, doing)\n", "",
+        ("tests/docker/test_containers.py",), engine=True,
+    ),
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""A mutant on trial: a copy of the tree with its bug in it, and the tests that have to fail there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.catalog import ROOT, Mutant
+
+SECONDS = 240
+COPIED = ("reconciler", "tests", "specs", "schemas", "pyproject.toml")
+NAMESPACES = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""What a mutant starts and can't stop any more ends with its trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    mutant: Mutant
+    killer: str
+    """The test that noticed; empty for a survivor."""
+    seconds: float
+    said: str
+
+    @property
+    def killed(self) -> bool:
+        return bool(self.killer)
+
+
+def try_(mutant: Mutant) -> Sentence:
+    begun = time.monotonic()
+    changed = mutant.mutated()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as directory:
+        tree = Path(directory)
+        _copy(tree)
+        (tree / mutant.file).write_text(changed)
+        said = _run(tree, mutant)
+    failed = re.search(r"^FAILED (\S+)", said, re.MULTILINE)
+    return Sentence(mutant, failed[1] if failed else "", time.monotonic() - begun, said)
+
+
+def _copy(tree: Path) -> None:
+    ignore = shutil.ignore_patterns("__pycache__", ".*_cache")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tree / name, ignore=ignore)
+        else:
+            shutil.copy(source, tree / name)
+
+
+def _run(tree: Path, mutant: Mutant) -> str:
+    """What pytest says. An error while tests are collected is no failed test, and so kills nobody."""
+    alone = NAMESPACES if os.geteuid() == 0 and not mutant.engine else ()
+    pytest = (sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist")
+    ours = ("PYTEST", "RECONCILER", "COV_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    env |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*alone, *pytest, *mutant.killers], cwd=tree, env=env, timeout=SECONDS, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    return done.stdout
