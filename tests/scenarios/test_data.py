@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.scenarios.documents import box, native, server, shell, volume
-from tests.scenarios.stage import Stage, eventually
+from tests.scenarios.documents import box, changed, native, server, shell, volume
+from tests.scenarios.stage import IMAGE, Stage, eventually
 
 pytestmark = pytest.mark.engine
 
@@ -57,6 +57,29 @@ def test_K22_prune_keeps_data_too(stage: Stage) -> None:
     assert told.results == {"keeper": "pruned", "volume/data": "pruned", "web": "unchanged"}
     assert stage.containers() == [stage.name("web")]
     assert stage.volumes() == [f"{stage.namespace}-data"]
+
+
+def test_K17_K22_the_data_survives_each_change_of_who_uses_it(stage: Stage) -> None:
+    """Image, environment, place of the mount, and at last the name."""
+    data = volume("data")
+    stage.apply(data, KEEPER)
+    put(stage, "precious")
+    ids = {stage.id("keeper")}
+    for after in (
+        changed(KEEPER, container={**KEEPER["spec"]["container"], "image": f"{IMAGE}:2"}),
+        changed(KEEPER, env={"A": "1"}),
+        changed(KEEPER, volumes=[{"volume": "data", "mountPath": "/elsewhere"}]),
+        KEEPER,
+    ):
+        stage.apply(data, after)
+        ids.add(stage.id("keeper"))
+        place = after["spec"]["volumes"][0]["mountPath"]
+        assert stage.run_inside("keeper", "cat", f"{place}/note").strip() == "precious"
+    assert len(ids) == 5, "each time it was another container"
+
+    told = stage.apply(data, {**KEEPER, "metadata": {"name": "heir"}}, "--prune")
+    assert told.results == {"heir": "created", "keeper": "pruned", "volume/data": "unchanged"}
+    assert stage.run_inside("heir", "cat", "/data/note").strip() == "precious"
 
 
 def test_K17_a_native_process_has_volumes_as_well(stage: Stage) -> None:
