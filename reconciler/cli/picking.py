@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ORDER = tuple(kind.key for kind in KINDS.values())
 """Services first: they are what people came to see."""
+MOST_NAMES = 5
+"""That a hint lists."""
 Pair = tuple[str, str]
 """A kind's key and a name."""
 
@@ -187,6 +189,8 @@ def not_found(parts: Parts, namespace: str | None, pair: Pair) -> NotFound:
 def _guesses(parts: Parts, namespace: str | None, pair: Pair) -> Iterator[str]:
     from difflib import get_close_matches
 
+    from reconciler.cli.render.words import few
+
     kind, name = pair
     known = {space: _kept(parts, space) for space in parts.source.namespaces()}
     here = known.get(namespace, set()) if namespace else {other for pairs in known.values() for other in pairs}
@@ -196,6 +200,8 @@ def _guesses(parts: Parts, namespace: str | None, pair: Pair) -> Iterator[str]:
         yield f"did you mean {alike[0]}/{name}?"
     if close := get_close_matches(name, sorted(its_name for other, its_name in here if other == kind), 1, 0.5):
         yield f"did you mean {close[0]}?"
+    if names := sorted(its_name for other, its_name in here if other == kind):
+        yield f"there {'is' if len(names) == 1 else 'are'} {few(names, MOST_NAMES)}"
     if not here and (close := get_close_matches(namespace or "", sorted(known), 1)):
         yield f"did you mean -n {close[0]}?"
 

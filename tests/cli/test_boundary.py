@@ -19,7 +19,6 @@ from reconciler.cli.invocation import Flags, Invocation
 from reconciler.errors import Problem, ReconcilerError, Refused, SpecError, UsageError
 from tests.cli.conftest import Run
 
-
 WRITABLE = "make it writable, or choose another home with --home or RECONCILER_HOME"
 
 

@@ -97,3 +97,9 @@ def test_R6_what_is_stopped_is_told_from_what_is_not_there(machine: Machine) -> 
 
 def test_a_command_is_needed(machine: Machine) -> None:
     assert "after two dashes: reconciler exec db -- env" in machine("exec", "db", code=2).stderr
+
+
+def test_of_a_name_that_nobody_has_it_is_said_which_there_are(machine: Machine) -> None:
+    machine.apply(service("db"), service("web"))
+    refused = machine("exec", "nosuch", "--", "true", code=1)
+    assert "hint: there are db, web" in refused.stderr

@@ -61,6 +61,17 @@ def test_a_terminal_cuts_the_flexible_column_and_a_pipe_nothing() -> None:
     assert "…" not in table(COLUMNS, ROWS)
 
 
+def test_the_message_has_what_the_others_can_spare() -> None:
+    columns = [Column("NAME"), Column("PORTS", flexible=True), Column("IMAGE", flexible=True)]
+    columns += [Column("MESSAGE", flexible=True, last=True)]
+    rows = [["web", "127.0.0.1:8080->80, 127.0.0.1:8443->443", "", "liveness probe: exit code 1"]]
+    assert table(columns, rows, limit=50) == (
+        "NAME  PORTS            MESSAGE\n" + "web   127.0.0.1:8080…  liveness probe: exit code 1\n"
+    )
+    assert "IMAGE" in table(columns, rows), "a pipe is left nothing out"
+    assert "IMAGE" in table(columns, rows, limit=120), "nor is a terminal with room"
+
+
 def test_only_the_words_of_a_status_are_coloured() -> None:
     text = table(COLUMNS, ROWS, color=True)
     assert "\x1b[32mReady\x1b[0m" in text

@@ -31,7 +31,9 @@ def _keys(item: Picked) -> str:
 
 NAMESPACE: Layout = ((Column("NAMESPACE"), lambda item: item.key.namespace),)
 STATUS: Layout = ((Column("STATUS", status=True), lambda item: words.status_word(item.look, item.sight)),)
-MESSAGE: Layout = ((Column("MESSAGE", wide=True, flexible=True), lambda item: words.message(item.look, item.sight)),)
+MESSAGE: Layout = (
+    (Column("MESSAGE", wide=True, flexible=True, last=True), lambda item: words.message(item.look, item.sight)),
+)
 USED_BY: Layout = ((Column("USED BY"), lambda item: words.few(words.users(item.look, item.key))),)
 ENGINE: Layout = (
     (Column("ENGINE NAME", wide=True), lambda item: words.few([thing.name for thing in item.sight.things], 1)),
@@ -69,7 +71,7 @@ OF_KIND: dict[str, Layout] = {
 AT_A_GLANCE: Layout = (
     (Column("RESOURCE"), lambda item: item.key.short),
     *RUNNING,
-    (Column("MESSAGE", flexible=True), lambda item: words.message(item.look, item.sight)),
+    (Column("MESSAGE", flexible=True, last=True), lambda item: words.message(item.look, item.sight)),
 )
 """Of `status`, where all kinds stand in one table."""
 

@@ -20,7 +20,11 @@ def table_of(
 ) -> str:  # fmt: skip
     """`named`: with whom each one is about."""
     columns = [Column("LAST SEEN"), Column("TYPE"), Column("REASON", status=True)]
-    columns += [Column("NAMESPACE")] * namespaces + [Column("RESOURCE")] * named + [Column("MESSAGE", flexible=True)]
+    columns += (
+        [Column("NAMESPACE")] * namespaces
+        + [Column("RESOURCE")] * named
+        + [Column("MESSAGE", flexible=True, last=True)]
+    )
     rows = [
         [
             age(now - event.time), event.type, event.reason,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
+INTERRUPTED = "interrupted; what runs goes on running, and the next apply goes on from here"
 LEVELS = {DONE: "ok", FAILED: "failed"}
 
 
@@ -66,8 +67,9 @@ class PlainProgress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        return
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        if kind is KeyboardInterrupt:
+            self.note(INTERRUPTED)
 
     def _write(self, line: str) -> None:
         self._stream.write(f"{line}\n")
@@ -115,8 +117,10 @@ class LiveProgress:
         self._live.start()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
         self._live.stop()
+        if kind is KeyboardInterrupt:
+            print(INTERRUPTED, file=self._stream)
         for key, row in self._rows.items():
             if row.state == FAILED:
                 print(f"{mark('failed', self._stream)} {clean(key)}  {clean(row.message)}", file=self._stream)

@@ -8,6 +8,10 @@ from reconciler.cli.render.text import clean, cut, paint, width
 from reconciler.values import dataclass
 
 GAP = "  "
+LEGIBLE = 15
+"""So much of an address is left at least: 127.0.0.1:8080."""
+EMPTY = "-"
+"""What stands where there is nothing to say."""
 GOOD = frozenset("Ready Running True Completed Settled created configured started ok valid".split())
 BUSY = frozenset(
     "Starting Pending Progressing Waiting Created Paused Removing NotReady Unknown BackOff RollingUpdate Drifted "
@@ -28,7 +32,9 @@ class Column:
     status: bool = False
     """Its words are coloured by whether they are good news."""
     flexible: bool = False
-    """Cut first when the terminal is too narrow: messages, images."""
+    """Cut when the terminal is too narrow: ports, images; left out if nothing stands in it."""
+    last: bool = False
+    """Flexible too, but cut only when the others are: a message is what people came to read."""
     right: bool = False
 
 
@@ -44,9 +50,13 @@ def table(
     """Lines of text, each ended. `limit` is the terminal's width; a file or a pipe has none and nothing is cut."""
     shown = [i for i, column in enumerate(columns) if wide or not column.wide]
     cells = [[_cell(row[i]) for i in shown] for row in rows]
+    room = None if wide else limit
+    if room and _excess([columns[i] for i in shown], cells, room) > 0:
+        kept = [n for n, i in enumerate(shown) if not columns[i].flexible or any(row[n] != EMPTY for row in cells)]
+        shown, cells = [shown[n] for n in kept], [[row[n] for n in kept] for row in cells]
     chosen = [columns[i] for i in shown]
     head = [[column.title for column in chosen]] if headers else []
-    widths = _widths(chosen, head + cells, None if wide else limit)
+    widths = _widths(chosen, head + cells, room)
     lines = [_line(chosen, row, widths, color=False) for row in head]
     lines += [_line(chosen, row, widths, color=color) for row in cells]
     return "".join(f"{line}\n" for line in lines)
@@ -54,16 +64,22 @@ def table(
 
 def _cell(value: object) -> str:
     text = "" if value is None else clean(str(value))
-    return text or "-"
+    return text or EMPTY
+
+
+def _excess(columns: Sequence[Column], rows: Sequence[Sequence[str]], limit: int) -> int:
+    """How much wider than the terminal it is, all told."""
+    cells = [max([width(column.title), *(width(row[i]) for row in rows)]) for i, column in enumerate(columns)]
+    return sum(cells) + len(GAP) * (len(columns) - 1) - limit
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], limit: int | None) -> list[int]:
     widths = [max((width(row[i]) for row in rows), default=0) for i in range(len(columns))]
     excess = sum(widths) + len(GAP) * (len(columns) - 1) - limit if limit else 0
-    for i in sorted(range(len(columns)), key=lambda i: (not columns[i].flexible, -widths[i])):
+    for i in sorted(range(len(columns)), key=lambda i: (not columns[i].flexible, columns[i].last, -widths[i])):
         if excess <= 0 or not columns[i].flexible:
             break
-        floor = max(width(columns[i].title), 8)
+        floor = max(width(columns[i].title), 8 if columns[i].last else LEGIBLE)
         taken = min(excess, max(widths[i] - floor, 0))
         widths[i] -= taken
         excess -= taken
