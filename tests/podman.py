@@ -34,6 +34,15 @@ SETTINGS: dict[str, dict[str, object]] = {
 }
 
 
+REGISTRIES = """
+unqualified-search-registries = ["docker.io"]
+[[registry]]
+location = "127.0.0.1"
+insecure = true
+"""
+"""The second is Docker's own opinion of loopback, and what tests of pulling need."""
+
+
 def service(directory: Path) -> tuple[str, list[str], dict[str, str]]:
     """Where it will answer, its command, and the environment of that, which nobody else is given."""
     _lay_over(directory)
@@ -42,7 +51,7 @@ def service(directory: Path) -> tuple[str, list[str], dict[str, str]]:
     storage = {"driver": "overlay", "graphroot": f"{directory}/data", "runroot": f"{directory}/run"}
     (directory / "containers.conf").write_text(_toml({**SETTINGS, "engine": engine, "network": network}))
     (directory / "storage.conf").write_text(_toml({"storage": storage}))
-    (directory / "registries.conf").write_text('unqualified-search-registries = ["docker.io"]\n')
+    (directory / "registries.conf").write_text(REGISTRIES)
     environment = os.environ | {
         "CONTAINERS_CONF": f"{directory}/containers.conf",
         "CONTAINERS_STORAGE_CONF": f"{directory}/storage.conf",

@@ -197,7 +197,13 @@ def engine_in(kind: str, directory: Path) -> Iterator[Engine]:
     with (directory / "engine.log").open("wb") as log:
         address, argv, environment = podman.service(directory) if kind == "podman" else dockerd(directory)
         daemon = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=environment,
+            cwd=directory,  # Podman drops files where it stands
         )
     try:
         yield answering(Engine(address), daemon, directory / "engine.log")

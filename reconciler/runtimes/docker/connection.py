@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Refused
+from reconciler.runtimes.docker.dialect import engine_name
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.errors import engine_errors, garbled, refusal
-from reconciler.runtimes.docker.wire import Reply, Request, Stream, ask, ask_all, open_stream, tell
+from reconciler.runtimes.docker.wire import Reply, Request, Stream, answer, ask, ask_all, open_stream, tell
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -33,6 +34,11 @@ class Connection:
     @cached_property
     def endpoint(self) -> Endpoint:
         return self._locate()
+
+    @cached_property
+    def engine(self) -> str:
+        """Which one it is, for those few who must know: `docker` or `podman`."""
+        return engine_name(self.get("/version", "asking which engine this is"))
 
     # -- questions
 
@@ -58,9 +64,9 @@ class Connection:
         stream = open_stream(self.endpoint, request, seconds=seconds)
         if stream.status < 400:
             return stream
-        with_words = Reply(stream.status, b"".join(stream.pieces()), self.endpoint)
+        reply = answer(stream.status, b"".join(stream.pieces()), self.endpoint)
         stream.close()
-        raise refusal(stream.status, with_words.message, doing)
+        raise refusal(reply.status, reply.message, doing)
 
     # -- changes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,9 +13,9 @@ from reconciler.failpoints import failpoint
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, Stop
 from reconciler.model.observed import Observed
-from reconciler.runtimes.docker import files, write
+from reconciler.runtimes.docker import dialect, files, write
 from reconciler.runtimes.docker.connection import READ_SECONDS, WRITE_SECONDS, Connection
-from reconciler.runtimes.docker.errors import refusal
+from reconciler.runtimes.docker.errors import missing_source, refusal
 from reconciler.runtimes.docker.wire import Reply
 
 
@@ -48,8 +49,11 @@ class Containers:
     def stop(self, seen: Observed, stop: Stop) -> None:
         """A plain Stop() says nothing in particular: then it is stopped as it was made to be."""
         doing = f"stopping {seen.title}"
-        config = self._connection.get(f"/containers/{seen.id}/json", doing)["Config"]
-        configured = config.get("StopSignal") or "SIGTERM"
+        inspected = self._connection.get(f"/containers/{seen.id}/json", doing)
+        config = inspected["Config"]
+        configured = dialect.signal_name(config.get("StopSignal") or "SIGTERM")
+        if inspected["State"].get("Paused") and self._connection.engine == "podman":
+            self._unpause(seen)  # it stops nobody who is paused
         if stop == Stop():
             stop = Stop(configured, config.get("StopTimeout") or stop.grace_seconds)
         seconds = write.grace(stop)
@@ -74,9 +78,18 @@ class Containers:
 
     def _make(self, desired: Desired, payload: ContainerPayload, doing: str) -> tuple[str, bool]:
         """The id of the container under our name, and whether it runs already."""
+        self._require_host_paths(payload, doing)
         config = write.container(desired, payload)
         reply = self._connection.post(f"/containers/create?name={quote(desired.name)}", doing, config, minding={409})
         return self._holder(desired, doing) if reply.status == 409 else (str(reply.json()["Id"]), False)
+
+    def _require_host_paths(self, payload: ContainerPayload, doing: str) -> None:
+        """Podman makes those that are missing, as root and without a word. Docker refuses them by itself."""
+        paths = [mount.host_path for mount in payload.mounts if mount.host_path]
+        if paths and self._connection.endpoint.path and self._connection.engine == "podman":
+            for path in paths:
+                if not os.path.lexists(path):
+                    raise missing_source(path, doing)
 
     def _holder(self, desired: Desired, doing: str) -> tuple[str, bool]:
         """Who has the name: the very container that we were to make is as good as made. Names are a mutex."""

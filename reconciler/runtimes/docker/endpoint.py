@@ -12,6 +12,7 @@ from reconciler.errors import Unreachable
 from reconciler.values import dataclass
 
 SYSTEM_SOCKET = "/var/run/docker.sock"
+PODMAN_SOCKET = "/run/podman/podman.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,16 @@ def _checked(endpoint: Endpoint) -> Endpoint:
 
 
 def _usual_socket(environment: Mapping[str, str]) -> str:
-    """The system's engine; a rootless one where only that exists."""
-    candidates = [SYSTEM_SOCKET]
-    if runtime_directory := environment.get("XDG_RUNTIME_DIR", ""):
-        candidates.append(f"{runtime_directory}/docker.sock")
-    candidates += [f"/run/user/{os.getuid()}/docker.sock", f"{_home(environment)}/.docker/run/docker.sock"]
+    """The system's engine; a rootless one where only that exists; Podman where there is no Docker."""
+    own = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    candidates = [
+        SYSTEM_SOCKET,
+        f"{own}/docker.sock",
+        f"/run/user/{os.getuid()}/docker.sock",
+        f"{_home(environment)}/.docker/run/docker.sock",
+        *([PODMAN_SOCKET] if os.access(PODMAN_SOCKET, os.W_OK) else []),  # only root's own, as a rule
+        f"{own}/podman/podman.sock",
+    ]
     return next((path for path in candidates if Path(path).exists()), SYSTEM_SOCKET)
 
 

@@ -54,7 +54,7 @@ def refusal(status: int, message: str, doing: str) -> ReconcilerError:
     if (port := TAKEN_PORT.search(message)) and ("allocated" in message or "in use" in message):
         return PortInUse(f"{doing}: port {port[1]} is taken", port=int(port[1]), hint="choose another hostPort")
     if source := NO_SOURCE.search(message):
-        return Refused(f"{doing}: the host path {source[1]} does not exist", hint=f"make it: mkdir -p {source[1]}")
+        return missing_source(source[1], doing)
     if "no such image" in message.lower():
         return ImageUnavailable(f"{doing}: {words}", hint="pull or build it; `docker images` shows what is here")
     match status:
@@ -64,6 +64,10 @@ def refusal(status: int, message: str, doing: str) -> ReconcilerError:
             return Denied(f"{doing}: {words}")
         case _:
             return Refused(f"{doing}: {words}")
+
+
+def missing_source(path: str, doing: str) -> Refused:
+    return Refused(f"{doing}: the host path {path} does not exist", hint=f"make it: mkdir -p {path}")
 
 
 def tidy(message: str) -> str:

@@ -43,7 +43,7 @@ def pack(mounts: list[Mount], uid: int = 0, gid: int = 0) -> bytes:
                 entry = tarfile.TarInfo(f"{mount.target.strip('/')}/{file.name}")
                 entry.mode, entry.size, entry.uid, entry.gid = file.mode, len(content), uid, gid
                 tar.addfile(entry, io.BytesIO(content))
-    return archive.getvalue()
+    return archive.getvalue()[: tar.offset]  # without the padding: Podman stops reading before it, and calls it broken
 
 
 def _user(connection: Connection, container: str, doing: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from reconciler.runtimes.docker.dialect import is_noise
 from reconciler.runtimes.docker.wire import Stream
 
 STDOUT, STDERR = 1, 2
@@ -25,7 +26,8 @@ class Frames:
             while left and self._fill(1):
                 data, self._rest = self._rest[:left], self._rest[left:]
                 left -= len(data)
-                yield (STDERR if kind == STDERR else STDOUT), data
+                if not is_noise(data):
+                    yield (STDERR if kind == STDERR else STDOUT), data
 
     def _fill(self, wanted: int) -> bool:
         while len(self._rest) < wanted:

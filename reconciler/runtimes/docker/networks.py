@@ -38,10 +38,20 @@ class Networks:
 
     def remove(self, seen: Observed) -> None:
         """Nobody is disconnected: a network with members stays, and the engine says so."""
+        doing = f"removing {seen.title}"
         try:
-            self._connection.delete(f"/networks/{seen.id}", f"removing {seen.title}")
+            self._connection.delete(self._address(seen, doing), doing)
         except Gone:
             return
+
+    def _address(self, seen: Observed, doing: str) -> str:
+        """Podman looks for members only when it is told the name; by its id it removes one that is in use. There no
+        two have the same name, so who has it now is looked at once more.
+        """
+        if self._connection.engine != "podman":
+            return f"/networks/{seen.id}"
+        name = self._connection.get(f"/networks/{seen.id}", doing)["Name"]
+        return f"/networks/{quote(name)}"
 
     def _settle_on_one(self, desired: Desired, doing: str) -> None:
         """Of several of ours the oldest stays, and whoever looks last takes the others away; members keep theirs."""

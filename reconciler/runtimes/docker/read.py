@@ -65,7 +65,7 @@ def container(
         kind="service",
         runtime=RUNTIME,
         phase=phase,
-        bindings=tuple(sorted(_bindings(item.get("Ports") or []), key=lambda b: (b.port, b.protocol, b.address))),
+        bindings=tuple(sorted(_bindings(item, runs=runs), key=lambda b: (b.port, b.protocol, b.address))),
         networks=tuple(sorted(_networks(item, known_networks))),
         exit_code=exit_code(status) if ended else None,
         started_at=moments.tell(identity, "start", status, now) if runs else None,
@@ -134,12 +134,13 @@ def _networks(item: JSON, known: Collection[str] | None) -> Iterator[str]:
     """A container keeps the id of a network that was removed under it, and will not start in a new one of its name."""
     for name, joined in (item.get("NetworkSettings", {}).get("Networks") or {}).items():
         identity = (joined or {}).get("NetworkID")
-        if known is None or not identity or identity in known:
+        if known is None or identity in known or identity in {None, "", name}:  # Podman joins by name, and keeps no id
             yield name
 
 
-def _bindings(ports: list[JSON]) -> Iterator[Binding]:
-    for port in ports:
+def _bindings(item: JSON, *, runs: bool) -> Iterator[Binding]:
+    """Podman lists those of who does not run too, but nobody holds them."""
+    for port in (item.get("Ports") or []) if runs else ():
         if port.get("PublicPort"):
             yield Binding(int(port["PublicPort"]), str(port.get("Type") or "tcp"), str(port.get("IP") or ""))
 

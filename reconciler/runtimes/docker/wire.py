@@ -14,6 +14,7 @@ from dataclasses import field
 from typing import Any
 
 from reconciler.errors import Unreachable
+from reconciler.runtimes.docker.dialect import as_docker
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.errors import garbled, unknown, unreachable
 from reconciler.values import dataclass
@@ -58,6 +59,11 @@ class Reply:
             return str(json.loads(self.body)["message"])
         except (ValueError, RecursionError, KeyError, TypeError):
             return self.body[:200].decode(errors="replace").strip()
+
+
+def answer(status: int, body: bytes, endpoint: Endpoint) -> Reply:
+    """Refusals come in the words of one engine, whichever it is."""
+    return Reply(*(as_docker(status, body) if status >= 400 else (status, body)), endpoint)
 
 
 def ask(endpoint: Endpoint, request: Request, *, seconds: float) -> Reply:
@@ -132,7 +138,7 @@ class Stream:
         body = b"".join(self._limited())
         if self._length is not None and len(body) < self._length:
             raise garbled(self.endpoint, f"{len(body)} of {self._length} bytes")
-        return Reply(self.status, body, self.endpoint)
+        return answer(self.status, body, self.endpoint)
 
     def read_head(self) -> None:
         head = b""
