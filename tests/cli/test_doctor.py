@@ -74,10 +74,21 @@ def test_an_engine_that_answers_is_described(cli: Run, tmp_path: Path) -> None:
     with engine_that_answers(tmp_path / "s", {path: http(tree) for path, tree in ENGINE.items()}) as env:
         found = checks(cli, env)
     assert found["containers/engine"]["level"] == "ok"
-    assert found["containers/engine"]["message"].startswith("version 20.10.24 (API 1.41) at unix://")
+    assert found["containers/engine"]["message"].startswith("docker 20.10.24 (API 1.41) at unix://")
     assert found["containers/restore"]["level"] == "info"
     assert found["containers/cgroups"]["message"] == "v2, driver systemd"
     assert found["containers/logging"]["level"] == "ok"
+
+
+def test_podman_is_called_by_its_name(cli: Run, tmp_path: Path) -> None:
+    version = {"Version": "4.3.1", "ApiVersion": "1.41", "Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}
+    answers = {"/version": version, "/info": {**ENGINE["/info"], "LoggingDriver": "k8s-file"}}
+    with engine_that_answers(tmp_path / "s", {path: http(tree) for path, tree in answers.items()}) as env:
+        found = checks(cli, env)
+        told = json.loads(cli("version", "-o", "json", env=env).stdout)
+    assert found["containers/engine"]["message"].startswith("podman 4.3.1 (API 1.41) at unix://")
+    assert {found[f"containers/{name}"]["level"] for name in ("restore", "logging")} == {"ok"}
+    assert told["engine"] == "podman 4.3.1"
 
 
 def test_an_engine_whose_logs_are_lost_is_warned_of(cli: Run, tmp_path: Path) -> None:

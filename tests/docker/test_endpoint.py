@@ -65,7 +65,14 @@ def test_tcp_endpoints_may_be_secured() -> None:
 
 def test_a_rootless_engine_is_found_where_there_is_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "SYSTEM_SOCKET", str(tmp_path / "system.sock"))
+    monkeypatch.setattr(endpoint, "PODMAN_SOCKET", str(tmp_path / "no.sock"))
     environment = {"XDG_RUNTIME_DIR": str(tmp_path), "DOCKER_CONFIG": str(tmp_path), "HOME": str(tmp_path)}
+    (tmp_path / "podman").mkdir()
+    (tmp_path / "podman" / "podman.sock").touch()
+    assert resolve(environment).path == str(tmp_path / "podman" / "podman.sock")
+    monkeypatch.setattr(endpoint, "PODMAN_SOCKET", str(tmp_path / "podman.sock"))
+    (tmp_path / "podman.sock").touch()
+    assert resolve(environment).path == str(tmp_path / "podman.sock")
     (tmp_path / "docker.sock").touch()
     assert resolve(environment).path == str(tmp_path / "docker.sock")
     (tmp_path / "system.sock").touch()

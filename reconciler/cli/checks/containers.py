@@ -14,7 +14,7 @@ GROUP = "containers"
 PATIENCE = 5.0
 OLDEST = (1, 40)
 """Of the engine's API versions, the oldest that is known to work."""
-BOUNDED_LOGS = frozenset({"json-file", "local", "journald"})
+BOUNDED_LOGS = frozenset({"json-file", "k8s-file", "local", "journald"})
 """Logging drivers whose logs can be read back."""
 
 
@@ -58,7 +58,7 @@ def _silent(error: Unreachable, context: Context) -> Finding:
 
 def _version(endpoint: Endpoint, facts: dict[str, Any]) -> Finding:
     api = str(facts.get("ApiVersion", ""))
-    shown = f"version {facts.get('Version', 'unknown')} (API {api or 'unknown'}) at {endpoint}"
+    shown = f"{named(facts)} (API {api or 'unknown'}) at {endpoint}"
     numbers = tuple(int(part) for part in api.split(".") if part.isdecimal())
     if numbers and numbers < OLDEST:
         return Finding(GROUP, "engine", Level.WARNING, shown, f"older than API {OLDEST[0]}.{OLDEST[1]}; update it")
@@ -66,7 +66,16 @@ def _version(endpoint: Endpoint, facts: dict[str, Any]) -> Finding:
     return Finding(GROUP, "engine", Level.OK, f"{shown}, rootless" if rootless else shown)
 
 
+def named(version: dict[str, Any]) -> str:
+    """`docker 27.5.1`, `podman 4.3.1`: by its own account."""
+    from reconciler.runtimes.docker.dialect import engine_name
+
+    return f"{engine_name(version)} {version.get('Version', 'unknown')}"
+
+
 def _live_restore(facts: dict[str, Any]) -> Finding:
+    if named(facts).startswith("podman"):
+        return Finding(GROUP, "restore", Level.OK, "containers don't depend on the engine's service")
     if facts.get("LiveRestoreEnabled"):
         return Finding(GROUP, "restore", Level.OK, "containers outlive a restart of the engine")
     hint = 'set "live-restore": true in /etc/docker/daemon.json if that matters'

@@ -1,0 +1,73 @@
+"""What Podman says, and how it is understood. Its words here are those that 4.3 really answered with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reconciler.model.observed import Phase
+from reconciler.runtimes.docker.dialect import as_docker, engine_name, is_noise, signal_name
+from reconciler.runtimes.docker.read import container
+from reconciler.runtimes.docker.uptime import Moments
+
+TAKEN = (
+    'container create: creating container storage: the container name "shop-web-0" is already in use by 81f6b681c836. '
+    "You have to remove that container to be able to reuse that name: that name is already in use"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "words"),
+    [
+        (TAKEN, 409, "in use by container 81f6b681c836"),
+        ("network name shop-default already used: network already exists", 409, "network shop-default already exists"),
+        ("can only kill running containers. 8c00 is in state exited: container state improper", 409, "is not running"),
+        ('"n1" has associated containers with it. Use -f to forcibly delete them', 403, "active endpoints"),
+        (
+            "volume v is being used by the following container(s): 4f51: volume is being used",
+            409,
+            "v is in use by 4f51",
+        ),
+        ('determining run uid: user: unknown user error looking up user "ghost"', 400, "no user 'ghost'"),
+        ("something that nobody foresaw", 500, "something that nobody foresaw"),
+    ],
+)
+def test_a_refusal_becomes_the_one_that_docker_gives(said: str, status: int, words: str) -> None:
+    meant, body = as_docker(500, json.dumps({"message": said}).encode())
+    assert meant == status
+    assert words in json.loads(body)["message"]
+
+
+@pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b'{"cause": "x"}', b"[" * 100_000])
+def test_what_is_no_message_is_left_as_it_is(body: bytes) -> None:
+    assert as_docker(500, body) == (500, body)
+
+
+def test_the_engine_is_told_by_its_parts() -> None:
+    assert engine_name({"Components": [{"Name": "Podman Engine"}, {"Name": "Conmon"}]}) == "podman"
+    assert engine_name({"Components": [{"Name": "Engine"}]}) == engine_name({"Components": None}) == "docker"
+
+
+def test_a_stop_signal_may_be_a_number() -> None:
+    assert (signal_name("15"), signal_name("10"), signal_name("SIGTERM")) == ("SIGTERM", "SIGUSR1", "SIGTERM")
+
+
+def test_its_own_complaints_are_no_output_of_a_command() -> None:
+    assert is_noise(b"Error: write unixpacket @->/proc/self/fd/15/attach: write: connection reset by peer\n")
+    assert not is_noise(b"Error: no such table\n")
+
+
+def test_ports_are_of_who_runs_and_networks_may_be_known_by_name_alone() -> None:
+    listed = {
+        "Id": "81f6",
+        "Names": ["/shop-web-0"],
+        "State": "exited",
+        "Status": "Exited (0) 3 seconds ago",
+        "Ports": [{"IP": "127.0.0.1", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}],
+        "NetworkSettings": {"Networks": {"shop-default": {"NetworkID": "shop-default"}}},
+    }
+    ended = container(listed, "me", Moments(), 0.0, {"730d3e27"})
+    assert (ended.phase, ended.bindings, ended.networks) == (Phase.EXITED, (), ("shop-default",))
+    running = container({**listed, "State": "running", "Status": "Up 3 seconds"}, "me", Moments(), 0.0, {"730d3e27"})
+    assert [binding.port for binding in running.bindings] == [8080]
