@@ -63,7 +63,5 @@ def edit(
 
 def _called(report: Report, word: str) -> Report:
     done = {action.key.resource for action in report.actions} - report.pending
-    results = {
-        key: word if result == "configured" or key in done else result for key, result in report.results.items()
-    }
+    results = {key: word if result == "configured" or key in done else result for key, result in report.results.items()}
     return replace(report, results=results)

@@ -173,7 +173,7 @@ def _service_ready(spec: ServiceSpec, world: World, waits: list[Wait], journal: 
 
 def _restarted(record: Record, message: str) -> str:
     """Between two restarts the present moment says little of how it fares."""
-    if not (record.failures and record.restarts and record.message) or record.reason or record.message in message:
+    if not (record.restarts and record.message) or record.reason or record.message in message:
         return ""
     often = "once" if record.restarts == 1 else f"{record.restarts} times"
     return f"; restarted {often}, last: {record.message}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,10 +95,10 @@ def _service(spec: ServiceSpec) -> dict[str, object]:
     if spec.container:
         entries["container"] = spec.container.image
         commands = {"entrypoint": spec.container.entrypoint, "command": spec.container.command}
-        entries |= {name: " ".join(argv) for name, argv in commands.items() if argv}
+        entries |= {name: shlex.join(argv) for name, argv in commands.items() if argv}
         entries |= {"keepAlive": "it stays up to be attached to"} if spec.container.keep_alive else {}
     if spec.process:
-        entries |= {"process": " ".join(spec.process.command), "directory": spec.process.working_dir}
+        entries |= {"process": shlex.join(spec.process.command), "directory": spec.process.working_dir}
     lists = {
         "variables": [*sorted(spec.env), *(_source(source) for source in spec.env_from)],
         "ports": [f"{port.label}{f' {port.port}' if port.port else ''} on {port.host_port}" for port in spec.ports],
@@ -204,7 +205,7 @@ def _question(probe: Probe) -> str:
         case TcpSocket() as tcp:
             return f"connect to {tcp.port}"
         case Exec() as command:
-            return f"run {' '.join(command.command)}"
+            return f"run {shlex.join(command.command)}"
         case Log() as log:
             return f"a line that matches {log.pattern}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -179,7 +180,7 @@ def workload(sight: Sight) -> str:
         case ServiceSpec(container=container) if container:
             return container.image
         case ServiceSpec(process=process) if process:
-            return cut(" ".join(process.command), LONGEST_COMMAND)
+            return cut(shlex.join(process.command), LONGEST_COMMAND)
         case _:
             return next((thing.image for thing in sight.things if thing.image), "")
 
