@@ -130,6 +130,12 @@ def test_networks_tell_their_gateway() -> None:
     assert read.network({**base, "IPAM": {"Config": None}}, "o").gateway == ""
 
 
+def test_of_a_subnet_that_somebody_chose_the_gateway_is_its_first_address() -> None:
+    base = {"Id": "n" * 64, "Name": "shop-default", "Labels": {}}
+    chosen = {**base, "IPAM": {"Config": [{"Subnet": "10.1.2.0/24"}]}}
+    assert read.network(chosen, "o").gateway == "10.1.2.1"
+
+
 def test_an_index_on_a_network_or_its_lack_on_a_container_is_not_ours() -> None:
     assert read.network({"Id": "n", "Name": "x", "Labels": LABELS}, "o").key is None
 
@@ -153,9 +159,11 @@ def test_a_closer_look_adds_what_the_list_leaves_out() -> None:
         "OOMKilled": True,
         "Error": "",
     }
-    running = read.deepened(container(), {"State": state})
+    rest = {"Id": "a" * 64, "Config": {}, "HostConfig": {}, "NetworkSettings": {}}
+    running = read.deepened(container(), {"State": state, **rest})
     assert (running.pid, running.exit_code, running.finished_at) == (42, None, None)
-    ended = read.deepened(container(State="exited", Status="Exited (137) 1 second ago"), {"State": {**state, "Pid": 0}})
+    inspected = {"State": {**state, "Pid": 0}, **rest}
+    ended = read.deepened(container(State="exited", Status="Exited (137) 1 second ago"), inspected)
     assert (ended.pid, ended.exit_code, ended.detail) == (None, 137, "OOM killed")
     assert ended.started_at == 1795168800.123456
     assert ended.finished_at == 1795168801.0

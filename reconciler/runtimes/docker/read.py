@@ -84,9 +84,20 @@ def network(item: JSON, owner: str) -> Observed:
         name=item["Name"],
         kind="network",
         runtime=RUNTIME,
-        gateway=next((str(one["Gateway"]).partition("/")[0] for one in addresses if one.get("Gateway")), ""),
+        gateway=_gateway(addresses),
     )
     return _owned(seen, item.get("Labels") or {}, owner, indexed=False)
+
+
+def _gateway(addresses: list[JSON]) -> str:
+    """Of a subnet that somebody chose, the host has the first address, and the engine does not say so."""
+    told = next((str(one["Gateway"]).partition("/")[0] for one in addresses if one.get("Gateway")), "")
+    subnet = next((str(one["Subnet"]) for one in addresses if one.get("Subnet")), "")
+    if told or not subnet:
+        return told
+    from ipaddress import ip_network  # noqa: PLC0415 -- few choose one
+
+    return str(ip_network(subnet)[1])
 
 
 def volume(item: JSON, owner: str) -> Observed:
