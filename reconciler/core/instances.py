@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.backoff import held_back
 from reconciler.core.render import stop_of
@@ -29,10 +29,12 @@ class Case:
     record: Record | None
     obstacle: Wait | None
     """Gates construction; teardown never, where anybody waits for it."""
-    may_replace: bool
-    """False while a rolling update has its hands full."""
+    hold: Wait | None
+    """Why an old one can't be replaced now, while a rolling update has its hands full."""
     must_go: bool
     """Somebody waits for the old one to leave its network or its port."""
+    arrival: str = "it does not exist"
+    """Why it is made where nothing is."""
 
 
 def decide(world: World, case: Case) -> Decision:
@@ -51,6 +53,26 @@ def decide(world: World, case: Case) -> Decision:
     doubles = [action for thing in moved for action in take_down(item.key, thing, "it was moved", case.spec, item)]
     actions, wait = _keep(world, case, seen)
     return (*doubles, *actions), wait
+
+
+def together(decisions: Mapping[Key, Decision], old: frozenset[int]) -> Iterator[Decision]:
+    """All old ones leave before the first new one comes: one sequence, so that what the new ones need is fetched
+    before anybody leaves. Where one can't leave yet, nobody does.
+    """
+    moving = {key: found for key, found in decisions.items() if key.index in old or _makes(found)}
+    yield from (found for key, found in decisions.items() if key not in moving)
+    stuck = next((key for key, (actions, _) in moving.items() if key.index in old and not actions), None)
+    if stuck:
+        wait = f"all old ones leave together, and {stuck.name}/{stuck.index} can't yet"
+        yield from (((), Wait(key, Reason.ROLLING, wait)) if _makes(found) else found for key, found in moving.items())
+        return
+    actions = [action for found, _ in moving.values() for action in found]
+    yield sorted(actions, key=lambda action: action.verb is Verb.CREATE), None
+    yield from (((), wait) for _, wait in moving.values() if wait)
+
+
+def _makes(decision: Decision) -> bool:
+    return any(action.verb is Verb.CREATE for action in decision[0])
 
 
 def unsettled(thing: Observed) -> tuple[Reason, str] | None:
@@ -81,18 +103,19 @@ def _make(world: World, case: Case, old: Sequence[Observed]) -> Decision:
     item = case.item
     obstacle = case.obstacle or _back_off(world, case)
     if old and not case.must_go and all(thing.name == item.name for thing in old):
-        if not case.may_replace:
-            return (), Wait(item.key, Reason.ROLLING, "it is replaced once others are Ready")
+        if case.hold:
+            return (), case.hold
         if obstacle:
             return (), obstacle
-    cause = _why(item, old)
+    cause = _why(case, old)
     gone = [action for thing in old for action in take_down(item.key, thing, cause, case.spec, item)]
     return (gone, obstacle) if obstacle else ((*gone, Action(Verb.CREATE, item.key, cause, item)), None)
 
 
-def _why(item: Desired, old: Sequence[Observed]) -> str:
+def _why(case: Case, old: Sequence[Observed]) -> str:
+    item = case.item
     if not old:
-        return "it does not exist"
+        return case.arrival
     before = old[0].runtime
     if before != item.runtime:
         return f"it moved from {before} to {item.runtime}"

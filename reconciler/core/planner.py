@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field
 
-from reconciler.core import ports, render
+from reconciler.core import ports, render, rolling
 from reconciler.core.backoff import held_back
 from reconciler.core.gates import gate
 from reconciler.core.graph import Graph
-from reconciler.core.instances import Case, Decision, decide
-from reconciler.core.rolling import may_replace
+from reconciler.core.instances import Case, Decision, decide, together
 from reconciler.core.teardown import teardown
 from reconciler.core.world import World
-from reconciler.kinds.service import Restart
+from reconciler.kinds.service import Restart, ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
@@ -41,22 +40,48 @@ class _Draft:
 def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan:
     """One look, one plan. The same arguments give the same plan, to the last byte of its print."""
     world = World(graph, snapshot, now)
-    assignment = ports.assign(world, journal)
-    rendered = render.render(graph, snapshot, assignment)
+    layout = _layout(world, journal)
+    rendered = layout.rendered
     draft = _Draft()
     for key in sorted(rendered.desired):
         if key.kind != "service":
             draft.add(_static(world, rendered.desired[key], journal))
-    for decision in _services(world, rendered, assignment, journal):
+    for decision in _services(world, layout, journal):
         draft.add(decision)
     for key in sorted(graph.damaged):
         draft.add(((), Wait(key, Reason.UNREADABLE, graph.damaged[key])))
-    leaving, notes = teardown(world, journal)
+    leaving, notes = teardown(world, journal, layout.extras)
     for decision in leaving:
         draft.add(decision)
-    notes += [*assignment.moved, *_impostor_notes(world)]
+    notes += [*layout.assignment.moved, *_impostor_notes(world)]
     draft.sequences.sort(key=lambda sequence: sequence[0].key)
     return Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What ought to be where, the extra instances of updates that go on included."""
+
+    assignment: ports.Assignment
+    rendered: render.Rendered
+    extras: ports.Extras
+
+
+def _layout(world: World, journal: Journal) -> _Layout:
+    """Whether an update needs extra ones is known once the replicas are rendered, and they get what is left over."""
+    found = _with(world, journal, rolling.present(world))
+    leaving = found.assignment.leaving | _in_the_way(world, found.rendered)
+    wanted = rolling.wanted(world, found.rendered.desired, leaving)
+    if wanted == found.extras:
+        return found
+    found = _with(world, journal, wanted)
+    possible = rolling.possible(world, found.rendered.desired, wanted)
+    return found if possible == wanted else _with(world, journal, possible)
+
+
+def _with(world: World, journal: Journal, extras: ports.Extras) -> _Layout:
+    assignment = ports.assign(world, journal, extras)
+    return _Layout(assignment, render.render(world.graph, world.snapshot, assignment, extras), extras)
 
 
 def _static(world: World, item: Desired, journal: Journal) -> Decision:
@@ -89,27 +114,35 @@ def _differs(world: World, item: Desired, seen: Observed, held: Wait | None) -> 
     return ((), held) if held else (anew, None)
 
 
-def _services(
-    world: World, rendered: render.Rendered, assignment: ports.Assignment, journal: Journal
-) -> Iterator[Decision]:
-    must_go = assignment.leaving | _in_the_way(world, rendered)
+def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
+    must_go = layout.assignment.leaving | _in_the_way(world, layout.rendered)
     for key, spec in world.graph.services():
-        view = world.snapshot.view(spec.runtime)
-        replaceable = may_replace(world, key, spec, rendered.desired)
-        for index in range(spec.replicas):
-            instance = key.instance(index)
-            item = rendered.desired.get(instance)
-            if not view.reachable:
-                yield (), Wait(instance, Reason.UNREACHABLE, view.problem)
-            elif item is None:
-                yield (), rendered.waits[instance]
-            else:
-                obstacle = assignment.handovers.get(instance) or gate(world, rendered.desired, item, spec)
-                case = Case(
-                    item, spec, journal.get(instance), obstacle,
-                    may_replace=index in replaceable, must_go=instance in must_go,
-                )  # fmt: skip
-                yield decide(world, case)
+        extra = layout.extras.get(key, ())
+        roll = rolling.roll(world, key, spec, layout.rendered.desired, extra, journal)
+        instances = [key.instance(index) for index in (*range(spec.replicas), *extra)]
+        decisions = {
+            instance: _instance(world, layout, journal, instance, roll, must_go=instance in must_go)
+            for instance in instances
+        }
+        yield from together(decisions, roll.replaceable) if roll.together else decisions.values()
+
+
+def _instance(
+    world: World, layout: _Layout, journal: Journal, key: Key, roll: rolling.Roll, *, must_go: bool
+) -> Decision:
+    spec: ServiceSpec = world.graph.resources[key.resource].spec
+    view = world.snapshot.view(spec.runtime)
+    item = layout.rendered.desired.get(key)
+    if not view.reachable:
+        return (), Wait(key, Reason.UNREACHABLE, view.problem)
+    if item is None:
+        return (), layout.rendered.waits[key]
+    obstacle = layout.assignment.handovers.get(key) or gate(world, layout.rendered.desired, item, spec)
+    hold = None if key.index in roll.replaceable else roll.wait(key)
+    if (key.index or 0) < spec.replicas:
+        return decide(world, Case(item, spec, journal.get(key), obstacle, hold, must_go))
+    actions, wait = decide(world, Case(item, spec, journal.get(key), obstacle, hold, must_go, rolling.ARRIVAL))
+    return actions, wait or (None if actions else roll.parting(key))
 
 
 def _in_the_way(world: World, rendered: render.Rendered) -> frozenset[Key]:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from enum import IntEnum
+from types import MappingProxyType
 
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Stands, standing
@@ -73,31 +74,37 @@ class Candidate:
     claim: Claim | None
 
 
-def assign(world: World, journal: Journal) -> Assignment:
-    """Every port of every instance of the graph. Who insists on a number is served before anybody who may choose."""
-    desk = _Desk(world, journal)
-    asked = [
-        (desk.rank(key, spec, port), key, spec, port) for key, spec in _instances(world.graph) for port in spec.ports
-    ]
+Extras = Mapping[Key, tuple[int, ...]]
+"""Indexes of instances beside the replicas, by service."""
+NO_EXTRAS: Extras = MappingProxyType({})
+
+
+def assign(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> Assignment:
+    """Every port of every instance of the graph. Who insists on a number is served before anybody who may choose, and
+    an extra instance, which is there for a while only, after all others.
+    """
+    desk = _Desk(world, journal, extras)
+    asked = [(desk.rank(key, spec, port), key, spec, port) for key, spec in desk.instances for port in spec.ports]
     for _, key, spec, port in sorted(asked, key=lambda item: item[:2]):
         desk.serve(key, spec, port)
     return desk.assignment()
 
 
-def _instances(graph: Graph) -> Iterator[tuple[Key, ServiceSpec]]:
+def _instances(graph: Graph, extras: Extras) -> Iterator[tuple[Key, ServiceSpec]]:
     for key, spec in graph.services():
         # A stopped service keeps its place: who was told its address is not to be told another one.
-        for index in range(max(spec.replicas, 1)):
+        for index in (*range(max(spec.replicas, 1)), *extras.get(key, ())):
             yield key.instance(index), spec
 
 
 class _Desk:
     """Serves one instance after another, and writes down what each one got."""
 
-    def __init__(self, world: World, journal: Journal) -> None:
+    def __init__(self, world: World, journal: Journal, extras: Extras) -> None:
+        self.instances = list(_instances(world.graph, extras))
         self._world = world
         self._journal = journal
-        self._claims = _Claims(world)
+        self._claims = _Claims(world, extras)
         self._free = _automatic(world.graph, world.snapshot)
         self._numbers: dict[Key, dict[str, int]] = {}
         self._problems: dict[Key, Wait] = {}
@@ -105,11 +112,11 @@ class _Desk:
         self._handovers: dict[Key, Wait] = {}
         self._leaving: set[Key] = set()
 
-    def rank(self, key: Key, spec: ServiceSpec, port: Port) -> tuple[bool, bool, bool]:
-        return (not spec.replicas, not _insists(port), not self._claims.runs(key))
+    def rank(self, key: Key, spec: ServiceSpec, port: Port) -> tuple[bool, bool, bool, bool]:
+        return (_extra(key, spec), not spec.replicas, not _insists(port), not self._claims.runs(key))
 
     def serve(self, key: Key, spec: ServiceSpec, port: Port) -> None:
-        found = self._unreadable(key, spec) or self._choose(key, spec, port)
+        found = self._unreadable(key, spec) or self._unforeseeable(key, spec, port) or self._choose(key, spec, port)
         if isinstance(found, Wait):
             self._problems.setdefault(key, found)
         else:
@@ -118,7 +125,7 @@ class _Desk:
 
     def assignment(self) -> Assignment:
         bindings, grants = {}, {}
-        for key, spec in _instances(self._world.graph):
+        for key, spec in self.instances:
             if key not in self._problems:
                 numbers = self._numbers.get(key, {})
                 bindings[key] = tuple(_binding(port, numbers[port.label]) for port in spec.ports)
@@ -133,6 +140,12 @@ class _Desk:
             return None
         return Wait(key, Reason.UNREACHABLE, view.problem)
 
+    def _unforeseeable(self, key: Key, spec: ServiceSpec, port: Port) -> Wait | None:
+        """Where a stopped service will be depends on all who have ports: its callers must not follow half a look."""
+        problem = next((view.problem for view in self._world.snapshot.views if not view.reachable), "")
+        stopped = not spec.replicas and not _insists(port)
+        return Wait(key, Reason.UNREACHABLE, problem) if problem and stopped else None
+
     def _choose(self, key: Key, spec: ServiceSpec, port: Port) -> int | Wait:
         if not spec.replicas and isinstance(port.host_port, int) and _insists(port):
             return port.host_port  # it does not take it now; this is where it will be
@@ -144,8 +157,11 @@ class _Desk:
                 break
         best = min(weighed, key=lambda candidate: candidate.obstacle, default=None)
         first = next((candidate.claim for candidate in weighed if candidate.claim), None)
-        if best is None or best.obstacle is Obstacle.HELD:
+        # An extra one has no right to a place for which another one would have to leave.
+        if best is None or best.obstacle is Obstacle.HELD or (_extra(key, spec) and best.obstacle is Obstacle.LEAVING):
             return _stuck(key, port, first)
+        if _extra(key, spec):
+            return best.number
         self._tell_of_handover(key, port, best)
         self._tell_of_move(key, port, best.number, sticky, first)
         return best.number
@@ -198,6 +214,10 @@ def _binding(port: Port, number: int) -> PortBinding:
     return PortBinding(port.label, port.port or number, number, port.protocol, port.bind)
 
 
+def _extra(key: Key, spec: ServiceSpec) -> bool:
+    return (key.index or 0) >= max(spec.replicas, 1)
+
+
 def _insists(port: Port) -> bool:
     return isinstance(port.host_port, int) and port.on_conflict != "reassign"
 
@@ -217,8 +237,9 @@ def _stuck(key: Key, port: Port, obstacle: Claim | None) -> Wait:
 class _Claims:
     """Who has which port: things in the world, sockets that listen, and what this pass has given away."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, extras: Extras) -> None:
         self._world = world
+        self._extras = extras
         self._own = _own(world)
         self._insisted = _insisted(world.graph)
         self._by_port: dict[tuple[int, str], list[Claim]] = {}
@@ -245,7 +266,10 @@ class _Claims:
         spec = self._spec(key)
         if spec is None:
             return key.resource in self._world.graph.removed
-        return (key.index or 0) >= spec.replicas or all(kept.port != binding.port for kept in self._kept(key, spec))
+        return not self._stays(key, spec) or all(kept.port != binding.port for kept in self._kept(key, spec))
+
+    def _stays(self, key: Key, spec: ServiceSpec) -> bool:
+        return (key.index or 0) < spec.replicas or key.index in self._extras.get(key.resource, ())
 
     def _wants_again(self, thing: Observed) -> Iterator[Binding]:
         """What something of ours that has stopped will take when it starts."""
@@ -259,7 +283,7 @@ class _Claims:
 
     def _starts_again(self, key: Key, spec: ServiceSpec, thing: Observed) -> bool:
         stands = standing(spec, thing, self._world.snapshot, self._world.now).stands
-        return (key.index or 0) < spec.replicas and stands not in {Stands.COMPLETED, Stands.FAILED}
+        return self._stays(key, spec) and stands not in {Stands.COMPLETED, Stands.FAILED}
 
     def _kept(self, key: Key, spec: ServiceSpec) -> Iterator[Binding]:
         """What it had and will have again. Who may choose makes room for who insists."""

@@ -10,7 +10,7 @@ from reconciler.core.addresses import Address, Callee, Unknown
 from reconciler.core.envfile import BadEnvFile, parse_env
 from reconciler.core.fingerprint import fingerprint
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
-from reconciler.core.ports import Assignment
+from reconciler.core.ports import NO_EXTRAS, Assignment, Extras
 from reconciler.core.references import Lookup, Reference, fill, fill_all, literal
 from reconciler.kinds.quantity import bytes_of
 from reconciler.kinds.service import ServiceSpec
@@ -48,12 +48,13 @@ class Rendered:
     """What can't be rendered now, and why."""
 
 
-def render(graph: Graph, snapshot: Snapshot, ports: Assignment) -> Rendered:
+def render(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras = NO_EXTRAS) -> Rendered:
+    """`extras` are indexes of instances beside the replicas, for the time of an update."""
     desired = {item.key: item for item in (*_networks(graph), *_volumes(graph))}
     waits = dict(ports.problems)
     for key, spec in graph.services():
         room = _Room(graph, snapshot, ports, key, spec)
-        for index in range(spec.replicas):
+        for index in (*range(spec.replicas), *extras.get(key, ())):
             instance = key.instance(index)
             if key in graph.unreadable:
                 waits[instance] = Wait(instance, Reason.UNREADABLE, graph.unreadable[key])

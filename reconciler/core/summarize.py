@@ -35,10 +35,36 @@ def statuses(
     shares = _Shares(world, plan)
     for key in sorted(graph.resources):
         status = _status(graph.resources[key], world, plan, shares, journal)
+        status = stalled(status, shares.waits[key]) if _gave_up(before.get(key), status) else status
         found[key] = _with_transitions(status, before.get(key), world.now)
     for key in sorted(graph.damaged):
         found[key] = _with_transitions(_unreadable(graph.damaged[key]), before.get(key), world.now)
     return found
+
+
+def stalled(status: Status, waits: Sequence[Wait]) -> Status:
+    """The same, of an update for which nobody waits any longer: it stands still until something else is wanted, or
+    until the new one becomes Ready after all.
+    """
+    held = next((wait for wait in waits if wait.reason is Reason.ROLLING), None)
+    if held is None:
+        return status
+    who = f"{held.key.name}/{held.key.index}"
+    message = f"the update stands still, and the old ones keep serving: {who} {held.message.removeprefix('it ')}"
+    halted = replace(
+        _condition("Progressing", False, Reason.ROLLING, message), observed_generation=status.observed_generation
+    )
+    return replace(status, conditions=tuple(halted if c.type == halted.type else c for c in status.conditions))
+
+
+def _gave_up(before: Status | None, status: Status) -> bool:
+    """Whether somebody waited in vain for this very update. Only the diary knows; nothing is decided by it."""
+    told = before.condition("Progressing") if before else None
+    return (
+        told is not None
+        and (told.status, told.reason) == ("False", Reason.ROLLING)
+        and told.observed_generation == status.observed_generation
+    )
 
 
 def _unreadable(message: str) -> Status:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from reconciler.core.backoff import held_back
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
 from reconciler.core.instances import Decision, take_down, unsettled
+from reconciler.core.ports import NO_EXTRAS, Extras
 from reconciler.core.world import World
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
@@ -19,12 +20,12 @@ from reconciler.model.plan import Journal, Outcome, Reason, Result, Verb, Wait
 from reconciler.model.resource import Resource
 
 
-def teardown(world: World, journal: Journal) -> tuple[list[Decision], list[Wait]]:
-    """What goes, and notes on what is left alone."""
+def teardown(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> tuple[list[Decision], list[Wait]]:
+    """What goes, and notes on what is left alone. `extras` are instances that an update still needs."""
     decisions: list[Decision] = _unreachable(world)
     notes: list[Wait] = []
     for key, thing in world.ours():
-        cause = _why_it_goes(world, key, thing)
+        cause = "" if key.index in extras.get(key.resource, ()) else _why_it_goes(world, key, thing)
         if cause:
             decisions.append(_take_down(world, journal, key, thing, cause))
         elif _forgotten(world, key):

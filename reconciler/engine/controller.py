@@ -13,6 +13,7 @@ from typing import Protocol
 
 from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
 from reconciler.core.preview import fold
+from reconciler.core.summarize import stalled
 from reconciler.core.world import World
 from reconciler.engine import edits
 from reconciler.engine.causes import explained
@@ -225,6 +226,8 @@ class Controller:
         assert last is not None, "there is at least one pass"
         concerned = keys.__contains__
         wanted = wait or not settlement.settled
+        if not settlement.settled:
+            last = self._stalled(last, concerned)
         return Report(
             settled=settlement.settled,
             actions=tuple(settlement.actions),
@@ -235,6 +238,18 @@ class Controller:
             notes=tuple(f"{k.short}: {why}" for k, why in sorted(last.graph.damaged.items()) if not concerned(k)),
             pending=pending(last, self._tombstones(last)),
         )
+
+    def _stalled(self, last: Pass, concerned: Callable[[Key], bool]) -> Pass:
+        """Nobody goes on waiting for its updates, and whoever looks later is to know."""
+        waits = [wait for wait in last.plan.waits if concerned(wait.key.resource)]
+        halted = {
+            key: stalled(status, [wait for wait in waits if wait.key.resource == key])
+            for key, status in last.statuses.items()
+        }
+        changed = {key: status for key, status in halted.items() if status != last.statuses[key]}
+        if changed:
+            self.parts.store.write_statuses(changed)
+        return replace(last, statuses=halted)
 
     def _tombstones(self, last: Pass) -> list[Key]:
         """Of what was deleted, and is not known to be gone."""

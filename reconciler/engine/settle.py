@@ -78,6 +78,8 @@ def _hope(current: Pass) -> bool:
 def _passes(current: Pass, wait: Wait) -> bool:
     if wait.reason not in PASSING or wait.reason in {Reason.NETWORK, Reason.VOLUME}:
         return False  # these two hope with the network or volume that they wait for
+    if wait.reason is Reason.ROLLING:
+        return wait.until is not None  # and this one with the new instance that has to be Ready first
     if wait.reason is Reason.DEPENDENCY:
         return _will_end(current, wait.key)
     record = current.journal.get(wait.key)

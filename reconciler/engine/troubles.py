@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.core.advice import advice, without_key
+from reconciler.core.advice import advice, command_line, without_key
 from reconciler.core.masking import masking
 from reconciler.core.world import World
 from reconciler.engine.reconcile import Parts, Pass
@@ -14,7 +14,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, Snapshot
 from reconciler.model.plan import Reason
-from reconciler.model.status import Condition
+from reconciler.model.status import Condition, Status
 
 LAST_LINES = 10
 HINTS = {
@@ -33,9 +33,8 @@ HINTS = {
 
 
 def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool], hints: Mapping[Key, str]) -> Iterator[Trouble]:
-    """One for each resource that is not Ready. Asks the log of what has ended or is not ready."""
-    ill = {key: c for key in last.statuses if concerned(key) and (c := last.statuses[key].condition("Ready"))}
-    ill = {key: condition for key, condition in ill.items() if condition.status != "True"}
+    """One for each resource that is not Ready, or whose update stands still, with what its log says last."""
+    ill = {key: c for key in last.statuses if concerned(key) and (c := _complaint(last.statuses[key]))}
     world = World(last.graph, _looked_closer(parts, last, ill), last.at)
     for key in sorted(ill):
         yield _trouble(parts, last, world, ill[key], key, hints.get(key, ""))
@@ -45,6 +44,14 @@ def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool], hints: 
             yield Trouble(
                 key, wait.reason, without_key(wait.message, key), _hint(last, hints.get(key, ""), wait.reason)
             )
+
+
+def _complaint(status: Status) -> Condition | None:
+    ready, progressing = status.condition("Ready"), status.condition("Progressing")
+    if ready and ready.status != "True":
+        return ready
+    halted = progressing and (progressing.status, progressing.reason) == ("False", Reason.ROLLING)
+    return progressing if halted else None
 
 
 def _hint(last: Pass, told: str, reason: str) -> str:
@@ -74,6 +81,9 @@ def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: 
     spec = last.graph.resources[key].spec
     found = advice(key, condition.reason, message, spec, seen, silent=not log)
     hint = found or _hint(last, told, condition.reason)
+    if any(wait.key.resource == key and wait.reason is Reason.ROLLING for wait in last.plan.waits):
+        back = f"go back: {command_line(key, 'rollout undo')}"
+        hint = f"{hint}; or {back}" if hint else f"put it right and apply it again, or {back}"
     return Trouble(key, condition.reason, _with_detail(message, seen), hint, tuple(log))
 
 
@@ -82,7 +92,8 @@ def _ill(world: World, key: Key) -> Observed | None:
     resource = world.graph.resources.get(key)
     if key.kind != "service" or resource is None:
         return None
-    instances = [key.instance(index) for index in range(resource.spec.replicas)]
+    extra = [k for k, _ in world.ours() if k.resource == key and (k.index or 0) >= resource.spec.replicas]
+    instances = [*(key.instance(index) for index in range(resource.spec.replicas)), *extra]
     bad = (instance for instance in instances if not world.standing(instance, resource.spec).good)
     return next((seen for instance in bad if (seen := world.seen(instance, resource.spec.runtime))), None)
 

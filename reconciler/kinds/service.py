@@ -52,13 +52,16 @@ class Update:
     __pydantic_config__ = EDGE
 
     strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
-    """RollingUpdate replaces a few at a time and waits until they are Ready; Recreate replaces all at once."""
-    max_surge: Annotated[int, Ge(0)] = 1
-    """How many new ones may run beside the old ones. Replicas are replaced in place, so it has no effect yet."""
+    """RollingUpdate replaces a few at a time and waits until they are Ready; with Recreate all old ones leave first."""
+    max_surge: Annotated[int, Ge(0)] | None = None
+    """How many new ones may run beside the old ones, so that a new one serves before an old one goes. By default 1, but
+    0 where old and new would write to one volume or hostPath, where restart.policy is not Always, and for a process
+    that is not told its ports by ${ports.NAME}: what may run beside its like says so here. Ports decide in any case:
+    with a hostPort that is a fixed number, or a range with no number left, an old one goes first."""
     max_unavailable: Annotated[int, Ge(0)] = 0
-    """How many replicas may be away at once. At least one is, since replicas are replaced in place."""
+    """How many replicas may be away at once. Where no new one can come first it is 1 at least."""
     min_ready_seconds: Seconds = 0.0
-    """How long a new replica must stay Ready before the next one is replaced."""
+    """How long a new replica must have been up, and be Ready, before it counts and the next one is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,7 @@ def faults(spec: ServiceSpec) -> Iterator[Fault]:
     if spec.restart.by == "engine" and spec.process:
         yield Fault(("restart", "by"), "a native process has no engine to restart it", "use by: reconciler")
     yield from _replica_faults(spec)
+    yield from _update_faults(spec.update)
     yield from _dependency_faults(spec)
     yield from probe_faults(spec.probes, ("probes",), {port.label for port in spec.ports})
 
@@ -142,6 +146,15 @@ def _replica_faults(spec: ServiceSpec) -> Iterator[Fault]:
                 f"{spec.replicas} replicas can't share host port {port.host_port}",
                 f'use a range like "{port.host_port}-{port.host_port + 9}", auto, or onConflict: reassign',
             )
+
+
+def _update_faults(update: Update) -> Iterator[Fault]:
+    if update.strategy == "RollingUpdate" and update.max_surge == 0 and update.max_unavailable == 0:
+        yield Fault(
+            ("update", "maxSurge"),
+            "with maxSurge 0 and maxUnavailable 0 nothing could ever be replaced",
+            "set maxUnavailable: 1, or leave maxSurge out",
+        )
 
 
 def _dependency_faults(spec: ServiceSpec) -> Iterator[Fault]:

@@ -136,6 +136,7 @@ def service(choose: Choose, name: str, earlier: Iterable[str]) -> Resource:
         ),
         update=Update(
             strategy=choose.pick(("RollingUpdate", "RollingUpdate", "Recreate")),
+            max_surge=choose.pick((None, None, 1, 2)),
             max_unavailable=choose.pick((0, 0, 1, 2)),
             min_ready_seconds=choose.pick((0, 0, 0, 0.3)),
         ),

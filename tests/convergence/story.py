@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.core.planner import plan
+from reconciler.core.surge import surge
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Plan, Verb
 from tests.convergence.choose import Choose
@@ -145,8 +146,9 @@ def come_to_rest(world: World) -> Rest:
 
 
 def bound(world: World) -> int:
-    """4 |S| + 10, where S is all that ought to be and all of ours that is."""
+    """4 |S| + 10, where S is all that ought to be, extra ones included, and all of ours that is."""
     wanted = sum(r.spec.replicas if k.kind == "service" else 1 for k, r in world.graph.resources.items())
+    wanted += sum(surge(world.graph, spec).count for _, spec in world.graph.services())
     return 4 * (wanted + 1 + sum(1 for _ in world.ours())) + 10
 
 

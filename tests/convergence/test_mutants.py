@@ -127,11 +127,39 @@ def pauses_do_not_grow(patch: pytest.MonkeyPatch) -> None:
 
 
 def all_replicas_go_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner, "may_replace", lambda world, key, spec, desired: frozenset(range(spec.replicas)))
+    honest = rolling.roll
+    patch.setattr(rolling, "roll", lambda *facts: replace(honest(*facts), replaceable=frozenset(range(9))))
 
 
 def the_budget_forgets_who_is_away(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rolling, "_serves", lambda world, key, spec: True)
+    honest = rolling._member
+    patch.setattr(rolling, "_member", lambda *facts: replace(honest(*facts), serves=True))
+
+
+def extra_ones_never_come(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rolling, "_wanted", lambda *facts, may_come: ())
+    patch.setattr(rolling, "_unavailable", lambda spec, extra: max(1, spec.update.max_unavailable))
+
+
+def extra_ones_leave_before_the_last_new_one_serves(patch: pytest.MonkeyPatch) -> None:
+    honest = rolling._wanted
+
+    def wanted(world: worlds.World, key, spec, desired, *, may_come):
+        base = rolling._members(world, key, spec, desired, range(spec.replicas))
+        found = honest(world, key, spec, desired, may_come=may_come)
+        return found if any(member.outdated for member in base) else ()
+
+    patch.setattr(rolling, "_wanted", wanted)
+
+
+def extra_ones_stay_for_ever(patch: pytest.MonkeyPatch) -> None:
+    honest = rolling._wanted
+    patch.setattr(
+        rolling, "_wanted",
+        lambda world, key, spec, desired, may_come: (
+            honest(world, key, spec, desired, may_come=may_come) or rolling.present(world).get(key, ())
+        ),
+    )  # fmt: skip
 
 
 def nobody_is_in_the_way(patch: pytest.MonkeyPatch) -> None:
@@ -180,7 +208,9 @@ MUTANTS: tuple[Mutate, ...] = (
     completed_means_started, ready_means_started, ports_do_not_stick, nobody_else_has_ports,
     only_the_same_address_clashes, holders_never_leave, handovers_are_not_waited_for,
     nothing_is_stopped_before_it_is_removed, create_comes_first, failures_are_not_remembered, pauses_do_not_grow,
-    all_replicas_go_at_once, the_budget_forgets_who_is_away, nobody_is_in_the_way,
+    all_replicas_go_at_once, the_budget_forgets_who_is_away, extra_ones_never_come,
+    extra_ones_leave_before_the_last_new_one_serves, extra_ones_stay_for_ever,
+    nobody_is_in_the_way,
     the_old_one_goes_before_the_new_one_can_come, what_moved_is_left_behind, what_is_scaled_away_stays,
     what_is_not_declared_goes, the_used_go_before_their_users, others_work_is_not_respected,
     a_renamed_one_stays_renamed, what_was_left_in_created_is_not_started,

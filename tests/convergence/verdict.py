@@ -11,6 +11,7 @@ from functools import partial
 
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Stands, standing
+from reconciler.core.surge import surge
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, Snapshot
 from reconciler.model.plan import Plan, Reason, Wait
@@ -107,7 +108,7 @@ def _unrooted(  # noqa: C901, PLR0912 -- a flat table
             spec = graph.resources[wait.key.resource].spec
             yield from deeper(wait, [Key("volume", NAMESPACE, mount.volume) for mount in spec.volumes if mount.volume])
         case Reason.ROLLING:
-            yield from deeper(wait, [k for k in instances_of(graph, [wait.key.resource]) if k != wait.key])
+            yield from deeper(wait, [k for k in _fleet(graph, wait.key.resource) if k != wait.key])
         case Reason.IN_USE if wait.key.kind == "network":
             users = [t for t in world.objects() if wait.key.engine_name in t.networks]
             if not any(t.id in world.foreign or t.id.startswith("copy-") for t in users):
@@ -122,6 +123,12 @@ def _unrooted(  # noqa: C901, PLR0912 -- a flat table
 
 def instances_of(graph: Graph, services: list[Key]) -> list[Key]:
     return [key.instance(i) for key in services for i in range(graph.resources[key].spec.replicas)]
+
+
+def _fleet(graph: Graph, key: Key) -> list[Key]:
+    """All instances of a service, those that an update has beside the replicas included."""
+    spec = graph.resources[key].spec
+    return [key.instance(index) for index in range(spec.replicas + surge(graph, spec).count)]
 
 
 def _behind(

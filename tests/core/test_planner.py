@@ -47,8 +47,8 @@ def test_K4_a_stopped_service_leaves_its_volume() -> None:
 
 
 def test_each_action_addresses_the_object_that_was_seen() -> None:
-    before = settled(graph(container("web")))
-    new = plan(graph(container("web", env={"NEW": "1"})), before, {}, NOW)
+    before = settled(graph(container("web", ports=(http(8080),))))
+    new = plan(graph(container("web", ports=(http(8080),), env={"NEW": "1"})), before, {}, NOW)
     assert {a.seen.id for a in new.actions if a.seen} == {seen(before, key("web")).id}
 
 

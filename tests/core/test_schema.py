@@ -31,7 +31,7 @@ GAPS = {
         "neither-container-nor-process", "container-and-process", "keep-alive-with-command", "volume-of-two-kinds",
         "probe-of-two-kinds", "process-with-mounts", "external-network-with-driver", "port-without-number",
         "ports-without-names", "two-ports-of-one-name", "two-volumes-at-one-path", "replicas-share-a-port",
-        "range-too-small", "probe-of-unknown-port", "dependency-twice", "reserved-name",
+        "range-too-small", "probe-of-unknown-port", "dependency-twice", "reserved-name", "nothing-could-be-replaced",
     ),
     "what stands inside a string": (
         "bad-image", "image-like-a-flag", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern", "bad-subnet",

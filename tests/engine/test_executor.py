@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.planner import plan
 from reconciler.engine.executor import perform
 from reconciler.errors import Denied, Gone, ImageUnavailable, OutcomeUnknown, PortInUse, ReconcilerError, Unreachable
-from reconciler.kinds.service import Stopping
+from reconciler.kinds.service import Stopping, Update
 from reconciler.model.desired import Stop
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Action, Plan, Result, Verb
@@ -121,7 +121,7 @@ def test_a_stop_has_the_signal_and_the_grace_that_the_spec_says(how: str) -> Non
         def stop(self, seen: Observed, stop: Stop) -> None:  # noqa: ARG002
             asked.append(stop)
 
-    web = container("web", stop=Stopping(signal="SIGINT", grace_seconds=60))
+    web = container("web", stop=Stopping(signal="SIGINT", grace_seconds=60), update=Update(strategy="Recreate"))
     after = {
         "replaced": replace(web, spec=replace(web.spec, env={"NEW": "1"})),
         "deleted": replace(web, deleting=True),

@@ -11,7 +11,7 @@ from reconciler.engine.looking import look
 from reconciler.engine.reconcile import reconcile
 from reconciler.errors import Denied
 from reconciler.kinds.config import ConfigSpec
-from reconciler.kinds.service import VolumeMount
+from reconciler.kinds.service import Update, VolumeMount
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.desired import Stop
 from tests.core.build import container, http, key, process, resource
@@ -81,8 +81,9 @@ def test_what_nobody_can_look_at_is_named_from_the_diary(stage: Stage) -> None:
     """A file's content stands in no engine's answer, but in the fingerprint."""
     mount = (VolumeMount(config="app", mount_path="/etc/app"),)
     before, after = (resource("config", "app", ConfigSpec(data={"a": text})) for text in "12")
-    stage.controller.apply([container("web", volumes=mount), before])
-    report = stage.controller.apply([container("web", volumes=mount), after])
+    web = container("web", volumes=mount, update=Update(strategy="Recreate"))
+    stage.controller.apply([web, before])
+    report = stage.controller.apply([web, after])
     [cause] = {action.cause for action in report.actions}
     assert cause == "its mounts.app.files.a changed"
 

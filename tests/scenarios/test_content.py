@@ -18,6 +18,13 @@ def replaced(*names: str) -> list[str]:
     return [step.format(name) for name in names for step in REPLACED]
 
 
+def rolled(*names: str) -> list[str]:
+    """A container can have its successor beside it for a while."""
+    return [
+        step for name in names for step in (f"Create {name}/1", *replaced(name), f"Stop {name}/1", f"Remove {name}/1")
+    ]
+
+
 def users() -> list[Document]:
     return [
         box("mounts", volumes=[{"config": "app", "mountPath": "/etc/app"}]),
@@ -32,7 +39,7 @@ def test_a_changed_config_restarts_exactly_its_users(stage: Stage) -> None:
     stage.apply(config("app", GREETING="good morning"), *users())
     told = stage.apply(config("app", GREETING="good evening"), *users())
 
-    assert sorted(told.actions) == sorted(replaced("mounts", "native", "reads"))
+    assert sorted(told.actions) == sorted(replaced("native") + rolled("mounts", "reads"))
     assert stage.run_inside("mounts", "cat", "/etc/app/GREETING").strip() == "good evening"
     assert stage.environment_of("reads")["GREETING"] == "good evening"
     where = Path(stage.process("native").environment()["WHERE"])
@@ -54,7 +61,7 @@ def test_a_changed_file_of_a_config_is_seen_without_a_new_apply_of_its_text(stag
     stage.apply(*spec)
     file.write_text("two")
     assert "Create mounts/0" in stage.diff(expect=1).actions
-    assert sorted(stage.apply(*spec).actions) == sorted(replaced("mounts", "native", "reads"))
+    assert sorted(stage.apply(*spec).actions) == sorted(replaced("native") + rolled("mounts", "reads"))
     assert stage.run_inside("mounts", "cat", "/etc/app/app.ini").strip() == "two"
 
 
@@ -119,7 +126,7 @@ def test_R18_every_field_of_the_container_counts(stage: Stage, change: dict[str,
     """Another tool compared its extensions alone, and missed image, volumes and environment."""
     stage.apply(box("web"))
     told = stage.diff(changed(box("web"), **change), expect=1)
-    assert told.actions == replaced("web")
+    assert told.actions in (replaced("web"), rolled("web"))
     text = stage.cli("diff", "-f", str(stage.write(changed(box("web"), **change))), expect=1).out
     assert next(iter(change)) in text or "image" in text or "command" in text
 

@@ -216,7 +216,8 @@ def test_a_rolling_update_replaces_one_after_another_and_keeps_the_others_up(sta
     spec = server("web", replicas=3, probes={"readiness": probe})
     stage.apply(spec)
     told = stage.apply(changed(spec, env={"ROUND": "2"}))
-    assert told.actions == [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")], told
+    replaced = [f"{verb} web/{index}" for index in range(3) for verb in ("Stop", "Remove", "Create")]
+    assert told.actions == ["Create web/3", *replaced, "Stop web/3", "Remove web/3"], told
 
 
 def test_a_rolling_update_waits_for_slow_probes_to_answer(stage: Stage) -> None:

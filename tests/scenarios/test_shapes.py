@@ -161,7 +161,8 @@ def test_KECS_d_names_are_matched_whole(stage: Stage) -> None:
     """The engine's own name filter finds substrings: `web` would be `web-2` as well."""
     stage.apply(box("web"), box("web-2"), box("my-web"))
     other = stage.life(stage.name("web-2")), stage.life(stage.name("my-web"))
-    assert stage.apply(changed(box("web"), env={"A": "1"})).actions == ["Stop web/0", "Remove web/0", "Create web/0"]
+    new = changed(box("web"), env={"A": "1"}, update={"strategy": "Recreate"})
+    assert stage.apply(new).actions == ["Stop web/0", "Remove web/0", "Create web/0"]
     stage.delete("service", "web")
     assert (stage.life(stage.name("web-2")), stage.life(stage.name("my-web"))) == other
     assert stage.cli("get", "services", "-o", "name").out.split() == ["service/my-web", "service/web-2"]

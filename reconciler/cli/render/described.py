@@ -14,6 +14,7 @@ from reconciler.cli.render.events import message, short
 from reconciler.cli.render.resource import status_of
 from reconciler.cli.render.table import Column, table
 from reconciler.core.backoff import earliest
+from reconciler.core.surge import surge
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.plan import Wait
@@ -21,6 +22,7 @@ from reconciler.model.status import Event
 
 if TYPE_CHECKING:
     from reconciler.cli.picking import Picked
+    from reconciler.core.graph import Graph
 
 Section = tuple[str, Sequence[str]]
 HIDDEN = ("data", "env")
@@ -74,7 +76,7 @@ def _expected(item: Picked) -> Iterator[str]:
     elif resource.deleting:
         yield "that it is gone: it was deleted"
     elif isinstance(resource.spec, ServiceSpec):
-        yield from pairs(_service(resource.spec))
+        yield from pairs({**_service(resource.spec), "update": _update(item.look.graph, resource.spec)})
     else:
         from reconciler.core.unparse import spec_tree
 
@@ -113,6 +115,16 @@ def _service(spec: ServiceSpec) -> dict[str, object]:
     entries["restart"] = f"{spec.restart.policy}, {pause}, by {spec.restart.by}"
     entries["stop"] = f"{spec.stop.signal}, then {spec.stop.grace_seconds:g} s"
     return entries
+
+
+def _update(graph: Graph, spec: ServiceSpec) -> str:
+    if spec.update.strategy == "Recreate":
+        return "Recreate: all old ones go before the new ones come"
+    room = surge(graph, spec)
+    away = max(spec.update.max_unavailable, 0 if room.count else 1)
+    first = f"a new one first, {room.count} more at a time" if room.count else "an old one first"
+    why = f", for {room.why_none}" if room.why_none else ""
+    return f"{first}{why}; {away} of {spec.replicas} may be away"
 
 
 def _source(source: Any) -> str:
