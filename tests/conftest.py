@@ -43,12 +43,17 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 _leaked = pytest.StashKey[list[str]]()
+SMALL_WORLDS = ("worlds", "edges", "longest")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     passed = terminalreporter.stats.get("passed", [])
     if cases := sum(value for report in passed for name, value in report.user_properties if name == "cases"):
         terminalreporter.write_line(f"{cases} cases of properties were tried")
+    found = {name: [v for report in passed for n, v in report.user_properties if n == name] for name in SMALL_WORLDS}
+    if found["worlds"]:
+        counted = f"{sum(found['worlds'])} small worlds, {sum(found['edges'])} edges between them"
+        terminalreporter.write_line(f"{counted}; the longest road to rest: {max(found['longest'])} passes")
     if left := config.stash.get(_leaked, []):
         terminalreporter.section("LEAKED: tests left this behind", red=True)
         for thing in left:
