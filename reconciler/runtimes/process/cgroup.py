@@ -19,7 +19,7 @@ from itertools import pairwise
 
 from reconciler.model.desired import Limits
 from reconciler.runtimes.process.identity import slurp
-from reconciler.runtimes.process.limits import Kept, Setting, settings
+from reconciler.runtimes.process.limits import FILES, Kept, Setting, settings
 from reconciler.values import dataclass
 
 PARENT = "reconciler"
@@ -53,6 +53,8 @@ class Cgroups:
     """Our place in it, as the kernel names it: "" is its root."""
     legacy: Mapping[str, str] = field(default_factory=dict)
     """Where the controllers of v1 can be used, by controller."""
+    unified: frozenset[str] = frozenset()
+    """The controllers of v2 that we may use."""
 
     @classmethod
     def find(cls) -> Cgroups:
@@ -60,7 +62,8 @@ class Cgroups:
         base = _own_place() if os.geteuid() else ""
         writable = bool(mount) and all(os.access(f"{mount}{base}{part}", os.W_OK) for part in ("", "/cgroup.procs"))
         usable = {name: path for name, path in legacy.items() if os.access(path, os.W_OK)}
-        return cls(mount if writable else "", base, usable)
+        unified = slurp(f"{mount}{base}/cgroup.controllers").decode().split() if writable else ()
+        return cls(mount if writable else "", base, usable, frozenset(FILES.keys() & set(unified)))
 
     def make(self, name: str, limits: Limits) -> Group:
         """Groups for a service about to start, fresh: the old ones' counters would speak of an earlier run."""
@@ -94,8 +97,8 @@ class Cgroups:
         self, controller: str, setting: Setting, name: str, directories: list[str], ready: Callable[[str], str]
     ) -> str:
         """The file in which the limit stands now; empty where nothing limits and nothing is to."""
-        if self.mount and controller in slurp(f"{self.mount}{self.base}/cgroup.controllers").decode().split():
-            file, value = f"{self.place(name)[1]}/{setting.file}", setting.value
+        if controller in self.unified:
+            file, value = f"{self.place(name)[1]}/{FILES[controller][1]}", setting.value
             if setting.asked is not None:
                 self._enable(controller)
         elif controller in self.legacy:

@@ -24,7 +24,6 @@ from typing import Any
 from reconciler.core.making import making
 from reconciler.model.desired import ProcessPayload, Sealed
 from reconciler.model.observed import Facts
-from reconciler.runtimes.process.identity import slurp
 from reconciler.runtimes.process.limits import in_force
 from reconciler.runtimes.process.payload import find_program
 
@@ -65,7 +64,7 @@ def facts(labels: Mapping[str, Any], pid: int, place: str) -> Facts | None:
         "working_dir": made["working_dir"],
         "user": made["user"],
         "env": {**made["env"], **sealed},
-        "limits": in_force(labels, place, slurp(f"/proc/{pid}/cgroup").decode(errors="replace")),
+        "limits": in_force(labels, pid, place),
     }
     return Facts(fields, {"env": {}}, _replaced(labels.get("program"), pid))
 

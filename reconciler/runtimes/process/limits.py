@@ -6,6 +6,7 @@ kept beside what was asked for, and as long as it says the same, the limit is wh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from reconciler.values import dataclass
 CPU_PERIOD = 100_000
 """Microseconds, the kernel's default."""
 LEGACY_QUOTA = "cpu.cfs_quota_us"
+FILES = {"memory": ("memory", "memory.max"), "cpu": ("cpus", "cpu.max"), "pids": ("pids", "pids.max")}
+"""By controller: what its limit is called in a payload, and where it stands in the unified hierarchy."""
 UNLIMITED = 1 << 60
 """The old hierarchies have no word for it, only a number that no machine has the memory for."""
 
@@ -25,10 +28,7 @@ UNLIMITED = 1 << 60
 class Setting:
     """One limit in the words of both hierarchies."""
 
-    name: str
-    """Of the field in the payload."""
     asked: float | None
-    file: str
     value: str
     legacy_file: str
     legacy_value: str
@@ -57,6 +57,11 @@ class Kept:
     def written(self) -> list[object]:
         return [self.asked, self.file, self.said]
 
+    def holds(self, controller: str, inside: Mapping[str, str]) -> bool:
+        """Whether who is in these groups is in this limit's group, or in one below it."""
+        place = inside.get(controller, inside.get("", ""))
+        return f"/{os.path.basename(os.path.dirname(self.file))}/" in f"{place}/"
+
     def now(self) -> float | None:
         """What limits it now; None when nothing does."""
         said = _said(self.file)
@@ -68,42 +73,37 @@ def settings(limits: Limits) -> dict[str, Setting]:
     asked, memory, pids = making.limits(limits), _number(limits.memory), _number(limits.pids)
     quota = "max" if limits.cpus is None else str(max(int(limits.cpus * CPU_PERIOD), 1000))
     return {
-        "memory": Setting("memory", asked["memory"], "memory.max", memory, "memory.limit_in_bytes", _legacy(memory)),
-        "cpu": Setting("cpus", asked["cpus"], "cpu.max", f"{quota} {CPU_PERIOD}", LEGACY_QUOTA, _legacy(quota)),
-        "pids": Setting("pids", asked["pids"], "pids.max", pids, "pids.max", pids),
+        "memory": Setting(asked["memory"], memory, "memory.limit_in_bytes", _legacy(memory)),
+        "cpu": Setting(asked["cpus"], f"{quota} {CPU_PERIOD}", LEGACY_QUOTA, _legacy(quota)),
+        "pids": Setting(asked["pids"], pids, "pids.max", pids),
     }
 
 
-def in_force(labels: Mapping[str, Any], place: str, cgroup: str) -> dict[str, float | None]:
-    """What limits a service that runs, by the names of its payload.
+def in_force(labels: Mapping[str, Any], pid: int, place: str) -> dict[str, float | None]:
+    """What limits a service that runs, by the names of its payload. `place` is its group, if that may limit anything.
 
-    `place` is its group in the unified hierarchy, and `cgroup` what the kernel says of the groups that it is in: one
-    that somebody moved out of its group has no limits, whatever is written there. What could not be enforced when it
-    was asked for is told as it was asked for: it would be no better the next time.
+    One that somebody moved out of its groups has no limits, whatever is written there. What could not be enforced
+    when it was asked for is told as it was asked for: it would be no better the next time.
     """
     kept, asked = labels.get("limits"), labels.get("asked")
     if not isinstance(kept, dict) or not isinstance(asked, dict):
         return {}
-    inside = _controllers_of(cgroup, place.rpartition("/")[2] or _group_of(labels))
+    inside = _groups_of(pid) if kept else {}
     found: dict[str, float | None] = {}
-    for controller, setting in settings(Limits()).items():
+    for controller, (name, file) in FILES.items():
         if one := Kept.read(kept.get(controller)):
-            unified = bool(place) and one.file.startswith(f"{place}/")
-            found[setting.name] = one.now() if ("" if unified else controller) in inside else None
+            found[name] = one.now() if one.holds(controller, inside) else None
         else:
-            by_others = _read(f"{place}/{setting.file}") if place else None
-            found[setting.name] = asked.get(setting.name) if by_others is None else by_others
+            by_others = _read(f"{place}/{file}") if place else None
+            found[name] = asked.get(name) if by_others is None else by_others
     return found
 
 
-def _controllers_of(cgroup: str, group: str) -> set[str]:
-    """Those by which it is in its own group, or in one below it. The unified hierarchy has no name."""
-    lines = (line.split(":", 2) for line in cgroup.splitlines() if line.count(":") >= 2)
-    return {name for _, names, path in lines if f"/{group}/" in f"{path}/" for name in names.split(",")}
-
-
-def _group_of(labels: Mapping[str, Any]) -> str:
-    return next((str(directory).rpartition("/")[2] for directory in labels.get("cgroups", ())), "")
+def _groups_of(pid: int) -> dict[str, str]:
+    """By controller, as the kernel names them; the unified hierarchy has no name."""
+    lines = slurp(f"/proc/{pid}/cgroup").decode(errors="replace").splitlines()
+    split = (line.split(":", 2) for line in lines)
+    return {controller: path for _, controllers, path in split for controller in controllers.split(",")}
 
 
 def _said(file: str) -> str:

@@ -20,7 +20,7 @@ from reconciler.runtimes.process.directory import (
     read_record,
 )
 from reconciler.runtimes.process.facts import facts
-from reconciler.runtimes.process.identity import boot_id, living, slurp, wait_for_end
+from reconciler.runtimes.process.identity import Stat, boot_id, living, slurp, wait_for_end
 from reconciler.runtimes.process.recovery import Markers, lost_labels, lost_record
 from reconciler.runtimes.process.sockets import bindings
 from reconciler.runtimes.process.tree import Tree
@@ -42,6 +42,8 @@ class Watched:
     """Of the unified cgroup hierarchy; empty without one."""
     group: str = ""
     """The cgroup that it would be given, as the kernel names it."""
+    limiting: bool = False
+    """Such a group may also limit; not where the controllers still live in the old hierarchies."""
     host: str = "local"
     in_turn: bool = False
     """The turn is our own: it says nothing of another launcher."""
@@ -137,16 +139,11 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
     record = record or (watched.record(seen.key) if seen.key else None)
     if record is None:
         return _without_record(seen, watched)
-    seen = replace(seen, started_at=record.written)
     if record.boot != boot_id():
-        return _ended(seen, watched, "the machine was restarted")
+        return _ended(replace(seen, started_at=record.written), watched, "the machine was restarted")
     if found := living(record.service):
-        phase = Phase.PAUSED if found.state == "T" else Phase.RUNNING
-        seen = replace(seen, phase=phase, pid=record.service.pid)
-        if seen.key and table.FINGERPRINT not in labels:
-            return replace(seen, bindings=bindings(watched.tree(seen.key).members()), facts=Facts(stale=LOST_LABELS))
-        looked = facts(labels, record.service.pid, watched.place)
-        return replace(seen, bindings=_told_to_bind(labels, seen.grants), facts=looked)
+        return _running(seen, watched, labels, record, found)
+    seen = replace(seen, started_at=record.written)
     if read_exit(watched.directory) is None:
         # Between a service's death and the note of its exit code lies a moment; who looks just then waits it out.
         wait_for_end(record.parent.pid, record.parent, LAST_WORDS)
@@ -154,6 +151,16 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
     if ended.exit_code == 137 and cgroup.was_out_of_memory(labels.get("cgroups", ())):
         ended = replace(ended, detail="killed by the kernel: out of memory")
     return replace(ended, stragglers=seen.key is not None and _has_stragglers(watched, seen.key))
+
+
+def _running(seen: Observed, watched: Watched, labels: dict[str, Any], record: Record, found: Stat) -> Observed:
+    pid, phase = record.service.pid, Phase.PAUSED if found.state == "T" else Phase.RUNNING
+    if seen.key and table.FINGERPRINT not in labels:
+        ports, looked = bindings(watched.tree(seen.key).members()), Facts(stale=LOST_LABELS)
+        return replace(seen, phase=phase, pid=pid, started_at=record.written, bindings=ports, facts=looked)
+    told, place = _told_to_bind(labels, seen.grants), watched.place if watched.limiting else ""
+    given = facts(labels, pid, place)
+    return replace(seen, phase=phase, pid=pid, started_at=record.written, bindings=told, facts=given)
 
 
 def _in_between(watched: Watched) -> bool:

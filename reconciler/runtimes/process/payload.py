@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
@@ -14,6 +15,9 @@ from reconciler.values import dataclass
 
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
 """Of our own environment, what every program needs. All else would make a service depend on who applied it."""
+ROOM_BYTES, ROOM_FILES = 128 * 1024, 16
+"""What a service directory takes, twice over."""
+MAKE_ROOM = "make room, then try again"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -74,7 +78,15 @@ def check(desired: Desired) -> None:
         raise missing(desired)
 
 
-def refusal(desired: Desired, verdict: str) -> Refused:
+def check_room(desired: Desired, home: str) -> None:
+    """Before anything is stopped for it: on a full disk nothing could be started in its place."""
+    facts = os.statvfs(home)
+    files = facts.f_favail if facts.f_files else ROOM_FILES  # there are file systems that don't count them
+    if facts.f_bavail * facts.f_frsize < ROOM_BYTES or files < ROOM_FILES:
+        raise Refused(f"{desired.key}: it can't be started: {home}: No space left on device; make room")
+
+
+def refusal(desired: Desired, verdict: str, directory: str) -> Refused:
     """What the launch said, as an error."""
     payload = payload_of(desired)
     match verdict.split():
@@ -86,7 +98,8 @@ def refusal(desired: Desired, verdict: str) -> Refused:
         case ["cgroup", path]:
             return Denied(f"{desired.key}: it can't be put into its cgroup, {path}", hint="see the log of the kernel")
         case ["record"]:
-            return Refused(f"{desired.key}: its pid can't be written down", hint="is the disk full?")
+            message = f"{desired.key}: its pid can't be written down in {directory}: most likely no space is left"
+            return Refused(message, hint=MAKE_ROOM)
         case _ if payload.user:
             return Denied(
                 f"{desired.key}: the step to user {payload.user} failed, or the launcher was killed", hint="try again"
@@ -95,12 +108,13 @@ def refusal(desired: Desired, verdict: str) -> Refused:
             return Refused(f"{desired.key}: its launcher was killed before the program began", hint="try again")
 
 
-def cannot_start(desired: Desired, error: OSError | Refused) -> Refused:
+def cannot_start(desired: Desired, error: OSError | Refused, directory: str) -> Refused:
     """What got in the way before anything was launched."""
     if isinstance(error, Refused):
         return error
-    where = f": {error.filename}" if error.filename else ""
-    return Refused(f"{desired.key}: it can't be started: {error.strerror}{where}", hint="make room, then try again")
+    where = error.filename or directory
+    hint = MAKE_ROOM if error.errno in {errno.ENOSPC, errno.EDQUOT} else "see: reconciler doctor"
+    return Refused(f"{desired.key}: it can't be started: {where}: {error.strerror}", hint=hint)
 
 
 def missing(desired: Desired) -> Refused:

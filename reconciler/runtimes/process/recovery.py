@@ -16,7 +16,7 @@ from reconciler.model import labels as table
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
 from reconciler.runtimes.process import cgroup, lock
-from reconciler.runtimes.process.directory import Record, directory_name, read_exit
+from reconciler.runtimes.process.directory import LABELS, Record, directory_name, read_exit
 from reconciler.runtimes.process.identity import Identity, Stat, boot_id, environ, processes, slurp, stat
 from reconciler.runtimes.process.launcher import told
 
@@ -53,6 +53,12 @@ class Markers:
         return self._found
 
 
+def untouched(directory: str, place: str) -> bool:
+    """Whether nothing was ever begun there: then there is nothing lost, and all of /proc need not be looked at."""
+    begun = any(os.path.lexists(f"{directory}/{name}") for name in ("pid", *LABELS))
+    return not (begun or lock.held(f"{directory}/lock") or (bool(place) and cgroup.populated(place)))
+
+
 def lost_labels(directory: str, owner: str, markers: Markers) -> dict[str, Any] | None:
     """As much of them as those who run can tell. Without a fingerprint: what was started is not known any more."""
     key = markers.key_of(os.path.basename(directory)) or _key_of_parent(directory, owner)
@@ -81,7 +87,7 @@ def lost_record(directory: str, key: Key, markers: Markers, group: str, place: s
     # It leads a session of its own, and so may a child that forked twice; but only the service is our shell's child.
     leaders = {pid: seen for pid, seen in found.items() if seen.session == pid and seen.parent not in found}
     children = {pid: seen for pid, seen in leaders.items() if told(seen.parent, directory)}
-    if not leaders or (not children and _parent_lives(directory)):
+    if not leaders or (not children and parent_of(directory)):
         return None
     pid, seen = min((children or leaders).items(), key=lambda item: (item[1].started, item[0]))
     parent = stat(seen.parent)
@@ -112,8 +118,12 @@ def _in_group(pid: int, group: str) -> bool:
     return bool(group) and f"0::{group}".encode() in slurp(f"/proc/{pid}/cgroup").splitlines()
 
 
-def _parent_lives(directory: str) -> bool:
-    return any(told(pid, directory) for pid in processes())
+def parent_of(directory: str) -> Identity | None:
+    """The shell that waits for the service, or for the last of its output."""
+    for pid in processes():
+        if told(pid, directory) and (seen := stat(pid)):
+            return Identity(pid, seen.started)
+    return None
 
 
 def _key_of_parent(directory: str, owner: str) -> Key | None:

@@ -22,13 +22,14 @@ from reconciler.runtimes.process.directory import (
     directory_name,
     make_private,
     read_labels,
+    read_record,
     write_labels,
     write_new,
 )
 from reconciler.runtimes.process.identity import wait_for_end
 from reconciler.runtimes.process.observation import Watched, observe
-from reconciler.runtimes.process.payload import check, payload_of, placed
-from reconciler.runtimes.process.recovery import Markers, is_lost
+from reconciler.runtimes.process.payload import check, check_room, payload_of, placed
+from reconciler.runtimes.process.recovery import Markers, is_lost, parent_of, untouched
 from reconciler.runtimes.process.starter import Starter
 from reconciler.runtimes.process.tree import Tree
 from reconciler.runtimes.process.volumes import Volumes
@@ -59,27 +60,27 @@ class ProcessRuntime:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    def observe(self, *, deep: bool = False) -> View:
+    def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
         self._reap()
         try:
-            found = [*self._instances(deep=deep), *self._volumes.observe()]
+            found = [*self._instances(), *self._volumes.observe()]
         except OSError as error:
             return View(
                 self.name, self.host, problem=f"{self._root} can't be read: {error.strerror}", hint="check its owner"
             )
         return View(self.name, self.host, tuple(found))
 
-    def _instances(self, *, deep: bool) -> Iterator[Observed]:
+    def _instances(self) -> Iterator[Observed]:
         markers = Markers(self._owner)
         names = directories(self._root)
-        for name in [*names, *self._strays(names, markers, deep=deep)]:
+        for name in [*names, *self._strays(names, markers)]:
             if seen := self._look(name, markers):
                 yield seen
 
-    def _strays(self, names: list[str], markers: Markers, *, deep: bool) -> list[str]:
+    def _strays(self, names: list[str], markers: Markers) -> list[str]:
         """Whose directory somebody deleted under them. Cheap to know where there are cgroups, else a look at all."""
         found = set(self._starter.strays(names))
-        if deep and not self._starter.cgroups.mount:
+        if not self._starter.cgroups.mount:
             found |= {directory_name(key) for key in markers.told_keys() if key.kind != "volume"}
         return sorted(name for name in found if not os.path.isdir(os.path.join(self._root, name)))
 
@@ -92,15 +93,25 @@ class ProcessRuntime:
             return None
 
     def _watched(self, name: str, markers: Markers | None = None, *, in_turn: bool = False) -> Watched:
-        directory, mount = os.path.join(self._root, name), self._starter.cgroups.mount
-        markers = markers or Markers(self._owner)
-        return Watched(directory, self._owner, markers, mount, self._starter.group(directory), self.host, in_turn)
+        directory, cgroups = os.path.join(self._root, name), self._starter.cgroups
+        return Watched(
+            directory=directory,
+            owner=self._owner,
+            markers=markers or Markers(self._owner),
+            mount=cgroups.mount,
+            group=self._starter.group(directory),
+            limiting=bool(cgroups.unified),
+            host=self.host,
+            in_turn=in_turn,
+        )
 
     # -- the verbs -------------------------------------------------------------------------------------------
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ProcessPayload):
             check(self._placed(desired))
+            if os.path.isdir(self._root):  # what is not there yet is made where nothing runs that could be lost
+                check_room(desired, self._root)
 
     def create(self, desired: Desired) -> None:
         if desired.key.kind == "volume":
@@ -109,7 +120,8 @@ class ProcessRuntime:
         name = directory_name(desired.key)
         check(self._placed(desired))
         with self._turn(name, make=True):
-            now = self._past_starting(name)
+            watched = self._watched(name)
+            now = None if untouched(watched.directory, watched.place) else self._past_starting(name)
             if now is None or not self._already(now, desired):
                 self._launch(desired, name, now)
 
@@ -260,8 +272,9 @@ class ProcessRuntime:
         if now.stragglers:
             tree.kill(self._tree(name, now.key))
         path = os.path.join(self._root, name, "lock")
-        if record := self._watched(name).record(now.key):
-            wait_for_end(record.parent.pid, record.parent)
+        record = read_record(os.path.join(self._root, name))
+        if parent := record.parent if record else parent_of(os.path.join(self._root, name)):
+            wait_for_end(parent.pid, parent)
         if lock.held(path):
             tree.kill_holders(path)
         deadline = time.monotonic() + SETTLING

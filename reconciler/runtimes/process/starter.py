@@ -56,7 +56,7 @@ class Starter:
         except (OSError, Refused) as error:
             if fresh:
                 self.forget(directory)
-            raise cannot_start(desired, error) from error
+            raise cannot_start(desired, error, directory) from error
         failpoint("process.service.launched")
         if launched.verdict:
             self._refuse(desired, directory, launched, fresh=fresh)
@@ -116,7 +116,7 @@ class Starter:
 
     def _refuse(self, desired: Desired, directory: str, launched: Launched, *, fresh: bool) -> None:
         """Nothing has begun. An older one remembers why."""
-        problem = refusal(desired, launched.verdict)
+        problem = refusal(desired, launched.verdict, directory)
         wait_for_end(launched.parent)
         launcher.reap(launched.parent)
         if fresh:

@@ -105,7 +105,7 @@ def end(tree: Tree, number: int, grace: float) -> None:
         with tree.opened() as fds:
             if not fds:
                 return
-            wait_for_one(fds, left)
+            wait_for_all(fds, left)
     kill(tree)
 
 
@@ -121,7 +121,7 @@ def kill(tree: Tree) -> None:
             if tree.directory:
                 cgroup.kill(tree.directory)
             _send_all(tree, fds, signal.SIGKILL)
-            wait_for_one(fds, min(left, 0.5))
+            wait_for_all(fds, min(left, 0.5))
 
 
 def gather(tree: Tree, directories: Sequence[str]) -> None:
@@ -141,13 +141,19 @@ def gather(tree: Tree, directories: Sequence[str]) -> None:
 
 def kill_holders(path: str) -> None:
     """Whoever still has a share of the lock has inherited it from the service, whatever else it got rid of."""
-    for pid in processes():
-        if lock.holds(pid, path) and (fd := open_pidfd(pid)) is not None:
-            try:
+    killed: dict[int, int] = {}
+    try:
+        for pid in processes():
+            if lock.holds(pid, path) and (fd := open_pidfd(pid)) is not None:
+                killed[pid] = fd
                 if lock.holds(pid, path):
                     send(fd, signal.SIGKILL)
-            finally:
-                os.close(fd)
+                else:
+                    os.close(killed.pop(pid))
+        wait_for_all(killed, KILL_DEADLINE)
+    finally:
+        for fd in killed.values():
+            os.close(fd)
 
 
 def signal_all(tree: Tree, *numbers: int) -> None:
@@ -167,12 +173,18 @@ def _send_all(tree: Tree, fds: dict[int, int], number: int) -> None:
             ) from error
 
 
-def wait_for_one(fds: dict[int, int], seconds: float) -> None:
-    """Until one of them has died: a pidfd becomes readable then."""
-    poll = select.poll()
-    for fd in fds.values():
+def wait_for_all(fds: dict[int, int], seconds: float) -> None:
+    """Until all of them have died: a pidfd becomes readable then. Only that tells it for sure: whoever is about to
+    die has no marker and no descriptor any more, so a look at who is left would miss it, though it is still there.
+    """
+    deadline = time.monotonic() + seconds
+    poll, left = select.poll(), set(fds.values())
+    for fd in left:
         poll.register(fd, select.POLLIN)
-    poll.poll(seconds * 1000)
+    while left and (patience := deadline - time.monotonic()) > 0:
+        for fd, _ in poll.poll(patience * 1000):
+            poll.unregister(fd)
+            left.discard(fd)
 
 
 def _survivors(tree: Tree, pids: list[int]) -> OutcomeUnknown:
