@@ -23,7 +23,9 @@ MIB = 1 << 20
 
 def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
     for count in (10, 100) if quick else (10, 100, 500):
-        yield Contest(f"{count} processes", "P8", _contestants(stage, count), 1.5, 3 if quick or count > 100 else 5)
+        rounds = 3 if quick or count > 100 else 5
+        yield Contest(f"start of {count} processes", "P8", _warm(stage, count), 1.5, rounds)
+        yield Contest(f"{count} processes by the command line", "", _contestants(stage, count), None, rounds)
 
 
 def memory(stage: Stage, count: int = 20) -> Line:
@@ -37,6 +39,25 @@ def memory(stage: Stage, count: int = 20) -> Line:
         stage.forget()
     remark = f"{each:.2f} MiB in {len(around) / count:.0f} processes"
     return Line("memory around one process, MiB", "P9", each, 1.0, {}, remark)
+
+
+def _warm(stage: Stage, count: int) -> list[Contestant]:
+    """Beside one another without the interpreters' own start, which is another bar's business."""
+    bare = stage.directory / "bare"
+
+    def away() -> None:
+        stage.delete(stage.processes(count))
+        stage.forget()
+
+    return [
+        Contestant("ours", lambda: stage.warm("ours", stage.home, stage.processes(count)), after=away),
+        Contestant(
+            "bare spawn",
+            lambda: stage.warm("bare", bare, count, PARENT, SERVICE, boot_id()),
+            before=bare.mkdir,
+            after=lambda: _end(bare),
+        ),
+    ]
 
 
 def _contestants(stage: Stage, count: int) -> list[Contestant]:

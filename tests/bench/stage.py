@@ -36,7 +36,8 @@ class Stage:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
-        return {**kept, "HOME": str(self.directory), "RECONCILER_HOME": str(self.home)}
+        root = str(Path(__file__).parents[2])
+        return {**kept, "HOME": str(self.directory), "RECONCILER_HOME": str(self.home), "PYTHONPATH": root}
 
     @property
     def home(self) -> Path:
@@ -47,17 +48,22 @@ class Stage:
         assert self.engine is not None
         return self.engine.address.removeprefix("unix://")
 
-    def run(self, *argv: object) -> None:
-        """A program to its end. One that fails, fails the bench: a figure of it would be a lie."""
+    def run(self, *argv: object) -> str:
+        """A program to its end, and what it printed. One that fails, fails the bench: a figure of it would be a lie."""
         ran = subprocess.run(
             [str(word) for word in argv], env=self.environment, cwd=self.directory, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if ran.returncode != 0:
             raise SystemExit(f"bench: {' '.join(map(str, argv))} ended with {ran.returncode}:\n{ran.stderr[-2000:]}")
+        return ran.stdout
 
     def reconciler(self, *arguments: object) -> None:
         self.run(PROGRAM, *arguments)
+
+    def warm(self, *words: object) -> float:
+        """The work alone, by the worker's own clock."""
+        return float(self.run(sys.executable, "-m", "tests.bench.warm", *words))
 
     def floor(self, verb: str, count: int) -> None:
         self.floors += verb == "up"
