@@ -44,9 +44,11 @@ def answer(arguments: Sequence[str], environ: Mapping[str, str]) -> Words | None
         note = _note(note_path(place, arguments))
         if note is None or note["facts"] != facts_again(note["facts"], environ, key(place)):
             return None
+        if note["engine"] != stamp(os.stat(note["socket"])):
+            return None  # it was started anew, and may have forgotten what happened before
         from reconciler.runtimes.docker.glance import glance
 
-        seen = glance(note["socket"], note["namespace"], LOOK_SECONDS)
+        seen = glance(note["socket"], note["namespace"], note["since"], LOOK_SECONDS)
         return Words(note["stdout"], note["stderr"]) if seen and seen == note["world"] else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # whatever is the matter, the long way says it better

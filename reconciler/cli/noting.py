@@ -93,7 +93,9 @@ def leave(context: Context, reading: Reading, witness: Witness, controller: Cont
         ),
         "namespace": last.graph.namespace,
         "socket": evidence.socket,
+        "engine": again.stamp(os.stat(evidence.socket)),
         "world": evidence.world,
+        "since": evidence.since,
         "stdout": stdout,
         "stderr": stderr,
     }
@@ -109,10 +111,12 @@ def _nothing_more(context: Context, witness: Witness, last: Pass, report: Report
 
 
 def _steady(resource: Resource) -> bool:
-    """Probes have to be asked, and a process to be looked at, each time. What is external may be called anything."""
+    """Probes have to be asked, and a process to be looked at, each time, and a registry where an image may have moved
+    on. What is external may be called anything.
+    """
     spec = resource.spec
     if resource.key.kind == "service":
-        return bool(spec.container and not spec.probes.any)
+        return bool(spec.container and spec.container.pull_policy != "Always" and not spec.probes.any)
     return resource.key.kind in KINDS and not getattr(spec, "external", False)
 
 
@@ -122,6 +126,7 @@ class Evidence:
 
     socket: str
     world: str
+    since: float
     stamps: Mapping[str, Any]
 
 
@@ -132,8 +137,8 @@ def _evidence(controller: Controller, last: Pass) -> Evidence | None:
     docker, source = controller.parts.runtimes.get("docker"), controller.parts.source
     if not isinstance(docker, DockerRuntime) or not isinstance(source, Applied):
         return None
-    socket, world = docker.glanced(last.graph.namespace)
-    return Evidence(socket, world, source.stamps(last.graph.namespace)) if world else None
+    socket, world, since = docker.glanced(last.graph.namespace)
+    return Evidence(socket, world, since, source.stamps(last.graph.namespace)) if world else None
 
 
 def _settings_files(environ: Mapping[str, str]) -> dict[str, bytes | None]:

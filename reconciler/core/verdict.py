@@ -84,8 +84,7 @@ def deviations(item: Desired, seen: Observed) -> Iterator[Deviation]:
         if field in facts.fields:
             yield from _compared(field, asked, facts, item)
     if "networks" in asked and seen.phase is not Phase.CREATED:  # it joins when it is started
-        names = facts.fields.get("networks", {})
-        yield from _networks(asked["networks"], {network: names.get(network) for network in seen.networks})
+        yield from _networks(asked, seen.networks, facts)
     if facts.stale:
         yield Deviation(facts.stale)
 
@@ -135,23 +134,21 @@ def _plain(field: str, want: Any, found: Any) -> Iterator[Deviation]:
     if isinstance(want, tuple):
         found = tuple(found or ())
     if want != found:
-        yield Deviation(f"{camel(field)} is {_shown(found)}, not {_shown(want)}")
+        yield Deviation(_differs(camel(field), found, want))
 
 
 def _variables(
-    want: Mapping[str, str | Sealed], found: Mapping[str, str], given: Mapping[str, str] | None
+    want: Mapping[str, str | Sealed], found: Mapping[str, str | Sealed], given: Mapping[str, str] | None
 ) -> Iterator[Deviation]:
-    """What is found is never shown: it may have been a secret under another spec."""
+    """No values are shown: what is plain here may come from a secret, or have been one under another spec."""
     for name, value in sorted({**(given or {}), **want}.items()):
         text = value.text() if isinstance(value, Sealed) else value
-        if PLACE in text or found.get(name) == text:
+        if PLACE in text or found.get(name) in (text, value):
             continue
         if name not in found:
             yield Deviation(f"env {name} is missing")
-        elif isinstance(value, Sealed):
-            yield Deviation(f"env {name} differs")
         else:
-            yield Deviation(f"env {name} is not {_shown(text)}")
+            yield Deviation(f"env {name} differs")
     if given is not None:
         for name in sorted(found.keys() - want.keys() - given.keys()):
             yield Deviation(f"env {name} is set, but not declared")
@@ -163,7 +160,7 @@ def _labels(want: Mapping[str, str], found: Mapping[str, str], given: Mapping[st
         if name.startswith(OUR_LABELS) or (given is None and name not in want):
             continue
         if found.get(name) != expected.get(name):
-            yield Deviation(f"label {name} is {_shown(found.get(name))}, not {_shown(expected.get(name))}")
+            yield Deviation(_differs(f"label {name}", found.get(name), expected.get(name)))
 
 
 def _ports(want: tuple[str, ...], found: tuple[str, ...]) -> Iterator[Deviation]:
@@ -183,20 +180,21 @@ def _mounts(want: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Devia
             yield Deviation(f"mount {target} is {found[target]}, not {want[target]}")
 
 
-def _networks(want: Mapping[str, tuple[str, ...]], found: Mapping[str, tuple[str, ...] | None]) -> Iterator[Deviation]:
-    """A list of things tells no aliases: those are None. Whoever is in the host's network can't leave it."""
+def _networks(asked: Mapping[str, Any], joined: tuple[str, ...], facts: Facts) -> Iterator[Deviation]:
+    """Whoever is in the host's own network can't leave it, nor can others come there."""
+    want = asked["networks"]
     if not want:
         return
-    fixed = {"host", "none"} & (want.keys() ^ found.keys())
-    change = REPLACE if fixed else "networks"
-    for name in sorted(want.keys() - found.keys()):
+    change = REPLACE if {"host", "none"} & (want.keys() ^ set(joined)) else "networks"
+    for name in sorted(want.keys() - set(joined)):
         yield Deviation(f"it is not in network {name}", change)
-    for name in sorted(found.keys() - want.keys()):
+    for name in sorted(set(joined) - want.keys()):
         yield Deviation(f"it is in network {name}, which is not declared for it", change)
-    for name in sorted(want.keys() & found.keys()):
-        known = found[name]
-        if known is not None and name not in NAMELESS and set(known) != set(want[name]):
-            names = [", ".join(sorted(names)) or "no name" for names in (known, want[name])]
+    known, own = facts.fields.get("networks", {}), {asked["hostname"], facts.fields.get("hostname")}
+    for name in sorted(want.keys() & set(joined) & known.keys() - NAMELESS):
+        # An engine makes its host name known too, without having been asked to.
+        if set(known[name]) - own != set(want[name]) - own:
+            names = [", ".join(sorted(names)) or "nothing" for names in (known[name], want[name])]
             yield Deviation(f"in network {name} it is known as {names[0]}, not {names[1]}", "networks")
 
 
@@ -220,10 +218,16 @@ def _amount(limit: str, value: float | None) -> str:
     return f"{value} bytes"
 
 
+def _differs(what: str, found: Any, want: Any) -> str:
+    if want in (None, "", ()):
+        return f"{what} is {_shown(found)}, but not declared"
+    return (
+        f"{what} is not {_shown(want)}" if found in (None, "", ()) else f"{what} is {_shown(found)}, not {_shown(want)}"
+    )
+
+
 def _shown(value: Any) -> str:
     match value:
-        case None | "" | () | []:
-            return "not set"
         case bool():
             return "on" if value else "off"
         case tuple() | list():

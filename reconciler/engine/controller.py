@@ -258,7 +258,7 @@ class Controller:
 
     def _fold(self, graph: Graph) -> Foresight:
         now = self.parts.clock.now()
-        snapshot = self.parts.observer.look(graph, now, once=True)
+        snapshot = self.parts.observer.look(graph, now, deep=True, once=True)
         journal = self.parts.store.journal(graph.namespace)
         waves = (explained(wave, self.parts.store.payload) for wave in fold(graph, snapshot, journal, now))
         return Foresight(graph, snapshot, tuple(waves))

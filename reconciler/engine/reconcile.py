@@ -59,7 +59,7 @@ def reconcile(
     with parts.home.lock(patience):
         graph = parts.source.graph(namespace, parts.home.identity(make=True))
         now = parts.clock.now()
-        snapshot = parts.observer.look(graph, now)
+        snapshot = parts.observer.look(graph, now, deep=True)
         journal = parts.store.journal(namespace)
         planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
         outcomes = perform(planned, parts.runtimes, tell)

@@ -18,6 +18,9 @@ FINGERPRINT = f"{PREFIX}.fingerprint"
 PORTS = f"{PREFIX}.ports"
 GENERATION = f"{PREFIX}.generation"
 IMAGE = f"{PREFIX}.image"
+PULL = f"{PREFIX}.pull"
+"""`Always`, where it is to be made anew as soon as its image's name means another one."""
+ALWAYS = "Always"
 
 
 def write(desired: Desired) -> dict[str, str]:
@@ -35,6 +38,8 @@ def write(desired: Desired) -> dict[str, str]:
         labels[INDEX] = str(key.index)
     if isinstance(desired.payload, ContainerPayload):
         labels[IMAGE] = desired.payload.image
+        if desired.payload.pull_policy == ALWAYS:
+            labels[PULL] = ALWAYS
     if desired.grants:
         labels[PORTS] = write_grants(desired.grants)
     return labels

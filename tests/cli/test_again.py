@@ -295,6 +295,15 @@ def test_the_label_of_the_namespace_is_the_one_of_the_table() -> None:
     assert glance.NAMESPACE == labels.NAMESPACE
 
 
+def test_a_limit_that_was_changed_behind_our_back_is_noticed_though_no_list_tells_it(stack: Stack) -> None:
+    stack.settled()
+    stack.engine.post(f"/containers/{stack.container}/update", {"PidsLimit": 99})
+    again, short = stack.apply()
+    assert (short, "configured" in again.stdout) == (False, True)
+    assert not stack.engine.inspect(stack.container)["HostConfig"]["PidsLimit"]
+    stack.settled()
+
+
 def test_looking_leaves_no_note(stack: Stack) -> None:
     stack.settled()
     stack.note.unlink()

@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from reconciler.core.verdict import Matches, Replace, verdict
 from reconciler.errors import ImageUnavailable
+from reconciler.model.desired import Desired
+from reconciler.model.observed import Observed
 from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
 from tests.docker.conftest import OWNER, World
@@ -97,3 +100,40 @@ def test_a_registry_that_says_no_is_told_apart(world: World, registry: Registry,
     with pytest.raises(ImageUnavailable, match=words) as failed:
         world.runtime.prepare(world.service("web", image=registry.image("app")))
     assert failed.value.hint
+
+
+def test_R7_always_means_made_anew_once_the_registry_has_another_one_and_not_before(
+    world: World, registry: Registry
+) -> None:
+    image = registry.image("app")
+    desired = world.service(
+        "web", image=image, command=("/sh", "-c", "read x"), tty=True, init=False, pull_policy="Always"
+    )
+    world.runtime.prepare(desired)
+    assert verdict(desired, world.made(desired, deep=True)) == Matches()
+
+    registry.publish("two")
+    assert verdict(desired, seen(world, desired)) == Matches(), "a registry is not asked in every pass"
+    other = DockerRuntime(lambda: resolve(os.environ), owner=OWNER)
+    judged = verdict(desired, next(one for one in other.observe(deep=True).objects if one.key == desired.key))
+    assert isinstance(judged, Replace)
+    assert f"image {image} is sha256:" in judged.cause
+
+    other.prepare(desired)
+    world.engine.remove(desired.name)
+    other.create(desired)
+    assert (
+        verdict(desired, next(one for one in other.observe(deep=True).objects if one.key == desired.key)) == Matches()
+    )
+    registry.failure = 500
+    third = DockerRuntime(lambda: resolve(os.environ), owner=OWNER)
+    last = next(one for one in third.observe(deep=True).objects if one.key == desired.key)
+    assert verdict(desired, last) == Matches(), "who can't be asked proves nothing"
+    other.close()
+    third.close()
+
+
+def seen(world: World, desired: Desired) -> Observed:
+    found = world.see(desired, deep=True)
+    assert found
+    return found

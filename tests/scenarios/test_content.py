@@ -117,8 +117,6 @@ def test_KECS_c_environment_and_labels_of_the_spec_are_applied(stage: Stage) -> 
         {"container": {"image": "reconciler-test", "command": ["sleep", "100001"], "init": True}},
         {"volumes": [{"hostPath": "/tmp", "mountPath": "/host"}]},
         {"ports": [{"port": 80}]},
-        {"resources": {"memory": "64Mi"}},
-        {"stop": {"signal": "INT"}},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -131,9 +129,22 @@ def test_R18_every_field_of_the_container_counts(stage: Stage, change: dict[str,
     assert next(iter(change)) in text or "image" in text or "command" in text
 
 
+def test_R18_a_limit_counts_too_and_is_changed_on_the_living_one(stage: Stage) -> None:
+    stage.apply(box("web"))
+    life = stage.life(stage.name("web"))
+    limited = changed(box("web"), resources={"memory": "64Mi", "cpus": 0.5})
+    assert stage.diff(limited, expect=1).actions == ["Adjust web/0"]
+    assert "memory is unlimited, not 64 MiB" in stage.cli("diff", "-f", str(stage.write(limited)), expect=1).out
+    assert stage.apply(limited).actions == ["Adjust web/0"]
+    assert stage.container("web")["HostConfig"]["Memory"] == 64 << 20
+    assert stage.life(stage.name("web")) == life
+    assert stage.apply(limited).actions == []
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        {"stop": {"signal": "INT"}},
         {"restart": {"initialSeconds": 5}},
         {"probes": {"readiness": {"exec": {"command": ["true"]}, "timeoutSeconds": 10}}},
         {"update": {"strategy": "Recreate"}},

@@ -100,7 +100,8 @@ def test_a_container_made_by_a_crashed_apply_is_started_not_made_anew(stage: Sta
     stage.apply(box("web"))
     config = stage.container("web")
     stage.engine.remove(stage.name("web"))
-    body = {**config["Config"], "HostConfig": config["HostConfig"]}
+    joined = {"EndpointsConfig": {f"{stage.namespace}-default": {"Aliases": ["web"]}}}
+    body = {**config["Config"], "HostConfig": config["HostConfig"], "NetworkingConfig": joined}
     made = stage.engine.post(f"/containers/create?name={stage.name('web')}", body)["Id"]
 
     seen = stage.diff(box("web"), expect=1)

@@ -9,17 +9,19 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import Refused
+from reconciler.errors import Refused, Unreachable
 from reconciler.runtimes.docker.dialect import engine_name
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.errors import engine_errors, garbled, refusal
-from reconciler.runtimes.docker.wire import Reply, Request, Stream, answer, ask, ask_all, open_stream, tell
+from reconciler.runtimes.docker.wire import Reply, Request, Stream, answer, ask, ask_all, ask_each, open_stream, tell
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 READ_SECONDS = 5.0
 WRITE_SECONDS = 30
+AT_ONCE = 32
+"""So many open connections are no burden to an engine, nor to the limit of open files."""
 
 
 class Connection:
@@ -60,6 +62,19 @@ class Connection:
                 raise garbled(self.endpoint, f"status {reply.status}: {reply.message}")
         return [reply.json() for reply in replies]
 
+    def get_each(self, paths: list[str], *, seconds: float = READ_SECONDS) -> Iterator[Reply | Unreachable]:
+        """Many questions, some at a time; what becomes of one is no matter of the others."""
+        for first in range(0, len(paths), AT_ONCE):
+            requests = [Request(path) for path in paths[first : first + AT_ONCE]]
+            yield from ask_each(self.endpoint, requests, seconds=seconds)
+
+    def ask_gently(self, path: str) -> Any:
+        """The JSON behind a path; None for whatever else comes of it."""
+        for reply in self.get_each([path]):
+            if isinstance(reply, Reply) and reply.status == 200:
+                return reply.json()
+        return None
+
     def open(self, request: Request, doing: str, *, seconds: float = READ_SECONDS) -> Stream:
         stream = open_stream(self.endpoint, request, seconds=seconds)
         if stream.status < 400:
@@ -90,9 +105,10 @@ class Connection:
     # -- pulls
 
     @contextmanager
-    def client(self, doing: str) -> Iterator[APIClient]:
+    def client(self, doing: str, *, seconds: int = WRITE_SECONDS) -> Iterator[APIClient]:
         """A client that nobody else uses meanwhile: they are not made for threads. Its errors come out as ours."""
         client = self._idle.pop() if self._idle else self._connect()
+        client.timeout = seconds
         try:
             with engine_errors(self.endpoint, doing):
                 yield client

@@ -16,6 +16,7 @@ from reconciler.model.observed import Observed
 from reconciler.runtimes.docker import dialect, files, write
 from reconciler.runtimes.docker.connection import READ_SECONDS, WRITE_SECONDS, Connection
 from reconciler.runtimes.docker.errors import missing_source, refusal
+from reconciler.runtimes.docker.facts import networks
 from reconciler.runtimes.docker.wire import Reply
 
 
@@ -43,6 +44,12 @@ class Containers:
                     failpoint("docker.container.unpaused")
                 case "rename":
                     self._rename(seen, desired)
+                case "limits":
+                    self._update(seen, write.limits(_payload(desired)))
+                case "restartPolicy":
+                    self._update(seen, {"RestartPolicy": write.restart_policy(_payload(desired))})
+                case "networks":
+                    self._rejoin(seen, _payload(desired))
                 case _:
                     raise Refused(f"{seen.title}: nothing is known of the change {change!r}")
 
@@ -151,6 +158,32 @@ class Containers:
         if held["Id"] != seen.id:
             raise name_taken(desired, held["Id"], f"image {held['Config'].get('Image')}")
 
+    def _update(self, seen: Observed, settings: dict[str, Any]) -> None:
+        self._connection.post(f"/containers/{seen.id}/update", f"adjusting {seen.title}", settings)
+
+    def _rejoin(self, seen: Observed, payload: ContainerPayload) -> None:
+        """New ones first: who is for a moment in no network at all loses every connection.
+
+        One of which it keeps only a dead entry, or where it goes by other names, is left and joined anew.
+        """
+        doing = f"adjusting the networks of {seen.title}"
+        inspected = self._connection.get(f"/containers/{seen.id}/json", doing)
+        joined, own = dict(networks(inspected)), {inspected["Config"].get("Hostname")}
+        for name in payload.networks:
+            aliases = write.aliases(payload, name)
+            if name not in seen.networks or set(joined.get(name, ())) - own != set(aliases) - own:
+                if name in joined:
+                    self._leave(seen, name, doing)
+                body = {"Container": seen.id, "EndpointConfig": {"Aliases": aliases}}
+                self._connection.post(f"/networks/{quote(name)}/connect", doing, body)
+        for name in sorted(joined.keys() - set(payload.networks)):
+            self._leave(seen, name, doing)
+
+    def _leave(self, seen: Observed, network: str, doing: str) -> None:
+        body = {"Container": seen.id, "Force": True}
+        # 404: it has gone, with the network or without; others may be at it too
+        self._connection.post(f"/networks/{quote(network)}/disconnect", doing, body, minding={404})
+
     def _stop(self, seen: Observed, seconds: int, doing: str) -> None:
         self._connection.post(f"/containers/{seen.id}/stop?t={seconds}", doing, seconds=seconds + WRITE_SECONDS)
 
@@ -172,6 +205,11 @@ class Containers:
         if "already in progress" not in reply.message:
             raise refusal(reply.status, reply.message, doing)
         self._connection.post(f"/containers/{seen.id}/wait?condition=removed", doing)
+
+
+def _payload(desired: Desired) -> ContainerPayload:
+    assert isinstance(desired.payload, ContainerPayload), "only containers have limits and networks"
+    return desired.payload
 
 
 def name_taken(desired: Desired, holder: str, what: str) -> NameTaken:

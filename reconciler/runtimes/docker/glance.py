@@ -19,6 +19,8 @@ from typing import Any
 
 LISTS = ("/containers/json?all=1", "/networks", "/volumes")
 """Unfiltered: foreign things hold names and ports too."""
+BUFFERED = 256
+"""So many events an engine remembers. Who finds fewer of them has seen all."""
 NAMESPACE = "dev.reconciler.namespace"
 """As the table of labels says, which is not imported here; a test holds the two together."""
 FRESH = "Less than a second"
@@ -27,11 +29,23 @@ UNORDERED = ("Names", "Ports", "Mounts")
 """Lists that the engine tells in the order in which it happens to come by."""
 
 
-def glance(path: str, namespace: str, seconds: float) -> str:
-    """Of the engine behind a unix socket. Raises OSError or ValueError for one that does not answer wholly."""
+def glance(path: str, namespace: str, since: float, seconds: float) -> str:
+    """Of the engine behind a unix socket. Raises OSError or ValueError for one that does not answer wholly.
+
+    Limits and the engine's restart policy stand in no list. So its events tell whether any were changed `since`.
+    """
     deadline = time.monotonic() + seconds
-    asked = [_ask(path, target, deadline) for target in LISTS]
-    return digest([_answer(connection, deadline) for connection in asked], namespace)
+    events = f"/events?since={since:.6f}&until={time.time():.6f}"
+    asked = [_ask(path, target, deadline) for target in (*LISTS, events)]
+    *lists, happened = [_answer(connection, deadline) for connection in asked]
+    return digest([json.loads(told) for told in lists], namespace) if _untouched(happened, namespace) else ""
+
+
+def _untouched(events: bytes, namespace: str) -> bool:
+    """An event of a container tells its labels along."""
+    told = [json.loads(line) for line in events.splitlines()]
+    updated = (event["Actor"]["Attributes"] for event in told if event.get("Action") == "update")
+    return len(told) < BUFFERED and all(worn.get(NAMESPACE) != namespace for worn in updated)
 
 
 def digest(lists: Sequence[Any], namespace: str) -> str:
@@ -74,7 +88,8 @@ def _ask(path: str, target: str, deadline: float) -> socket.socket:
     return connection
 
 
-def _answer(connection: socket.socket, deadline: float) -> Any:
+def _answer(connection: socket.socket, deadline: float) -> bytes:
+    """A body that was cut off is no JSON."""
     pieces = []
     with connection:
         while True:
@@ -86,4 +101,4 @@ def _answer(connection: socket.socket, deadline: float) -> Any:
     head, _, body = b"".join(pieces).partition(b"\r\n\r\n")
     if head[9:12] != b"200":
         raise ValueError("no answer")
-    return json.loads(body)  # one that was cut off is no JSON
+    return body

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import quote
 
-from reconciler.errors import Denied, Gone, ImageUnavailable, Refused
+from reconciler.errors import Denied, Gone, ImageUnavailable, ReconcilerError, Refused
 from reconciler.failpoints import failpoint
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.wire import Request
 
 PULL_SECONDS = 600.0
+ASK_SECONDS = 5
+FRESH_SECONDS = 30.0
+"""So long a registry's answer counts: a loop is not to ask it in every pass."""
 
 Progress = Callable[[str, str], None]
 """Called with the image and what is happening to it."""
@@ -27,6 +32,7 @@ class Images:
         self._progress = progress
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._pulled: dict[str, float] = {}
+        self._digests: dict[str, tuple[float, str]] = {}
 
     def prepare(self, image: str, policy: str) -> None:
         if policy != "Always" and self._is_here(image):
@@ -42,6 +48,37 @@ class Images:
                 self._pull(image)
                 failpoint("docker.image.pulled")
                 self._pulled[image] = time.monotonic()
+
+    def newer(self, image: str, runs: Mapping[str, Any]) -> str:
+        """Whether the name means another image than the one that `runs`, as a sentence; empty if not, and when
+        nobody can say. The registry is asked, and nothing is pulled.
+        """
+        if "@" in image:
+            return ""
+        digests = [str(text).partition("@")[2] for text in runs.get("RepoDigests") or []]
+        if current := self._published(image):
+            return "" if current in digests else f"image {image} is {_short(current)} in its registry now"
+        here = self._connection.ask_gently(f"/images/{quote(image, safe='/:@')}/json")
+        if here is None or here["Id"] == runs["Id"]:
+            return ""
+        return f"image {image} is {_short(here['Id'])} here now, and it runs {_short(runs['Id'])}"
+
+    def _published(self, image: str) -> str:
+        """The digest in the registry, asked at most so often; empty if that can't be had."""
+        with self._locks[image]:
+            asked, digest = self._digests.get(image, (-math.inf, ""))
+            if time.monotonic() - asked > FRESH_SECONDS:
+                digest = self._ask_registry(image)
+                self._digests[image] = time.monotonic(), digest
+            return digest
+
+    def _ask_registry(self, image: str) -> str:
+        try:
+            with self._connection.client(f"asking for image {image}", seconds=ASK_SECONDS) as client:
+                told = client.inspect_distribution(image)  # type: ignore[no-untyped-call]
+                return str(told["Descriptor"]["digest"])
+        except (ReconcilerError, LookupError, TypeError):
+            return ""  # what runs is as good as ever; a pull would say why
 
     def _is_here(self, image: str) -> bool:
         try:
@@ -70,6 +107,10 @@ class Images:
             raise ImageUnavailable(f"image {image}: not pulled within {PULL_SECONDS:g} s", hint="the registry is slow")
         if self._progress:
             self._progress(image, " ".join(filter(None, (step.get("status"), step.get("progress")))))
+
+
+def _short(digest: str) -> str:
+    return digest[:19]  # sha256: and twelve digits
 
 
 def unavailable(image: str, words: str) -> ImageUnavailable:

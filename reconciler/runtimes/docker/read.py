@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.model import labels
 from reconciler.model.observed import Binding, Observed, Phase
+from reconciler.runtimes.docker.facts import facts
 from reconciler.runtimes.docker.uptime import Moments, exit_code
 
 RUNTIME = "docker"
@@ -105,8 +106,8 @@ def volume(item: JSON, owner: str) -> Observed:
     return _owned(seen, item.get("Labels") or {}, owner, indexed=False)
 
 
-def deepened(seen: Observed, inspected: JSON) -> Observed:
-    """The same container, with what only a closer look tells."""
+def deepened(seen: Observed, inspected: JSON, image: JSON | None = None, stale: str = "") -> Observed:
+    """The same container, with what only a closer look tells. `image` is the one that it was made from."""
     state = inspected["State"]
     ended = seen.phase is Phase.EXITED or seen.restarting
     causes = ("OOM killed" if state.get("OOMKilled") else "", str(state.get("Error") or ""))
@@ -117,6 +118,7 @@ def deepened(seen: Observed, inspected: JSON) -> Observed:
         finished_at=moment(state.get("FinishedAt")) if ended else None,
         exit_code=state.get("ExitCode") if ended else None,
         detail="; ".join(text for text in (*causes, seen.detail) if text),
+        facts=facts(inspected, image, stale),
     )
 
 

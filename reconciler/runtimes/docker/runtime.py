@@ -9,9 +9,10 @@ from typing import Any
 
 from reconciler.errors import ReconcilerError, Refused
 from reconciler.model.desired import ContainerPayload, Desired, NetworkPayload, Stop, VolumePayload
-from reconciler.model.observed import Observed, Phase, View
+from reconciler.model.observed import Observed, View
 from reconciler.runtimes.docker import read
-from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
+from reconciler.runtimes.docker.closer import Closer
+from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.containers import Containers
 from reconciler.runtimes.docker.endpoint import SYSTEM_SOCKET, Endpoint
 from reconciler.runtimes.docker.errors import garbled
@@ -43,7 +44,9 @@ class DockerRuntime(DockerReach):
         super().__init__(connection)
         self._moments = Moments()
         self._lists: list[Any] = []
+        self._looked_at = 0.0
         self._images = Images(connection, progress)
+        self._closer = Closer(connection, self._moments, self._images)
         self._containers = Containers(connection, LastLog(self, logs_dir).save)
         self._networks = Networks(connection)
         self._volumes = Volumes(connection)
@@ -51,15 +54,16 @@ class DockerRuntime(DockerReach):
     def observe(self, *, deep: bool = False) -> View:
         try:
             seen = self._look()
-            return View(self.name, self.host, self._look_closer(seen) if deep else seen)
+            return View(self.name, self.host, self._closer.look(seen) if deep else seen)
         except ReconcilerError as error:
             return View(self.name, self.host, problem=error.message, hint=error.hint)
 
-    def glanced(self, namespace: str) -> tuple[str, str]:
-        """The socket of an engine that is found the same way each time, and what the last look saw, digested."""
+    def glanced(self, namespace: str) -> tuple[str, str, float]:
+        """The socket of an engine that is found the same way each time, what the last look saw, digested, and when."""
         endpoint = self._connection.endpoint
         lasting = endpoint.path and (endpoint.source == "DOCKER_HOST" or endpoint.path == SYSTEM_SOCKET)
-        return (endpoint.path, digest(self._lists, namespace)) if lasting and self._lists else ("", "")
+        seen = digest(self._lists, namespace) if lasting and self._lists else ""
+        return endpoint.path, seen, self._looked_at
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ContainerPayload):
@@ -107,6 +111,7 @@ class DockerRuntime(DockerReach):
 
     def _look(self) -> tuple[Observed, ...]:
         """The three lists at once. What can't be read as what it should be is no world, least of all an empty one."""
+        self._looked_at = time.time()
         containers, networks, volumes = self._lists = self._connection.get_all(list(LISTS))
         try:
             joinable = read.networks(networks, self._owner)
@@ -119,27 +124,6 @@ class DockerRuntime(DockerReach):
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise garbled(self._connection.endpoint, f"lists that can't be read ({error!r})") from error
         return tuple(replace(one, host=self.host) for one in seen) if self.host != "local" else seen
-
-    def _look_closer(self, seen: tuple[Observed, ...]) -> tuple[Observed, ...]:
-        """Inspects our own. One that does not answer is unknown; the others are none the worse for it."""
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- a plain look does without
-
-        ours = [one for one in seen if one.kind == "service" and one.key is not None]
-        if not ours:
-            return seen
-        with ThreadPoolExecutor(max_workers=min(len(ours), 16)) as pool:
-            closer = dict(zip((one.id for one in ours), pool.map(self._closer, ours), strict=True))
-        return tuple(closer.get(one.id, one) for one in seen)
-
-    def _closer(self, one: Observed) -> Observed:
-        try:
-            inspected: Any = self._connection.get(f"/containers/{one.id}/json", one.title, seconds=READ_SECONDS)
-            found = read.deepened(one, inspected)
-        except (ReconcilerError, KeyError, TypeError, ValueError) as error:
-            return replace(one, phase=Phase.UNKNOWN, detail=f"inspecting it failed: {error}")
-        self._moments.learn(one.id, "start", found.started_at)
-        self._moments.learn(one.id, "end", found.finished_at)
-        return found
 
 
 def _require_ours(seen: Observed) -> None:

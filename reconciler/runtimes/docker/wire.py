@@ -98,6 +98,31 @@ def ask_all(endpoint: Endpoint, requests: Sequence[Request], *, seconds: float) 
             stream.close()
 
 
+def ask_each(endpoint: Endpoint, requests: Sequence[Request], *, seconds: float) -> list[Reply | Unreachable]:
+    """Several questions at once, each with its own fate. One deadline for all."""
+    deadline = time.monotonic() + seconds
+    streams = [_asked(endpoint, request, deadline, seconds) for request in requests]
+    return [stream if isinstance(stream, Unreachable) else _answered(stream) for stream in streams]
+
+
+def _asked(endpoint: Endpoint, request: Request, deadline: float, seconds: float) -> Stream | Unreachable:
+    try:
+        stream = Stream(endpoint, deadline, seconds)
+        stream.send(request.encode())
+    except Unreachable as error:
+        return error
+    return stream
+
+
+def _answered(stream: Stream) -> Reply | Unreachable:
+    try:
+        return stream.reply()
+    except Unreachable as error:
+        return error
+    finally:
+        stream.close()
+
+
 def open_stream(endpoint: Endpoint, request: Request, *, seconds: float) -> Stream:
     """Asks, and reads only the answer's head within the deadline; what follows has none unless it is set."""
     stream = Stream(endpoint, time.monotonic() + seconds, seconds)

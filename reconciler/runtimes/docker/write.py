@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.core.making import NAMELESS, device
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, Mount, PortBinding, Sealed, Stop
 
 JSON = dict[str, Any]
-
-SHARED_NETWORKS = {"", "default", "bridge", "host", "none"}
-"""The engine's own networks know no names for their members."""
 
 LOGGING = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 """The engine's own default keeps everything for ever and fills the disk."""
@@ -42,18 +40,13 @@ def container(desired: Desired, payload: ContainerPayload) -> JSON:
 
 
 def host_config(payload: ContainerPayload) -> JSON:
-    limits = payload.limits
-    memory = limits.memory or 0
     return {
         "Mounts": [_mount(mount) for mount in payload.mounts if not mount.files],
         "PortBindings": _port_bindings(payload.ports),
         "NetworkMode": payload.networks[0] if payload.networks else "default",
-        "RestartPolicy": _restart_policy(payload.engine_restart),
+        "RestartPolicy": restart_policy(payload),
         "LogConfig": LOGGING,
-        "NanoCpus": int((limits.cpus or 0) * 1e9),
-        "Memory": memory,
-        "MemorySwap": memory,  # as much as memory: no swap on top, so that the limit is the limit
-        "PidsLimit": limits.pids or 0,
+        **limits(payload),
         "Init": payload.init,
         "Privileged": payload.privileged,
         "CapAdd": list(payload.cap_add),
@@ -65,10 +58,30 @@ def host_config(payload: ContainerPayload) -> JSON:
     }
 
 
+def limits(payload: ContainerPayload) -> JSON:
+    """0 is none for who is made; for who lives it means "as it was", save that pids are free again."""
+    memory = payload.limits.memory or 0
+    return {
+        "NanoCpus": int((payload.limits.cpus or 0) * 1e9),
+        "Memory": memory,
+        "MemorySwap": memory,  # as much as memory: no swap on top, so that the limit is the limit
+        "PidsLimit": payload.limits.pids or 0,
+    }
+
+
+def restart_policy(payload: ContainerPayload) -> JSON:
+    name, _, count = payload.engine_restart.partition(":")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
 def further_networks(payload: ContainerPayload) -> Iterator[tuple[str, list[str]]]:
     """Beyond the one where it is created, each with the names by which it is found there."""
     for name in payload.networks[1:]:
-        yield name, _aliases(payload, name)
+        yield name, aliases(payload, name)
+
+
+def aliases(payload: ContainerPayload, network: str) -> list[str]:
+    return [] if network in NAMELESS else list(payload.aliases)
 
 
 def signal_name(stop: Stop) -> str:
@@ -105,25 +118,14 @@ def _mount(mount: Mount) -> JSON:
     return {"Type": kind, "Source": source, "Target": mount.target, "ReadOnly": mount.read_only}
 
 
-def _restart_policy(text: str) -> JSON:
-    name, _, count = text.partition(":")
-    return {"Name": name, "MaximumRetryCount": int(count or 0)}
-
-
 def _endpoints(payload: ContainerPayload) -> Mapping[str, JSON]:
     first = payload.networks[0] if payload.networks else ""
-    return {} if first in SHARED_NETWORKS else {first: {"Aliases": _aliases(payload, first)}}
-
-
-def _aliases(payload: ContainerPayload, network: str) -> list[str]:
-    return [] if network in SHARED_NETWORKS else list(payload.aliases)
+    return {} if first in NAMELESS else {first: {"Aliases": aliases(payload, first)}}
 
 
 def _device(text: str) -> JSON:
-    """/dev/a, /dev/a:/dev/b, /dev/a:rwm or /dev/a:/dev/b:rwm."""
-    outside, *rest = text.split(":")
-    rights = rest.pop() if rest and set(rest[-1]) <= set("rwm") else "rwm"
-    return {"PathOnHost": outside, "PathInContainer": rest[0] if rest else outside, "CgroupPermissions": rights}
+    outside, inside, rights = device(text)
+    return {"PathOnHost": outside, "PathInContainer": inside, "CgroupPermissions": rights}
 
 
 def _gpus(text: str) -> Iterator[JSON]:
