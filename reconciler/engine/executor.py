@@ -7,6 +7,7 @@ the others from being reconciled.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,6 +93,10 @@ def _outcome(action: Action, effect: Callable[[], None]) -> Outcome:
         return Outcome(action, Result.UNKNOWN, error.reason, error.message, error.hint)
     except ReconcilerError as error:
         return Outcome(action, Result.FAILED, error.reason, error.message, error.hint)
+    except OSError as error:
+        said = ": ".join(filter(None, (str(action.key), error.filename, error.strerror or str(error))))
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        return Outcome(action, Result.FAILED, Refused.reason, said, "make room, then try again" if full else "")
     except Exception as error:  # noqa: BLE001 -- a bug in one runtime is told, and stops nobody else
         return Outcome(action, Result.FAILED, "Internal", f"{type(error).__name__}: {error}", "this is a bug: see -vv")
     return Outcome(action, Result.DONE)
