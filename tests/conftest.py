@@ -54,6 +54,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if found["worlds"]:
         counted = f"{sum(found['worlds'])} small worlds, {sum(found['edges'])} edges between them"
         terminalreporter.write_line(f"{counted}; the longest road to rest: {max(found['longest'])} passes")
+    if kills := [value for report in passed for name, value in report.user_properties if name == "kills"]:
+        terminalreporter.write_line(f"crash points: {sum(kills)} kills over {len(kills)} scenarios")
     if left := config.stash.get(_leaked, []):
         terminalreporter.section("LEAKED: tests left this behind", red=True)
         for thing in left:
