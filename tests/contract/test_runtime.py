@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
+from reconciler.core.verdict import Adjust, Matches, verdict
 from reconciler.errors import Gone, NameTaken, OutcomeUnknown, ReconcilerError, Refused
-from reconciler.model.desired import Desired, PortBinding, Sealed, Stop
+from reconciler.model.desired import Desired, Limits, PortBinding, Sealed, Stop
 from reconciler.model.observed import Observed, Phase
 from tests.contract.harness import OWNER, Harness
 from tests.waiting import until
@@ -38,6 +40,11 @@ def in_phase(harness: Harness, desired: Desired, phase: Phase) -> Observed:
         return seen if seen and seen.phase is phase else None
 
     return until(look)
+
+
+def _limited(harness: Harness, limits: Limits) -> Desired:
+    desired = harness.desired()
+    return replace(desired, payload=replace(desired.payload, limits=limits))
 
 
 def said(harness: Harness, seen: Observed) -> bytes:
@@ -142,6 +149,18 @@ class TestLife:
         paused = in_phase(harness, harness.desired(), Phase.PAUSED)
         harness.runtime.adjust(paused, harness.desired(), ["unpause"])
         assert in_phase(harness, harness.desired(), Phase.RUNNING).pid == seen.pid
+
+    def test_limits_are_changed_in_place(self, harness: Harness) -> None:
+        few, more = (_limited(harness, Limits(memory=mib << 20, pids=mib)) for mib in (64, 96))
+        seen = made(harness, few)
+        assert verdict(few, seen) == Matches()
+        judged = verdict(more, seen)
+        assert judged == Adjust(("limits",), "memory is 64 MiB, not 96 MiB and pids is 64, not 96")
+        harness.runtime.adjust(seen, more, judged.changes)
+        now = find(harness, more)
+        assert now is not None
+        assert (now.id, now.pid, now.started_at) == (seen.id, seen.pid, seen.started_at)
+        assert verdict(more, now) == Matches()
 
     def test_a_paused_one_can_be_stopped(self, harness: Harness) -> None:
         seen = made(harness, harness.desired())

@@ -58,12 +58,12 @@ def test_a_process_whose_directory_somebody_deleted_is_not_run_twice(stage: Stag
     stage.apply(native_server("api"))
     shutil.rmtree(stage.home / "processes")
 
+    old = stage.processes("api")
     seen = stage.diff(native_server("api"), expect=1)
-    assert (seen.actions, "its labels were lost" in seen.causes) == (
-        ["Stop api/0", "Remove api/0", "Create api/0"],
-        True,
-    )
-    assert stage.apply(native_server("api")).actions == seen.actions
+    assert "its labels were lost" in seen.causes
+    assert {"Stop api/0", "Remove api/0", "Create api/0"} <= set(seen.actions)
+    stage.apply(native_server("api"))
+    assert not any(process.alive for process in old)
     assert len([p for p in stage.processes("api") if "httpd" in p.command]) == 1
     assert stage.apply(native_server("api")).actions == []
 

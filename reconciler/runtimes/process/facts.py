@@ -66,7 +66,7 @@ def facts(labels: Mapping[str, Any], pid: int, place: str) -> Facts | None:
         "env": {**made["env"], **sealed},
         "limits": in_force(labels, pid, place),
     }
-    return Facts(fields, {"env": {}}, _replaced(labels.get("program"), pid))
+    return Facts(fields=fields, given={"env": {}}, stale=_replaced(labels.get("program"), pid))
 
 
 def _replaced(program: object, pid: int) -> str:

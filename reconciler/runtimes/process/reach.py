@@ -17,6 +17,7 @@ from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import read_record
 from reconciler.runtimes.process.identity import Identity, environ, living, open_pidfd, processes, send, slurp, stat
 from reconciler.runtimes.process.launcher import SHELL, tool
+from reconciler.runtimes.process.recovery import parent_of
 from reconciler.values import dataclass
 
 CHUNK = 1 << 16
@@ -88,7 +89,8 @@ def _follow(directory: str, tail: int | None) -> Iterator[bytes]:
 def _keeper_lives(directory: str) -> bool:
     """The shell parent ends only after the keeper has emptied the pipe."""
     record = read_record(directory)
-    return record is not None and living(record.parent) is not None
+    parent = record.parent if record else parent_of(directory)
+    return parent is not None and living(parent) is not None
 
 
 def _last_lines(content: bytes, count: int) -> bytes:
