@@ -110,10 +110,11 @@ def _compared(field: str, asked: Mapping[str, Any], facts: Facts, item: Desired)
         case "networks":
             pass  # a plain list tells these too
         case "limits":
-            yield from _limits(want, found, item)
+            yield from _limits(want, found, item, fixed=field in facts.fixed)
         case "engine_restart":
             if want != found:
-                yield Deviation(f"the engine's restart policy is {found}, not {want}", "restartPolicy")
+                change = REPLACE if field in facts.fixed else "restartPolicy"
+                yield Deviation(f"the engine's restart policy is {found}, not {want}", change)
         case _:
             yield from _plain(field, _filled(field, asked, facts), found)
 
@@ -198,13 +199,13 @@ def _networks(asked: Mapping[str, Any], joined: tuple[str, ...], facts: Facts) -
             yield Deviation(f"in network {name} it is known as {names[0]}, not {names[1]}", "networks")
 
 
-def _limits(want: Mapping[str, Any], found: Mapping[str, Any], item: Desired) -> Iterator[Deviation]:
+def _limits(want: Mapping[str, Any], found: Mapping[str, Any], item: Desired, *, fixed: bool) -> Iterator[Deviation]:
     for name in want:
         if name in found and want[name] != found[name]:
             # To an engine, a limit of 0 means "as it was": it can't take back what it once limited.
             lifted = isinstance(item.payload, ContainerPayload) and want[name] is None and name != "pids"
             told = [_amount(name, value) for value in (found[name], want[name])]
-            yield Deviation(f"{name} is {told[0]}, not {told[1]}", REPLACE if lifted else "limits")
+            yield Deviation(f"{name} is {told[0]}, not {told[1]}", REPLACE if lifted or fixed else "limits")
 
 
 def _amount(limit: str, value: float | None) -> str:

@@ -62,6 +62,8 @@ class Facts:
     """What the image gives where the payload says nothing."""
     stale: str = ""
     """Why it is no longer what it was made as where no field tells, as a sentence: its program was replaced on disk."""
+    fixed: frozenset[str] = frozenset()
+    """Fields that this engine can't change on the living thing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,16 @@ import json
 
 import pytest
 
-from reconciler.model.observed import Phase
-from reconciler.runtimes.docker.dialect import as_docker, engine_name, is_noise, signal_name
+from reconciler.model.observed import Facts, Phase
+from reconciler.runtimes.docker.dialect import (
+    as_docker,
+    described,
+    engine_name,
+    familiar,
+    is_noise,
+    signal_name,
+    understood,
+)
 from reconciler.runtimes.docker.read import container
 from reconciler.runtimes.docker.uptime import Moments
 
@@ -71,3 +79,42 @@ def test_ports_are_of_who_runs_and_networks_may_be_known_by_name_alone() -> None
     assert (ended.phase, ended.bindings, ended.networks) == (Phase.EXITED, (), ("shop-default",))
     running = container({**listed, "State": "running", "Status": "Up 3 seconds"}, "me", Moments(), 0.0, {"730d3e27"})
     assert [binding.port for binding in running.bindings] == [8080]
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "image"),
+    [
+        ("docker.io/library/nginx:latest", "nginx", "nginx"),
+        ("docker.io/library/nginx:1.27", "nginx:1.27", "nginx:1.27"),
+        ("docker.io/grafana/loki:3", "grafana/loki:3", "grafana/loki:3"),
+        ("localhost/mine:latest", "mine", "mine"),
+        ("docker.io/library/nginx:1.28", "nginx:1.27", "docker.io/library/nginx:1.28"),
+        ("nginx", "nginx", "nginx"),
+        ("docker.io/library/nginx:latest", "", "docker.io/library/nginx:latest"),
+    ],
+)
+def test_an_image_is_called_as_it_was_asked_for(told: str, asked: str, image: str) -> None:
+    assert familiar(told, asked) == image
+
+
+def test_what_podman_fills_in_counts_as_given_by_the_image() -> None:
+    env = ["PATH=/bin", "TERM=xterm", "container=podman", "A=1", "HOSTNAME=hh", "HOME=/root"]
+    worn = {"dev.reconciler.image": "reconciler-test"}
+    config = {"Env": env, "Image": "docker.io/library/reconciler-test:latest", "Labels": worn, "WorkingDir": "/"}
+    inspected = {"Config": config, "HostConfig": {"Privileged": True, "CapDrop": ["SYS_RESOURCE"]}}
+    told, image = described(inspected, {"Config": {"Env": ["PATH=/bin"], "WorkingDir": ""}})
+    assert (told["Config"]["Image"], told["HostConfig"]["CapDrop"]) == ("reconciler-test", [])
+    assert image is not None
+    assert image["Config"] == {
+        "Env": ["PATH=/bin", "TERM=xterm", "container=podman", "HOSTNAME=hh", "HOME=/root"],
+        "WorkingDir": "/",
+    }
+    found = understood(Facts(fields={"devices": (), "limits": {}}), told)
+    assert (found.fields, found.fixed) == ({"limits": {}}, {"limits", "engine_restart"})
+
+
+def test_what_docker_tells_is_left_as_it_is() -> None:
+    inspected = {"Config": {"Env": ["PATH=/bin"]}, "HostConfig": {}}
+    found = Facts(fields={"devices": ()})
+    assert described(inspected, None) == (inspected, None)
+    assert understood(found, inspected) is found

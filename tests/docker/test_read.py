@@ -75,14 +75,14 @@ def test_another_owner_makes_it_foreign_and_is_told() -> None:
         ("exited", "Exited (137) 5 seconds ago", Phase.EXITED, 137),
         ("dead", "Dead", Phase.EXITED, None),
         ("removing", "Removal In Progress", Phase.REMOVING, None),
-        ("stopping", "Who knows", Phase.UNKNOWN, None),
+        ("levitating", "Who knows", Phase.UNKNOWN, None),
     ],
 )
 def test_states_are_phases(state: str, status: str, phase: Phase, code: int | None) -> None:
     seen = container(State=state, Status=status)
     assert (seen.phase, seen.exit_code) == (phase, code)
     assert seen.restarting is (state == "restarting")
-    assert bool(seen.detail) == (state in {"restarting", "dead", "stopping"})
+    assert bool(seen.detail) == (state in {"restarting", "dead", "levitating"})
 
 
 def test_names_of_links_are_not_the_name() -> None:

@@ -325,7 +325,8 @@ class _Recording:
             self._open.set()
             for line in response:
                 event = json.loads(line)
-                if event["Actor"]["ID"] == self._sign:
+                actor = event["Actor"]
+                if self._sign in {actor["ID"], actor["Attributes"].get("name")}:  # Podman has no ids of volumes
                     return
                 self._note(event)
 

@@ -7,7 +7,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+from reconciler.model import labels
+from reconciler.model.observed import Facts, Phase
+
+JSON = Mapping[str, Any]
+
+MARK = "container=podman"
+"""In the environment of all that it makes."""
+OWN_VARIABLES = frozenset({"container", "TERM", "HOME", "HOSTNAME"})
+UNTOLD = frozenset({"devices", "gpus"})
+PHASES = {
+    "configured": Phase.CREATED,
+    "initialized": Phase.CREATED,
+    "stopping": Phase.RUNNING,
+    "stopped": Phase.EXITED,
+}
+"""Of its own states: `stopped` has ended, and only waits to be cleaned up after."""
+FIXED = frozenset({"limits", "engine_restart"})
 
 SAYINGS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
     (re.compile(pattern), status, words)
@@ -40,6 +59,49 @@ def as_docker(status: int, body: bytes) -> tuple[int, bytes]:
         if found := pattern.search(message):
             return meant, json.dumps({"message": found.expand(words)}).encode()
     return status, body
+
+
+def familiar(image: str, asked: str) -> str:
+    """Podman tells an image by its whole name, and so never as one asked for it; that is what others compare."""
+    places = ("docker.io/library/", "docker.io/", "localhost/")
+    names = {f"{place}{name}" for place in places for name in (asked, f"{asked}:latest")}
+    return asked if asked and image in {*names, f"{asked}:latest"} else image
+
+
+def network_name(name: str) -> str:
+    """The one where those are who asked for none: Podman lists it as Docker does, but its members as in `podman`."""
+    return "bridge" if name == "podman" else name
+
+
+def described(inspected: JSON, image: JSON | None) -> tuple[JSON, JSON | None]:
+    """A container and the config of its image, as if Docker had made the one from the other: what Podman fills in by
+    itself counts as given by the image.
+    """
+    config, host = inspected["Config"], inspected["HostConfig"]
+    if MARK not in (config.get("Env") or ()):
+        return inspected, image
+    asked = str((config.get("Labels") or {}).get(labels.IMAGE, ""))
+    joined = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    told = {
+        **inspected,
+        "NetworkSettings": {"Networks": {network_name(name): one for name, one in joined.items()}},
+        "Config": {**config, "Image": familiar(str(config.get("Image") or ""), asked)},
+        "HostConfig": {**host, "CapDrop": []} if host.get("Privileged") else host,  # it tells what the machine lacks
+    }
+    own = [text for text in config["Env"] if text.partition("=")[0] in OWN_VARIABLES]
+    if image is None:
+        return told, None
+    given = image.get("Config") or {}
+    env, directory = [*(given.get("Env") or ()), *own], given.get("WorkingDir") or "/"
+    return told, {**image, "Config": {**given, "Env": env, "WorkingDir": directory}}
+
+
+def understood(facts: Facts, inspected: JSON) -> Facts:
+    """Without what its inspection does not tell, or not wholly; and with what it can't change on the living thing."""
+    if MARK not in (inspected["Config"].get("Env") or ()):
+        return facts
+    told = {name: value for name, value in facts.fields.items() if name not in UNTOLD}
+    return replace(facts, fields=told, fixed=FIXED)
 
 
 def signal_name(told: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.model import labels
 from reconciler.model.observed import Binding, Observed, Phase
+from reconciler.runtimes.docker import dialect
 from reconciler.runtimes.docker.facts import facts
 from reconciler.runtimes.docker.uptime import Moments, exit_code
 
@@ -26,6 +27,7 @@ PHASES = {
     "exited": Phase.EXITED,
     "dead": Phase.EXITED,
     "removing": Phase.REMOVING,
+    **dialect.PHASES,
 }
 DETAILS = {
     "restarting": "the engine is restarting it",
@@ -118,7 +120,7 @@ def deepened(seen: Observed, inspected: JSON, image: JSON | None = None, stale: 
         finished_at=moment(state.get("FinishedAt")) if ended else None,
         exit_code=state.get("ExitCode") if ended else None,
         detail="; ".join(text for text in (*causes, seen.detail) if text),
-        facts=facts(inspected, image, stale),
+        facts=dialect.understood(facts(*dialect.described(inspected, image), stale), inspected),
     )
 
 
@@ -148,7 +150,7 @@ def _networks(item: JSON, known: Collection[str] | None) -> Iterator[str]:
     for name, joined in (item.get("NetworkSettings", {}).get("Networks") or {}).items():
         identity = (joined or {}).get("NetworkID")
         if known is None or identity in known or identity in {None, "", name}:  # Podman joins by name, and keeps no id
-            yield name
+            yield dialect.network_name(name)
 
 
 def _bindings(item: JSON, *, runs: bool) -> Iterator[Binding]:
@@ -174,4 +176,5 @@ def _owned(seen: Observed, worn: Mapping[str, str], owner: str, *, indexed: bool
         generation=labels.read_generation(worn),
         made_from=worn.get(labels.IMAGE, ""),
         grants=labels.read_grants(worn),
+        image=dialect.familiar(seen.image, worn.get(labels.IMAGE, "")),
     )
