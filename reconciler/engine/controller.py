@@ -19,14 +19,14 @@ from reconciler.engine import edits
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
 from reconciler.engine.reconcile import Parts, Pass
-from reconciler.engine.report import Change, Foresight, Report, pending
+from reconciler.engine.report import Change, Foresight, Report, Trouble, pending
 from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.kinds.base import Fault
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Reason
 from reconciler.model.resource import Resource
 
 Faults = list[tuple[Key, Fault]]
@@ -79,6 +79,7 @@ class Controller:
         for namespace, mine, edit in plans:
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
+            report = _outlived(report, [r.key for r in mine])
             reports.append(report.telling(_results(edit.results, report.actions)))
         return _joined(reports)
 
@@ -127,7 +128,7 @@ class Controller:
             with self._turn(timeout):
                 results = self._change(namespace, mine, change)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
-            reports.append(report.telling(results))
+            reports.append(_outlived(report, mine).telling(results))
         return _joined(reports)
 
     def orphans(self, namespace: str, *, doubtful: bool = False) -> dict[Key, Observed]:
@@ -262,6 +263,16 @@ class Controller:
         journal = self.parts.store.journal(graph.namespace)
         waves = (explained(wave, self.parts.store.payload) for wave in fold(graph, snapshot, journal, now))
         return Foresight(graph, snapshot, tuple(waves))
+
+
+def _outlived(report: Report, wanted: Iterable[Key]) -> Report:
+    """What was wanted when we began, and at the end is not any more: a command that came after ours took it away."""
+    gone = [key for key in wanted if key not in report.statuses]
+    said = (
+        Trouble(key, str(Reason.TERMINATING), "another command deleted it meanwhile", "apply it again if it is wanted")
+        for key in gone
+    )
+    return replace(report, troubles=(*report.troubles, *said))
 
 
 def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:

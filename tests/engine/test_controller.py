@@ -223,6 +223,23 @@ def test_progress_is_told_of_every_action_and_pass(stage: Stage) -> None:
     assert told == ["Create service/shop/api/0: it does not exist", "pass", "pass"]
 
 
+def test_who_is_overtaken_by_a_delete_does_not_call_it_done(stage: Stage) -> None:
+    class Overtaker:
+        def started(self, action: object) -> None:
+            """It comes after the action."""
+
+        def passed(self, current: object) -> None:  # noqa: ARG002
+            if stage.kept():
+                Controller(replace(stage.parts, source=Applied(stage.home))).delete([API])
+
+    report = stage.controller.apply([process("api")], progress=Overtaker())
+    assert (report.ok, [trouble.message for trouble in report.troubles]) == (
+        False,
+        ["another command deleted it meanwhile"],
+    )
+    assert (stage.objects(), stage.kept()) == ([], [])
+
+
 def test_two_commands_at_once_never_undo_each_others_word(stage: Stage) -> None:
     stage.controller.apply([process("api")])
 
