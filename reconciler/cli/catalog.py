@@ -13,6 +13,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "stop": "Stop services; their data and their declarations stay.",
         "restart": "Make every instance anew, a few at a time.",
         "scale": "Change how many replicas run; 0 stops.",
+        "rollout": "Follow updates, and go back.",
     },
     "Look": {
         "status": "Show everything at a glance.",

@@ -58,10 +58,10 @@ def edit(
             keys, change, wait=wait, timeout=context.timeout if timeout is None else timeout,
             progress=line.Bridge(lines, keys),
         )  # fmt: skip
-    return line.print_report(context, _called(report, word))
+    return line.print_report(context, called(report, word))
 
 
-def _called(report: Report, word: str) -> Report:
+def called(report: Report, word: str) -> Report:
     done = {action.key.resource for action in report.actions} - report.pending
     results = {key: word if result == "configured" or key in done else result for key, result in report.results.items()}
     return replace(report, results=results)

@@ -97,12 +97,28 @@ def roll(
     if not old and not extra:
         return Roll()
     unproven = any(member.fresh and not member.standing.good for member in members)
-    broken = [] if unproven else [member for member in old if member.broken]
+    broken = [] if unproven else [*_dead(old), *_limping(spec, members)]
     serving = [member for member in old if member.serves and not member.extra]
     budget = sum(member.serves for member in members) - spec.replicas + _unavailable(spec, extra)
     going = (*broken, *serving[: max(0, budget)])
     held, until = _held(members, journal)
     return Roll(frozenset(member.key.index or 0 for member in going), held=held, until=until)
+
+
+def _dead(old: Sequence[_Member]) -> list[_Member]:
+    return [member for member in old if member.given_up]
+
+
+def _limping(spec: ServiceSpec, members: Sequence[_Member]) -> Sequence[_Member]:
+    """Old ones that run, but are not Ready by the probes that are declared now. It may be those that are wrong, so
+    they don't go before one of the new ones has shown that it can do better, or else a few at a time.
+    """
+    found = [member for member in members if member.outdated and member.broken and not member.given_up]
+    if any(member.fresh for member in members):
+        return found
+    if any(member.extra and not member.outdated for member in members):
+        return ()  # a new one is about to come
+    return found[: max(1, spec.update.max_unavailable)]
 
 
 def _unavailable(spec: ServiceSpec, extra: Sequence[int]) -> int:
@@ -130,6 +146,11 @@ class _Member:
     serves: bool = False
     """Ready, and for long enough."""
     ripe_at: float = 0.0
+
+    @property
+    def given_up(self) -> bool:
+        """It does not even run any more, or not as it should."""
+        return self.standing.stands in {Stands.DOWN, Stands.SICK, Stands.FAILED}
 
 
 def _members(
@@ -187,7 +208,7 @@ def _wanted(
         return ()
     slots = _slots(world, spec)
     there = tuple(index for index in slots if _current(world, key.instance(index), spec))
-    changed = sum(member.changed and member.serves for member in base) if may_come else 0
+    changed = sum(member.changed and not member.given_up for member in base) if may_come else 0
     free = [index for index in slots if index not in there]
     return tuple(sorted((*there, *free[: max(0, min(len(slots), changed) - len(there))])))
 
@@ -209,7 +230,7 @@ def _blame(member: _Member, record: Record | None) -> str:
     failing = record is not None and record.fingerprint == member.fingerprint and record.failures > 0
     absent = member.standing.stands is Stands.ABSENT
     told = record.message if record and failing and record.message else "" if absent else member.standing.message
-    back = f"; to go back: {command_line(member.key, 'rollout undo')}" if failing or member.broken else ""
+    back = f"; to go back: {command_line(member.key, 'rollout undo')}" if failing or member.given_up else ""
     return f"{name}, which is new, is Ready: {told}{back}" if told else f"{name}, which is new, is Ready"
 
 

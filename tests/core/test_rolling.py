@@ -187,17 +187,30 @@ def test_no_further_old_one_is_touched_while_a_new_one_fails_though_it_fails_its
 
 def test_those_who_do_not_work_go_first_all_together() -> None:
     before = settled(web("1"))
-    sick = {seen(before, key("web", index)).id for index in (0, 2)}
-    play = Play(web("2"), before, lambda t: t.id not in sick)
-    first = play.one()
+    for index in (0, 2):
+        before = changed(before, key("web", index), phase=Phase.EXITED, exit_code=1, bindings=())
+    first = Play(web("2"), before).one()
     assert {a.key.index for a in first.actions if a.verb is Verb.REMOVE} == {0, 2}
+
+
+@pytest.mark.parametrize("room", [{}, {"ports": (http("8000-8002"),)}], ids=["with an extra one", "without"])
+def test_those_who_run_but_are_not_ready_stay_until_a_new_one_has_done_better(room: dict[str, Any]) -> None:
+    """It may be the probe that was declared wrongly, and then all of them serve."""
+    nobody = Play(web("2", **room), settled(web("1", **room)), lambda t: False)  # noqa: ARG005
+    list(nobody.passes(10))
+    old = made_of("1", **room)
+    assert sum(map(old, nobody.things())) == (2 if room else 3)
+    rescue = Play(web("2", **room), settled(web("1", **room)), lambda t: not old(t))
+    assert rescue.all()[-1].settled
+    assert not any(map(old, rescue.things()))
 
 
 def test_who_has_not_been_heard_yet_is_neither_taken_for_broken_nor_for_serving() -> None:
     """All three may be well: to replace all at once for want of an answer would be the outage itself."""
     before = settled(web("1"))
     silent = {thing.id: Health(ready=False, known=False) for thing in before.objects() if thing.kind == "service"}
-    assert not plan(web("2"), replace(before, health=silent), {}, NOW).actions
+    found = plan(web("2"), replace(before, health=silent), {}, NOW).actions
+    assert [(action.verb, action.key.index) for action in found] == [(Verb.CREATE, 3)]
 
 
 def test_a_new_one_has_to_be_up_for_a_while_and_it_is_known_until_when() -> None:
@@ -239,7 +252,9 @@ def test_it_is_said_which_one_fails_and_how_to_go_back() -> None:
     found = plan(web("2"), before, {key("web", 3): failed}, NOW)
     assert not found.actions
     (told,) = {wait.message for wait in found.waits if wait.reason is Reason.ROLLING}
-    assert told == ("it is replaced once web/3, which is new, is Ready: none; to go back: reconciler rollout undo web -n shop")
+    assert told == (
+        "it is replaced once web/3, which is new, is Ready: none; to go back: reconciler rollout undo web -n shop"
+    )
 
 
 # -- where no extra one can come
