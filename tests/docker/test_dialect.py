@@ -16,6 +16,7 @@ from reconciler.runtimes.docker.dialect import (
     signal_name,
     understood,
 )
+from reconciler.runtimes.docker.facts import facts
 from reconciler.runtimes.docker.read import container
 from reconciler.runtimes.docker.uptime import Moments
 
@@ -118,3 +119,10 @@ def test_what_docker_tells_is_left_as_it_is() -> None:
     found = Facts(fields={"devices": ()})
     assert described(inspected, None) == (inspected, None)
     assert understood(found, inspected) is found
+
+
+def test_a_bind_is_read_only_whatever_else_is_said_of_it() -> None:
+    told = {"Binds": ["/src:/a:ro,rprivate,rbind", "vv:/v:rw,rprivate,nosuid,nodev,rbind"]}
+    inspected = {"Id": "9a42aab57b21", "Config": {}, "HostConfig": told, "NetworkSettings": {}}
+    mounts = facts(inspected, None).fields["mounts"]
+    assert mounts == {"/a": "host path /src, read-only", "/v": "volume vv"}

@@ -74,7 +74,10 @@ def _mounts(host: JSON) -> Iterator[tuple[str, str]]:
     """In either of the two forms in which one can ask for them."""
     for text in host.get("Binds") or []:
         source, target, *options = text.split(":")
-        yield clean(target), _mounted("bind" if source.startswith("/") else "volume", source, "ro" in options)
+        yield (
+            clean(target),
+            _mounted("bind" if source.startswith("/") else "volume", source, "ro" in ",".join(options).split(",")),
+        )
     for mount in host.get("Mounts") or []:
         source = mount.get("Source") or "without a name"
         yield clean(mount["Target"]), _mounted(mount["Type"], source, bool(mount.get("ReadOnly")))
