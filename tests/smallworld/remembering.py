@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from reconciler.core import render
 from reconciler.core.graph import Graph
-from reconciler.core.ports import Assignment
+from reconciler.core.ports import Assignment, Extras
 from reconciler.core.render import Rendered
 from reconciler.model.observed import Snapshot
 
@@ -26,29 +26,33 @@ def remembered_rendering() -> Iterator[None]:
         yield
 
 
-def _remembering(honest: Callable[[Graph, Snapshot, Assignment], Rendered]) -> Callable[..., Rendered]:
+def _remembering(honest: Callable[..., Rendered]) -> Callable[..., Rendered]:
     known: dict[object, tuple[Graph, Rendered]] = {}
     hits = 0
 
-    def rendered(graph: Graph, snapshot: Snapshot, ports: Assignment) -> Rendered:
+    def rendered(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras) -> Rendered:
         nonlocal hits
-        form = _form(graph, snapshot, ports)
+        form = _form(graph, snapshot, ports, extras)
         if form not in known:
-            known[form] = graph, honest(graph, snapshot, ports)  # with the graph, whose identity is part of the form
+            known[form] = (
+                graph,
+                honest(graph, snapshot, ports, extras),
+            )  # with the graph, whose identity is part of the form
             return known[form][1]
         hits += 1
         if hits % AUDITED == 0:
-            anew = honest(graph, snapshot, ports)
+            anew = honest(graph, snapshot, ports, extras)
             assert anew == known[form][1], f"rendering depends on more than is remembered here: {anew}"
         return known[form][1]
 
     return rendered
 
 
-def _form(graph: Graph, snapshot: Snapshot, ports: Assignment) -> object:
+def _form(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras) -> object:
     gateways = tuple(
         sorted((t.runtime, t.name, t.gateway) for view in snapshot.views for t in view.objects if t.kind == "network")
     )
     grants = tuple((key, tuple(given.items())) for key, given in ports.grants.items())
     seen = tuple(view.problem for view in snapshot.views)
-    return id(graph), seen, gateways, tuple(ports.bindings.items()), grants, tuple(ports.problems.items())
+    given = tuple(ports.bindings.items()), grants, tuple(ports.problems.items()), tuple(extras.items())
+    return id(graph), seen, gateways, given
