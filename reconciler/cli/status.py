@@ -38,7 +38,7 @@ def command(
     if watch and context.output not in watching.OUTPUTS:
         raise UsageError(f"-w with -o {context.output} is not possible", hint="use -o json: one line for each change")
     onlooker = picking.Onlooker(context)
-    deep = context.output not in ("", "name")
+    deep = context.output != "name"  # drift is found by a closer look alone
 
     def found() -> list[Picked]:
         looks = picking.looks(context, onlooker.controller, everywhere=everywhere, deep=deep)

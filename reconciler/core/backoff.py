@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
+from reconciler.core.verdict import outdated
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.plan import Journal, Outcome, Reason, Record, Result, Verb, Wait
+
+DRIFTED = "Drifted"
 
 
 def earliest(record: Record, restart: Restart) -> float:
@@ -41,7 +44,12 @@ def remember(record: Record | None, outcome: Outcome, restart: Restart, now: flo
     """The record after one outcome. None: nothing to remember."""
     action = outcome.action
     fingerprint = action.desired.fingerprint if action.desired else ""
+    if _drifted(outcome):
+        known = _known(record, fingerprint, restart, now)
+        return replace(known, failures=known.failures + 1, last_at=now, reason=DRIFTED, message=action.cause)
     if action.verb is Verb.CREATE and outcome.result is Result.DONE:
+        if record and record.reason == DRIFTED:
+            return record
         return Record(fingerprint=fingerprint, restarts=record.restarts, last_at=now) if record else None
     known = _known(record, fingerprint, restart, now)
     match outcome.result:
@@ -55,6 +63,16 @@ def remember(record: Record | None, outcome: Outcome, restart: Restart, now: flo
             return replace(failed, reason=outcome.reason, message=without_key(outcome.message, action.key))
         case _:
             return record
+
+
+def _drifted(outcome: Outcome) -> bool:
+    """It was taken down though it is what was made of the spec. Should the new one look no better to us, then it is
+    replaced ever more seldom: an engine that tells things in its own way must not have us at it for ever.
+    """
+    item, seen = outcome.action.desired, outcome.action.seen
+    if outcome.action.verb is not Verb.REMOVE or outcome.result is not Result.DONE or not (item and seen):
+        return False
+    return seen.key == item.key and seen.fingerprint == item.fingerprint and bool(outdated(item, seen))
 
 
 def _known(record: Record | None, fingerprint: str, restart: Restart, now: float) -> Record:

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.backoff import earliest, held_back, remember, remembered
+from reconciler.core.planner import plan
 from reconciler.kinds.service import Restart
 from reconciler.model.desired import Desired, NetworkPayload
+from reconciler.model.key import Key
+from reconciler.model.observed import Facts
 from reconciler.model.plan import Action, Outcome, Reason, Record, Result, Verb
-from tests.core.build import NOW, container, graph, key
+from tests.core.build import NOW, changed, container, graph, key, settled
 
 RESTART = Restart(initial_seconds=1, max_seconds=8, reset_after_seconds=60)
 
@@ -92,3 +95,20 @@ def test_how_often_is_said_in_words() -> None:
     assert (
         "it ended; tried 3 times" in held_back(key("web"), "f", Record(3, NOW, "f"), RESTART, NOW, "it ended").message
     )
+
+
+def test_what_looks_wrong_however_often_it_is_made_anew_is_replaced_ever_more_seldom() -> None:
+    """Some engine may tell a field in a way that we take for another value: that must not go on for ever."""
+    wanted = graph(container("web"))
+    snapshot = changed(settled(wanted), key("web"), facts=Facts({"image": "other"}))
+    journal: dict[Key, Record] = {}
+    replaced, now = [], NOW
+    for _ in range(120):
+        actions = plan(wanted, snapshot, journal, now).actions
+        if actions:
+            replaced.append(now - NOW)
+        outcomes = [Outcome(action, Result.DONE) for action in actions]
+        journal |= {k: record for k, record in remembered(wanted, journal, outcomes, now).items() if record}
+        now += 0.5
+    assert replaced[:4] == [0.0, 1.0, 3.0, 7.0]
+    assert len(replaced) < 8

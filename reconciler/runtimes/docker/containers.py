@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -66,8 +67,9 @@ class Containers:
         seconds = write.grace(stop)
         if configured == write.signal_name(stop) or seconds == 0:
             self._stop(seen, seconds, doing)
-        elif not self._ended_by(seen, write.signal_name(stop), seconds, doing):
-            self._stop(seen, 0, doing)
+        else:
+            self._ask_to_end(seen, write.signal_name(stop), seconds, doing)
+            self._stop(seen, 0, doing)  # also who has ended: an engine that restarts is at it again by now
 
     def remove(self, seen: Observed) -> None:
         """Never by force: that would kill one that somebody has started meanwhile. Anonymous volumes go along."""
@@ -187,19 +189,16 @@ class Containers:
     def _stop(self, seen: Observed, seconds: int, doing: str) -> None:
         self._connection.post(f"/containers/{seen.id}/stop?t={seconds}", doing, seconds=seconds + WRITE_SECONDS)
 
-    def _ended_by(self, seen: Observed, signal: str, seconds: int, doing: str) -> bool:
+    def _ask_to_end(self, seen: Observed, signal: str, seconds: int, doing: str) -> None:
         """The spec names another signal than the container was made with: ours first, the engine's own after it."""
         reply = self._connection.post(f"/containers/{seen.id}/kill?signal={signal}", doing, minding={409})
         failpoint("docker.container.signalled")
         if reply.status == 409:
             if "is not running" not in reply.message:
                 raise refusal(reply.status, reply.message, doing)
-            return True
-        try:
+            return
+        with suppress(OutcomeUnknown):
             self._connection.post(f"/containers/{seen.id}/wait", doing, seconds=seconds)
-        except OutcomeUnknown:
-            return False
-        return True
 
     def _await_removal(self, seen: Observed, reply: Reply, doing: str) -> None:
         if "already in progress" not in reply.message:
