@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from reconciler.engine.reconcile import reconcile
-from reconciler.errors import Denied, Gone, ReconcilerError, SpecError
+from reconciler.errors import Denied, Gone, ReconcilerError
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import EnvFrom
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.observed import Phase
-from reconciler.model.plan import Result
+from reconciler.model.plan import Reason, Result
 from reconciler.model.resource import Resource
 from tests.core.build import container, http, key, process, resource
 from tests.engine.stage import NAMESPACE, Stage
@@ -48,8 +48,9 @@ def test_nothing_is_touched_while_what_is_wanted_can_not_be_read(stage: Stage) -
     file = stage.home.path / "applied" / NAMESPACE / "service-db.yaml"
     good = file.read_bytes()
     file.write_text("apiVersion: reconciler/v1\nkind: Serv")
-    with pytest.raises(SpecError):
-        reconcile(stage.parts, NAMESPACE)
+    current = reconcile(stage.parts, NAMESPACE)
+    assert [(wait.key, wait.reason) for wait in current.plan.waits] == [(key("db"), Reason.UNREADABLE)]
+    assert current.plan.actions == current.plan.notes == ()
     assert (stage.objects(), stage.docker.calls) == (before, calls)
     file.write_bytes(good)
     assert reconcile(stage.parts, NAMESPACE).plan.settled
