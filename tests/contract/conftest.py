@@ -24,7 +24,7 @@ def harness(request: pytest.FixtureRequest, home: Path, namespace: str) -> Itera
     made = HARNESSES[request.param](request, home, namespace)
     yield made
     ours = [thing for thing in made.runtime.observe().objects if thing.key and thing.key.namespace == namespace]
-    for thing in sorted(ours, key=lambda thing: thing.kind):  # services before the volumes that they use
+    for thing in sorted(ours, key=lambda thing: thing.kind != "service"):  # before the volumes and networks they use
         if thing.kind == "service":
             made.runtime.stop(thing, Stop("KILL", 0))
         made.runtime.remove(thing)
