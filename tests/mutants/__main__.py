@@ -1,4 +1,4 @@
-"""`make mutants`: each bug of both lists on trial, as a table. Exit code 1 if one survives or can't be made any more."""
+"""`make mutants`: each bug of both lists on trial, as a table. Exit code 1 if one survives or can not be made."""
 
 from __future__ import annotations
 
