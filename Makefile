@@ -7,7 +7,11 @@ BIN := .venv/bin
 HOME_DIR := .run/home
 RECONCILER := $(BIN)/reconciler --home $(HOME_DIR)
 RIG := $(BIN)/python -m tests.rig run --
+PODMAN := $(BIN)/python -m tests.rig run --engine podman --
 PYTEST := $(BIN)/pytest
+COMPARED := $(PYTEST) -p tests.podman_comparison
+# How each test ended on Podman, for the run on Docker to be compared with.
+OUTCOMES := .pytest_cache/podman.json
 ENGINE_ANSWERS = $(BIN)/python -c 'import sys; from tests.engine_api import Engine; sys.exit(Engine.reachable() is None)'
 # What needs no engine and takes seconds.
 FAST := $(wildcard tests/model tests/kinds tests/core tests/golden tests/convergence)
@@ -55,9 +59,19 @@ stop: setup ## undo `make run`
 	else echo "Nothing runs here."; fi
 
 .PHONY: test
-test: setup ## all tests, with a container engine of their own where none answers
+test: setup ## all tests, with container engines of their own; what concerns containers on Docker and on Podman
 	$(MAKE) --no-print-directory lint
+ifdef TESTS
 	$(RIG) $(PYTEST) -n auto $(TESTS)
+else
+	@status=0; $(MAKE) --no-print-directory podman || status=$$?; \
+	$(RIG) $(COMPARED) -n auto --same-as $(OUTCOMES) || status=$$?; exit $$status
+endif
+
+.PHONY: podman
+podman: setup ## what concerns containers, on a Podman of its own
+	@rm -f $(OUTCOMES)
+	$(PODMAN) $(COMPARED) -n auto --outcomes $(OUTCOMES) tests/contract tests/docker tests/scenarios
 
 .PHONY: check
 check: setup ## what takes seconds: lint, types, layers, values, goldens, properties

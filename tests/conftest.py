@@ -16,7 +16,7 @@ from tests.image import ensure_images
 
 SESSION = "RECONCILER_TEST_SESSION"
 REQUIRED = frozenset(filter(None, os.environ.get("RECONCILER_REQUIRE", "").split(",")))
-"""What has to be there: `engine,root` in CI, where a skip for want of it is a failure."""
+"""What has to be there: `engine,root,podman` in CI, where a skip for want of it is a failure."""
 
 _count = itertools.count()
 _before = pytest.StashKey[frozenset[str]]()
