@@ -49,7 +49,7 @@ def test_nothing_is_touched_while_what_is_wanted_can_not_be_read(stage: Stage) -
     good = file.read_bytes()
     file.write_text("apiVersion: reconciler/v1\nkind: Serv")
     current = reconcile(stage.parts, NAMESPACE)
-    assert [(wait.key, wait.reason) for wait in current.plan.waits] == [(key("db"), Reason.UNREADABLE)]
+    assert [(wait.key, wait.reason) for wait in current.plan.waits] == [(key("db").resource, Reason.UNREADABLE)]
     assert current.plan.actions == current.plan.notes == ()
     assert (stage.objects(), stage.docker.calls) == (before, calls)
     file.write_bytes(good)
