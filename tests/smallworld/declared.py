@@ -88,8 +88,8 @@ SETS: tuple[Declared, ...] = (
         [contained("a", ports=on(8000), probes=PROBED)], faults=3, nightly=4, least=32_000,
     ),
     _set(
-        "a-chain-over-both-runtimes", [contained("a", probes=PROBED, update=ONE_BY_ONE),
-         native("b", depends_on=after("a"), update=ONE_BY_ONE)],
+        "a-chain-over-both-runtimes",
+        [contained("a", probes=PROBED, update=ONE_BY_ONE), native("b", depends_on=after("a"), update=ONE_BY_ONE)],
         faults=2, nightly=3, least=25_600,
     ),
     _set(
@@ -123,9 +123,10 @@ SETS: tuple[Declared, ...] = (
         faults=3, nightly=4, least=14_600,
     ),
     _set(
-
-                "a-network-made-anew", [network("n1", internal=True), contained("a", networks=("n1",), update=ONE_BY_ONE), native("b")],
-        [network("n1"), contained("a", networks=("n1",)), native("b")], faults=2, nightly=2, least=22_500,
+        "a-network-made-anew",
+        [network("n1", internal=True), contained("a", networks=("n1",), update=ONE_BY_ONE), native("b")],
+        [network("n1"), contained("a", networks=("n1",)), native("b")],
+        faults=2, nightly=2, least=22_500,
     ),
     _set(
         "scaled-down-and-stopped", [contained("a", replicas=1), native("b", replicas=0)],
