@@ -114,8 +114,19 @@ def _sequence(context: Context, sequence: Sequence[Action], controller: Controll
         sign = paint(SIGNS[action.verb], STYLES[action.verb], color=context.color)
         yield f"{sign} {clean(str(action.key))}  {action.verb}: {clean(action.cause)}"
     first = sequence[0]
-    if first.desired and first.seen and first.seen.fingerprint != first.desired.fingerprint:
-        yield from _payload(first, controller)
+    if first.desired and first.seen:
+        fields = _found if first.seen.fingerprint == first.desired.fingerprint else _payload
+        yield from fields(first, controller)
+
+
+def _found(action: Action, _controller: Controller) -> Iterator[str]:
+    """What a closer look found, one line for each; the cause has room for a few."""
+    from reconciler.core.verdict import deviations
+
+    assert action.seen, "compared with what is there"
+    assert action.desired, "and with what is wanted"
+    causes = [one.cause for one in deviations(action.desired, action.seen)]
+    yield from (f"    {clean(cause)}" for cause in causes if len(causes) > 1)
 
 
 def _payload(action: Action, controller: Controller) -> Iterator[str]:
@@ -126,6 +137,7 @@ def _payload(action: Action, controller: Controller) -> Iterator[str]:
     assert action.desired, "and with what is wanted"
     before = controller.parts.store.payload(action.seen.fingerprint)
     if before is None:
+        yield from _found(action, controller)
         yield f"    (what it was made of is not remembered here; its fingerprint is {clean(action.seen.fingerprint)})"
         return
     for difference in differences(json.loads(before), json.loads(plain_json(action.desired.payload))):

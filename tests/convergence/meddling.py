@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.model.key import Key
-from reconciler.model.observed import Binding, Grant, Listener, Observed, Phase
+from reconciler.model.observed import Binding, Facts, Grant, Listener, Observed, Phase
 from tests.convergence.choose import Choose
 from tests.convergence.specs import NAMES, NAMESPACE, NETWORKS, OWNER, VOLUMES
 from tests.convergence.world import World
@@ -94,7 +94,22 @@ def _hurt(choose: Choose, world: World) -> None:  # noqa: C901, PLR0912 -- a fla
             runtime.take(thing.id)
         return
     match choose.pick(
-        ("exit", "kill", "pause", "remove", "rename", "created", "fingerprint", "phase", "straggle", "sick")
+        (
+            "exit",
+            "kill",
+            "pause",
+            "remove",
+            "rename",
+            "created",
+            "fingerprint",
+            "phase",
+            "straggle",
+            "sick",
+            "limit",
+            "leave",
+            "join",
+            "field",
+        )
     ):
         case "exit":
             world.end(thing, choose.pick((0, 1, 143, None)))
@@ -119,6 +134,20 @@ def _hurt(choose: Choose, world: World) -> None:  # noqa: C901, PLR0912 -- a fla
             runtime.put(replace(thing, stragglers=True))
         case "sick":
             world.sick.add(thing.id)
+        case "limit" if thing.facts:
+            runtime.put(_with(thing, "limits", {"cpus": None, "memory": choose.pick((None, 1 << 20)), "pids": 7}))
+        case "leave" if thing.networks:
+            runtime.put(replace(thing, networks=thing.networks[1:]))
+        case "join" if thing.networks:
+            runtime.put(replace(thing, networks=(*thing.networks, "elsewhere")))
+        case "field" if thing.facts:
+            runtime.put(_with(thing, "command", ("something", "else")))
+
+
+def _with(thing: Observed, field: str, value: object) -> Observed:
+    """As somebody made it who kept our labels on it."""
+    facts = thing.facts or Facts()
+    return replace(thing, facts=replace(facts, fields={**facts.fields, field: value}))
 
 
 def heal(choose: Choose, world: World) -> None:

@@ -121,3 +121,20 @@ def test_R7_of_many_exactly_the_one_that_was_changed_is_touched(stage: Stage) ->
     assert "env LEVEL differs" in told.causes
     after = {name: stage.life(name) for name in stage.containers()}
     assert [name for name in before if before[name] != after[name]] == [stage.name("one")]
+
+
+def test_R7_a_diff_for_people_has_a_line_for_each_field_though_the_diary_is_lost(stage: Stage) -> None:
+    stage.apply(*world())
+    stage.engine.post(f"/containers/{stage.name('web')}/update", {"NanoCpus": 10**9, "PidsLimit": 9})
+    text = stage.cli("diff", expect=1).out
+    assert "\n    cpus is 1, not 0.5\n" in text
+    assert "\n    pids is 9, not unlimited\n" in text
+
+    stage.apply(*world())
+    for file in stage.home.glob("diary.db*"):
+        file.unlink()
+    *rest, web, bystander = world()
+    other = changed(web, env={"A": "1", "B": "2"}, container={**web["spec"]["container"], "user": "1"})
+    text = stage.cli("diff", "-f", str(stage.write(*rest, other, bystander)), expect=1).out
+    assert '\n    user is not "1"\n' in text
+    assert "\n    env B is missing\n" in text
