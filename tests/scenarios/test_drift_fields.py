@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.scenarios.documents import box, changed, network
+from tests.docker.registry import serving
+from tests.scenarios.documents import box, changed, document, network
 from tests.scenarios.stage import Document, Stage
 
 pytestmark = pytest.mark.engine
@@ -138,3 +139,26 @@ def test_R7_a_diff_for_people_has_a_line_for_each_field_though_the_diary_is_lost
     text = stage.cli("diff", "-f", str(stage.write(*rest, other, bystander)), expect=1).out
     assert '\n    user is not "1"\n' in text
     assert "\n    env B is missing\n" in text
+
+
+def test_R7_pull_policy_always_follows_what_the_image_means_in_its_registry(stage: Stage) -> None:
+    with serving() as registry:
+        image = registry.image("app")
+        always = {"image": image, "pullPolicy": "Always", "command": ["/sh", "-c", "read x"], "tty": True}
+        spec = [document("Service", "web", container=always, stop={"graceSeconds": 0}, update=IN_PLACE), box("other")]
+        try:
+            stage.apply(*spec)
+            other = stage.life(stage.name("other"))
+            assert stage.apply(*spec).actions == [], "the same digest"
+            registry.publish("two")
+            seen = stage.diff(*spec, expect=1)
+            assert seen.actions == REPLACED
+            assert f"image {image} is sha256:" in seen.causes
+            assert stage.apply(*spec).actions == REPLACED
+            assert stage.apply(*spec).actions == []
+            assert stage.life(stage.name("other")) == other
+            registry.failure = 500
+            assert stage.apply(*spec).actions == [], "who can't be asked proves nothing"
+        finally:
+            stage.delete(*spec)
+            stage.engine.delete(f"/images/{image}?force=1")
