@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.core.graph import Graph
@@ -14,6 +13,7 @@ from reconciler.model.observed import Listener, Observed, View
 from reconciler.model.plan import Record
 from reconciler.model.resource import Resource
 from reconciler.model.status import Event, Status
+from reconciler.values import dataclass
 
 
 class Clock(Protocol):

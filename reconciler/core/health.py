@@ -13,11 +13,12 @@ started anew every minute would look well in between.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from reconciler.kinds.probes import Probe, Probes
 from reconciler.model.observed import Health
+from reconciler.values import dataclass
 
 EAGER_SECONDS = 0.2
 EAGER_GROWTH = 1.5

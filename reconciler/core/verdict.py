@@ -8,13 +8,13 @@ thing never has it made anew.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.making import NAMELESS, making
 from reconciler.kinds.base import camel
 from reconciler.model.desired import PLACE, ContainerPayload, Desired, Sealed
 from reconciler.model.observed import Facts, Observed, Phase
+from reconciler.values import dataclass
 
 GIVEN = frozenset({"user", "working_dir", "hostname", "entrypoint", "command", "shm_size"})
 """What the image, or else the engine, fills in where the payload says nothing."""

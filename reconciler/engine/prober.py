@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from reconciler.core.health import ProbeState, Role, advance, due, health, probe_of
@@ -19,6 +19,7 @@ from reconciler.engine.crew import Crew
 from reconciler.kinds.probes import Probe, Probes
 from reconciler.model.observed import Health, Observed
 from reconciler.ports import Clock, Reach
+from reconciler.values import dataclass
 
 Target = tuple[Observed, Probes, Mapping[str, int]]
 """Someone who runs, his probes, and by name the ports on which he himself listens."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from reconciler.model.desired import Desired, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
+from reconciler.values import dataclass
 
 
 class Verb(StrEnum):
