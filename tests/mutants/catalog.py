@@ -140,7 +140,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "containers are stopped by name instead of id", f"{DOCKER}/containers.py",
         'f"/containers/{seen.id}/stop?t={seconds}"', 'f"/containers/{seen.name}/stop?t={seconds}"',
-        ("tests/docker/test_containers.py", f"{CONTRACT}::TestLife"), engine=True,
+        ("tests/docker/test_by_id.py",), engine=True,
     ),
     Mutant(
         "a running container is removed by force", f"{DOCKER}/containers.py",
