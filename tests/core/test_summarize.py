@@ -135,7 +135,8 @@ def test_events_tell_what_was_done_what_failed_and_what_needs_a_person() -> None
         Outcome(create, Result.REFUSED, "Denied", "not permitted"),
         Outcome(create, Result.UNKNOWN, message="the deadline passed"),
     )
-    found = [(e.type, e.reason, e.message) for e in [*happened((done, refused, unknown), NOW), *complaints(planned, NOW)]]
+    told = [*happened((done, refused, unknown), NOW), *complaints(planned, NOW)]
+    found = [(e.type, e.reason, e.message) for e in told]
     assert found[:3] == [
         ("Normal", "Created", "it does not exist"),
         ("Warning", "Denied", "Create: not permitted"),
