@@ -19,6 +19,7 @@ def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
         yield _again(stage, count, peers, quick=quick)
     for count in (10,) if quick else (50, 100):
         yield _changed(stage, count, peers, quick=quick)
+        yield _rolled(stage, count, quick=quick)
         yield _delete(stage, count, peers, quick=quick)
 
 
@@ -55,6 +56,16 @@ def _changed(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Con
         *(Contestant(p.name, lambda p=p: p.change(count, next(step))) for p in peers if p.changes),  # type: ignore[misc]
     ])  # fmt: skip
     return Contest(f"one of {count} changed", "P4", contestants, 1.25, 2)
+
+
+def _rolled(stage: Stage, count: int, *, quick: bool) -> Contest:
+    """Told, not judged: the old one goes only once another new one is Ready, which nobody else here does."""
+    step = iter(range(1, 1000))
+    contestants = _in_a_world(stage, count, [], 2 if quick else 4, [
+        Contestant("ours", lambda: stage.apply(stage.containers(count, changed=next(step), rolling=True))),
+        Contestant("floor", lambda: stage.floor("change", count)),
+    ])  # fmt: skip
+    return Contest(f"one of {count} changed, rolling", "", contestants, None, 1)
 
 
 def _delete(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:

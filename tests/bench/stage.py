@@ -80,14 +80,17 @@ class Stage:
         shutil.rmtree(self.home, ignore_errors=True)
         self.worlds += 1
 
-    def containers(self, count: int, *, changed: int = 0) -> Path:
-        """A spec of so many containers; `changed` gives the first of them another environment."""
+    def containers(self, count: int, *, changed: int = 0, rolling: bool = False) -> Path:
+        """A spec of so many containers; `changed` gives the first of them another environment. Unless the update is
+        `rolling`, it is what the others do: the old one goes, the new one comes.
+        """
+        update = "" if rolling else "  update: {strategy: Recreate}\n"
         command = _flow(COMMAND)
         bodies = [
-            f"  container: {{image: {IMAGE}, command: {command}}}\n  env: {{STEP: '{changed if not index else 0}'}}\n"
+            f"  container: {{image: {IMAGE}, command: {command}}}\n  env: {{STEP: '{changed if not index else 0}'}}\n{update}"
             for index in range(count)
         ]
-        return self._spec(f"containers-{count}-{changed}", bodies)
+        return self._spec(f"containers-{count}-{changed}{rolling:d}", bodies)
 
     def processes(self, count: int) -> Path:
         return self._spec(f"processes-{count}", ["  process: {command: [sleep, '3600']}\n"] * count)
