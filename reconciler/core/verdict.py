@@ -201,11 +201,16 @@ def _networks(asked: Mapping[str, Any], joined: tuple[str, ...], facts: Facts) -
 
 def _limits(want: Mapping[str, Any], found: Mapping[str, Any], item: Desired, *, fixed: bool) -> Iterator[Deviation]:
     for name in want:
-        if name in found and want[name] != found[name]:
+        if name in found and not _same(want[name], found[name]):
             # To an engine, a limit of 0 means "as it was": it can't take back what it once limited.
             lifted = isinstance(item.payload, ContainerPayload) and want[name] is None and name != "pids"
             told = [_amount(name, value) for value in (found[name], want[name])]
             yield Deviation(f"{name} is {told[0]}, not {told[1]}", REPLACE if lifted or fixed else "limits")
+
+
+def _same(want: float | None, found: float | None) -> bool:
+    """The kernel gives processor time by the hundred-thousandth of a core, and some engines tell no more of it."""
+    return want == found or (want is not None and found is not None and abs(want - found) < 1e-5)
 
 
 def _amount(limit: str, value: float | None) -> str:

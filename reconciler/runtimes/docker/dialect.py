@@ -18,7 +18,7 @@ JSON = Mapping[str, Any]
 MARK = "container=podman"
 """In the environment of all that it makes."""
 OWN_VARIABLES = frozenset({"container", "TERM", "HOME", "HOSTNAME"})
-UNTOLD = frozenset({"devices", "gpus"})
+UNTOLD = frozenset({"devices", "gpus", "cap_add", "cap_drop"})  # rights are told as what came of them
 PHASES = {
     "configured": Phase.CREATED,
     "initialized": Phase.CREATED,

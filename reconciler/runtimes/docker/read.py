@@ -111,11 +111,13 @@ def volume(item: JSON, owner: str) -> Observed:
 def deepened(seen: Observed, inspected: JSON, image: JSON | None = None, stale: str = "") -> Observed:
     """The same container, with what only a closer look tells. `image` is the one that it was made from."""
     state = inspected["State"]
+    in_hosts = inspected["HostConfig"].get("NetworkMode") == "host" and not seen.networks
     ended = seen.phase is Phase.EXITED or seen.restarting
     causes = ("OOM killed" if state.get("OOMKilled") else "", str(state.get("Error") or ""))
     return replace(
         seen,
         pid=state.get("Pid") or None,
+        networks=("host",) if in_hosts else seen.networks,  # not every engine counts it as a network
         started_at=moment(state.get("StartedAt")) if seen.phase is not Phase.CREATED else None,
         finished_at=moment(state.get("FinishedAt")) if ended else None,
         exit_code=state.get("ExitCode") if ended else None,
