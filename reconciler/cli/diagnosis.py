@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.cli.render import words
 from reconciler.cli.render.age import age
 from reconciler.core import advice as core_advice
-from reconciler.core.advice import AT_ONCE_SECONDS, KEEP_ALIVE, command_line, lacks_keep_alive, lived, without_key
+from reconciler.core.advice import AT_ONCE_SECONDS, NOTHING_TO_DO, command_line, lacks_keep_alive, lived, without_key
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Reason
@@ -97,7 +97,7 @@ def _exit_findings(look: Look, spec: ServiceSpec, thing: Observed, name: str) ->
     meaning = thing.detail or EXIT_CODES.get(thing.exit_code or 0, "")
     yield f"{name} ended{ago} with {code}{after}{f': {meaning}' if meaning else ''}"
     if lacks_keep_alive(spec, thing):
-        yield KEEP_ALIVE
+        yield NOTHING_TO_DO
 
 
 def by_hand(sight: Sight) -> list[str]:
@@ -142,5 +142,5 @@ def _first_looks(sight: Sight, ready: Condition) -> Iterator[str]:
     ill: list[Observed | None] = [thing for thing in sight.things if thing.id not in well]
     for thing in ill or [None]:
         told = core_advice.advice(sight.key, ready.reason, ready.message, spec, thing)
-        if told and told != KEEP_ALIVE:
+        if told and told != NOTHING_TO_DO:
             yield told

@@ -15,7 +15,7 @@ AT_ONCE_SECONDS = 5.0
 OOM = "OOM killed"
 NO_PROGRAM = re.compile(r'"[^"]*": (?:stat [^:]*: )?(?:executable file not found|no such file or|permission denied)')
 """How an engine says that what it was to run is not in the image, or is no program."""
-KEEP_ALIVE = (
+NOTHING_TO_DO = (
     "keepAlive is missing: its image has no command that stays. Give it a command, or "
     "container.keepAlive: true to have it stay up and be attached to"
 )
@@ -41,7 +41,7 @@ def advice(
     if spec.container and _no_program(message, seen):
         return "check container.command and container.entrypoint: the image has no such program, or it can't be run"
     if seen and lacks_keep_alive(spec, seen):
-        return KEEP_ALIVE
+        return NOTHING_TO_DO
     if reason == Reason.FAILED:
         again = command_line(key, "restart")
         return f"it ended badly and its restart policy leaves it so; to run it again: {again}"
