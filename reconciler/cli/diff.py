@@ -79,9 +79,9 @@ def _tree(foresights: Sequence[Foresight]) -> dict[str, object]:
 def _lines(context: Context, foresight: Foresight, controller: Controller) -> Iterator[str]:
     for key in sorted(foresight.changes):
         yield from _document(foresight.changes[key])
-    for number, wave in enumerate(foresight.waves, 1):
-        if wave.actions and number > 1:
-            yield f"then, once that is {'Ready' if number > 1 else 'done'}:"
+    for number, wave in enumerate(wave for wave in foresight.waves if wave.actions):
+        if number:  # what may have to wait for its back-off comes after nothing
+            yield "then, once that is Ready:"
         for sequence in wave.sequences:
             yield from _sequence(context, sequence, controller)
     for wait in foresight.waits:

@@ -7,6 +7,15 @@ import json
 from tests.cli.machine import Machine, service
 
 
+def test_what_has_to_wait_for_its_back_off_comes_after_nothing(machine: Machine) -> None:
+    machine.apply(service("db", restart={"initialSeconds": 300, "maxSeconds": 300}))
+    for _ in range(2):
+        machine.kill("db")
+        first, *rest = machine("diff", code=1).stdout.splitlines()
+        assert (first.split("  ")[1].split(":")[0], rest) == ("Start", [])
+        machine("start", "db")
+
+
 def test_its_exit_code_tells_differences_from_errors(machine: Machine) -> None:
     file = machine.directory / "db.json"
     file.write_text(json.dumps(service("db")))
