@@ -132,10 +132,10 @@ def _service(
         updated += wanted is not None and wanted.fingerprint == seen.fingerprint
         stands = world.standing(instance, spec)
         instances.append(_instance(instance, seen, stands, journal.get(instance, Record())))
-        bindings: tuple[PortBinding, ...] = getattr(wanted.payload, "ports", ()) if wanted else ()
-        endpoints += [
-            Endpoint(name=b.name, host=_host(b), port=b.host_port, index=instance.index or 0) for b in bindings
-        ]
+        # Where a replica will be is told before it is there. An extra one that is not Ready nobody should call.
+        extra = (instance.index or 0) >= spec.replicas and stands.stands is not Stands.READY
+        bindings: tuple[PortBinding, ...] = getattr(wanted.payload, "ports", ()) if wanted and not extra else ()
+        endpoints += [_endpoint(instance, binding) for binding in bindings]
     return Status(
         replicas=len(instances),
         ready_replicas=sum(item.ready for item in instances),

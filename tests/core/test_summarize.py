@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
+from reconciler.core.preview import advance
 from reconciler.core.summarize import complaints, happened, statuses
 from reconciler.core.world import World
 from reconciler.kinds.probes import Probe, Probes, TcpSocket
@@ -57,6 +58,16 @@ def test_a_service_that_runs_is_ready_and_has_endpoints() -> None:
         ("True", "Ready"),
         ("False", "Settled"),
     ]
+
+
+def test_an_extra_one_that_is_not_ready_is_nobodys_endpoint() -> None:
+    old, new = (graph(container("web", ports=(http("auto"),), env={"V": version})) for version in "12")
+    before = settled(old)
+    (arrival,) = plan(new, before, {}, NOW).actions
+    during = advance(before, arrival, NOW - 60)
+    assert [endpoint.index for endpoint in status(new, during).endpoints] == [0, 1]
+    dead = changed(during, key("web", 1), phase=Phase.EXITED, exit_code=1)
+    assert [endpoint.index for endpoint in status(new, dead).endpoints] == [0]
 
 
 def test_what_is_not_there_yet_is_not_ready() -> None:
