@@ -74,13 +74,11 @@ class Home:
         fresh = Identity(secrets.token_hex(8), secrets.token_bytes(32))
         draft = file.with_name(f".owner.{secrets.token_hex(4)}")
         try:
-            with _explained(self.path):
+            with _explained(self.path), _passing(draft):
                 _write(draft, f"{fresh.owner} {fresh.key.hex()}\n")
                 os.link(draft, file)
         except FileExistsError:
             return self.identity(make=False)
-        finally:
-            draft.unlink(missing_ok=True)
         return fresh
 
     def ensure(self) -> None:
@@ -119,6 +117,15 @@ class Home:
         if text not in self._noted:
             self._noted.add(text)
             self._note(text)
+
+
+@contextmanager
+def _passing(draft: Path) -> Iterator[None]:
+    """Gone afterwards. Even what was never there can't be removed where nothing can be written."""
+    try:
+        yield
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -84,6 +84,18 @@ def test_a_full_disk_and_a_read_only_one_are_told_apart() -> None:
     assert isinstance(sealed, Denied)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root can't mount")
+def test_a_home_that_can_only_be_read_is_named_itself_and_no_draft_in_it(tmp_path: Path) -> None:
+    mounting = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        with pytest.raises(Denied, match=rf"the home {tmp_path} can't be used: Read-only"):
+            Home(str(tmp_path)).identity(make=True)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
 def test_who_waits_has_his_turn_once_the_other_is_done(tmp_path: Path) -> None:
     home = Home(str(tmp_path / "home"))
     order = []
