@@ -13,6 +13,8 @@ from reconciler.model.key import Key
 from reconciler.model.plan import Journal, Outcome, Reason, Record, Result, Verb, Wait
 
 DRIFTED = "Drifted"
+ASKED_OF_THE_ENGINE = frozenset({"limits", "restartPolicy", "networks"})
+"""Changes in place that an engine may say yes to, and not make: where the kernel lacks a controller, for one."""
 
 
 def earliest(record: Record, restart: Restart) -> float:
@@ -66,11 +68,15 @@ def remember(record: Record | None, outcome: Outcome, restart: Restart, now: flo
 
 
 def _drifted(outcome: Outcome) -> bool:
-    """It was taken down though it is what was made of the spec. Should the new one look no better to us, then it is
-    replaced ever more seldom: an engine that tells things in its own way must not have us at it for ever.
+    """It was taken down, or changed in place, though it is what was made of the spec. Should it look no better to us
+    then, it is done ever more seldom: an engine that tells things in its own way must not have us at it for ever.
     """
     item, seen = outcome.action.desired, outcome.action.seen
-    if outcome.action.verb is not Verb.REMOVE or outcome.result is not Result.DONE or not (item and seen):
+    if outcome.result is not Result.DONE or not (item and seen):
+        return False
+    if outcome.action.verb is Verb.ADJUST:
+        return not ASKED_OF_THE_ENGINE.isdisjoint(outcome.action.changes)
+    if outcome.action.verb is not Verb.REMOVE:
         return False
     return seen.key == item.key and seen.fingerprint == item.fingerprint and bool(outdated(item, seen))
 
