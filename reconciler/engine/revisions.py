@@ -10,14 +10,15 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.resource import Resource
 
 OURS = "reconciler/"
-"""How annotations begin that verbs left, not a person."""
+"""How annotations begin that verbs left, not a person. They are of now: how many a `start` brings back, for one."""
 
 
 def undone(now: Resource, earlier: Sequence[Resource], generation: int | None = None) -> Resource:
     """What is to be wanted instead: as that generation had it, or the last one that had it otherwise."""
     found = _last_other(now, earlier) if generation is None else _numbered(now, earlier, generation)
-    marks = {name: text for name, text in found.annotations.items() if not name.startswith(OURS)}
-    return replace(found, annotations=marks, spec=replace(found.spec, replicas=now.spec.replicas))
+    theirs = {name: text for name, text in found.annotations.items() if not name.startswith(OURS)}
+    marks = {name: text for name, text in now.annotations.items() if name.startswith(OURS)}
+    return replace(found, annotations={**theirs, **marks}, spec=replace(found.spec, replicas=now.spec.replicas))
 
 
 def _last_other(now: Resource, earlier: Sequence[Resource]) -> Resource:
