@@ -21,10 +21,10 @@ from typing import Self
 
 from reconciler import wiring
 from reconciler.engine import edits
-from reconciler.engine.controller import Controller
+from reconciler.engine.controller import Controller, Unlinkable
 from reconciler.engine.looking import Sight, look
 from reconciler.engine.report import Report, Trouble
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import ReconcilerError, SpecError, UsageError
 from reconciler.loading import load, located
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
@@ -91,6 +91,8 @@ class Stack(Mapping[str, "Member"]):
     def __enter__(self) -> Self:
         try:
             _demand(self._begin(), "to bring it up")
+        except (SpecError, Unlinkable):  # nothing was begun: who has these names had them before
+            raise
         except BaseException as error:
             self._down_after(error)
             raise

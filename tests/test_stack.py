@@ -141,6 +141,17 @@ def test_a_bad_spec_is_told_with_its_line_before_anything_is_done(home: Path, tm
         pytest.fail("it was entered")
 
 
+def test_who_is_refused_takes_nothing_down(home: Path, namespace: str, spec: Path, tmp_path: Path) -> None:
+    """Specs that don't fit together are refused before anything is begun. What was up under their names stays up."""
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(WEB.replace("dependsOn: [web]", "dependsOn: [nobody]"))
+    with reconciler.up(spec, namespace=namespace, home=home) as stack:
+        before = [one.pid for one in stack["web"].status().instances]
+        with pytest.raises(SpecError, match="nobody"), reconciler.up(wrong, namespace=namespace, home=home):
+            pass
+        assert [one.pid for one in stack["web"].status().instances] == before
+
+
 def test_a_plan_needs_no_engine_and_no_home(spec: Path) -> None:
     graph = reconciler.link(reconciler.load([spec]))
     nothing = reconciler.Snapshot((reconciler.View("docker"), reconciler.View("process")))
