@@ -150,6 +150,7 @@ class Applied:
         failpoint("source.keep.before")
         self._home.ensure()
         drafts: dict[Path, Path] = {}
+        resource = resources[0]
         resources = [self._numbered(resource) for resource in resources]
         try:
             _discard_drafts({self._path(resource.key).parent for resource in resources})

@@ -167,6 +167,14 @@ def test_who_keeps_something_takes_away_drafts_of_who_was_killed_over_them(tmp_p
     assert sorted(file.name for file in folder.iterdir()) == ["service-one.yaml", "service-two.yaml"]
 
 
+def test_a_draft_that_cannot_be_taken_away_is_said_with_whom_it_stops(tmp_path: Path) -> None:
+    applied = Applied(Home(str(tmp_path / "home")))
+    applied.keep(two())
+    (tmp_path / "home/applied/default/.service-one.yaml.0123abcd").mkdir()
+    with pytest.raises(ReconcilerError, match="service/one: what is wanted of it can't be kept"):
+        applied.keep([replace(two()[0], generation=2)])
+
+
 def test_files_with_names_that_are_nobodys_are_left_alone(tmp_path: Path) -> None:
     applied = Applied(Home(str(tmp_path / "home")))
     applied.keep(two())
