@@ -13,7 +13,7 @@ from reconciler.engine.report import Trouble
 from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, Snapshot
-from reconciler.model.plan import Reason
+from reconciler.model.plan import Reason, Wait
 from reconciler.model.status import Condition, Status
 
 LAST_LINES = 10
@@ -38,12 +38,17 @@ def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool], hints: 
     world = World(last.graph, _looked_closer(parts, last, ill), last.at)
     for key in sorted(ill):
         yield _trouble(parts, last, world, ill[key], key, hints.get(key, ""))
-    for wait in last.plan.waits:  # of what is not declared: a network of ours, a tombstone
-        if wait.key.resource not in last.statuses and concerned(wait.key.resource):
-            key = wait.key.resource
-            yield Trouble(
-                key, wait.reason, without_key(wait.message, key), _hint(last, hints.get(key, ""), wait.reason)
-            )
+    for wait in last.plan.waits:
+        key = wait.key.resource
+        if concerned(key) and key not in ill and (key not in last.statuses or wait.reason is Reason.BACK_OFF):
+            yield _held_up(last, wait, hints.get(key, ""))
+
+
+def _held_up(last: Pass, wait: Wait, told: str) -> Trouble:
+    """What is not declared, a network of ours or a tombstone; or whose old one serves while the new one can't come."""
+    key, record = wait.key.resource, last.journal.get(wait.key)
+    reason = record.reason if record and record.reason else wait.reason
+    return Trouble(key, reason, without_key(wait.message, key), _hint(last, told, reason))
 
 
 def _complaint(status: Status) -> Condition | None:

@@ -75,6 +75,15 @@ def test_troubles_name_the_cause_and_the_next_step(stage: Stage) -> None:
     assert "hostPort" in trouble.hint
 
 
+def test_an_update_that_can_not_begin_is_told_with_its_hint_though_the_old_one_serves(stage: Stage) -> None:
+    stage.controller.apply([container("web", ports=(http(8080),))])
+    stage.docker.failing["prepare web"] = ImageUnavailable("there is no image i", hint="build it")
+    report = stage.controller.apply([container("web", ports=(http(8080),), env={"V": "2"})])
+    (trouble,) = report.troubles
+    assert (trouble.key, trouble.reason, trouble.hint) == (WEB, "ImageUnavailable", "build it")
+    assert stage.thing("shop-web-0").phase is Phase.RUNNING
+
+
 def test_a_runtimes_own_hint_is_passed_on(stage: Stage) -> None:
     stage.docker.failing["prepare web"] = ImageUnavailable("there is no image i", hint="build it")
     [trouble] = stage.controller.apply([container("web")]).troubles
