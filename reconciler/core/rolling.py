@@ -39,6 +39,8 @@ class Roll:
     held: str = "others are Ready"
     """Until when the rest of them stay as they are."""
     until: float | None = None
+    blamed: Key | None = None
+    """Whom they wait for, where it is one that is not Ready."""
 
     def wait(self, key: Key) -> Wait:
         """Of an old one."""
@@ -46,7 +48,8 @@ class Roll:
 
     def parting(self, key: Key) -> Wait:
         """Of an extra one: without it the update would seem to be over before it has left."""
-        return Wait(key, Reason.ROLLING, "it leaves once all others are new and serve", self.until)
+        awaited = "all others are new and serve" if self.blamed in {None, key} else self.held
+        return Wait(key, Reason.ROLLING, f"it leaves once {awaited}", self.until)
 
 
 def present(world: World) -> Extras:
@@ -101,8 +104,10 @@ def roll(
     serving = [member for member in old if member.serves and not member.extra]
     budget = sum(member.serves for member in members) - spec.replicas + _unavailable(spec, extra)
     going = (*broken, *serving[: max(0, budget)])
-    held, until = _held(members, journal)
-    return Roll(frozenset(member.key.index or 0 for member in going), held=held, until=until)
+    blamed = next((member for member in members if not member.outdated and not member.standing.good), None)
+    held, until = (_blame(blamed, journal.get(blamed.key)), None) if blamed else _held(members)
+    indexes = frozenset(member.key.index or 0 for member in going)
+    return Roll(indexes, held=held, until=until, blamed=blamed.key if blamed else None)
 
 
 def _dead(old: Sequence[_Member]) -> list[_Member]:
@@ -213,12 +218,8 @@ def _wanted(
     return tuple(sorted((*there, *free[: max(0, min(len(slots), changed) - len(there))])))
 
 
-def _held(members: Sequence[_Member], journal: Journal) -> tuple[str, float | None]:
-    """Whom everybody waits for, and why that one is not Ready."""
-    for member in members:
-        record = journal.get(member.key)
-        if not member.outdated and not member.standing.good:
-            return _blame(member, record), None
+def _held(members: Sequence[_Member]) -> tuple[str, float | None]:
+    """What everybody waits for, where nobody new is to blame."""
     ripe_at = max((member.ripe_at for member in members if member.fresh and not member.serves), default=None)
     if ripe_at is not None:
         return "the new ones have been Ready for long enough", ripe_at
@@ -226,6 +227,7 @@ def _held(members: Sequence[_Member], journal: Journal) -> tuple[str, float | No
 
 
 def _blame(member: _Member, record: Record | None) -> str:
+    """Whom everybody waits for, and why that one is not Ready."""
     name = f"{member.key.name}/{member.key.index}"
     failing = record is not None and record.fingerprint == member.fingerprint and record.failures > 0
     absent = member.standing.stands is Stands.ABSENT

@@ -257,6 +257,14 @@ def test_it_is_said_which_one_fails_and_how_to_go_back() -> None:
     )
 
 
+def test_the_extra_one_says_whom_it_waits_for_before_it_leaves() -> None:
+    """Once the last old one is gone nobody else is left to say why the update stands still."""
+    three, two = (web("2", replicas=replicas, probes=Probes()) for replicas in (3, 2))
+    broken = changed(settled(three), key("web", 1), phase=Phase.EXITED, exit_code=3)
+    (told,) = (wait.message for wait in plan(two, broken, {}, NOW).waits if wait.key == key("web", 2))
+    assert told.startswith("it leaves once web/1, which is new, is Ready: it exited with code 3")
+
+
 # -- where no extra one can come
 
 
