@@ -7,7 +7,7 @@ import click
 
 from reconciler.cli.context import Context
 from reconciler.cli.verb import verb
-from reconciler.errors import Denied, Refused
+from reconciler.errors import Denied, Refused, UsageError
 
 EXAMPLES = """
 reconciler init
@@ -56,6 +56,8 @@ spec:
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False))
 def command(context: Context, directory: str) -> None:
     """Write a starter spec that works."""
+    if directory.endswith((".yaml", ".yml")):  # it would become a directory of that name
+        raise UsageError(f"{directory} looks like a file; init takes a directory, and writes {FILE} there")
     path = os.path.normpath(os.path.join(directory, FILE))
     _write(directory, path)
     print(f"wrote {path}: a web server as a native process, and the page it shows\n", file=context.stdout)

@@ -148,6 +148,13 @@ def test_init_writes_a_spec_that_is_valid_and_names_the_next_commands(cli: Run, 
     assert (valid.returncode, valid.stdout) == (0, "✓ config/site valid\n✓ service/web valid\n")
 
 
+def test_init_makes_no_directory_that_looks_like_a_spec(cli: Run, tmp_path: Path) -> None:
+    wrong = cli("init", "web.yaml")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "web.yaml looks like a file; init takes a directory" in wrong.stderr
+    assert not (tmp_path / "web.yaml").exists()
+
+
 def test_init_never_overwrites(cli: Run, tmp_path: Path) -> None:
     (tmp_path / "reconciler.yaml").write_text("mine")
     wrong = cli("init")
