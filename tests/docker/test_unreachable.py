@@ -18,7 +18,7 @@ from reconciler.errors import OutcomeUnknown, Unreachable
 from reconciler.model.desired import ContainerPayload, Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
-from reconciler.runtimes.docker import connection
+from reconciler.runtimes.docker import connection, reach
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.runtime import DockerRuntime
 
@@ -79,7 +79,8 @@ def runtime_at(path: Path) -> DockerRuntime:
 @pytest.fixture
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same deadlines, a tenth as long."""
-    for function in (connection.Connection.get, connection.Connection.ask, connection.Connection.get_all):
+    asking = connection.Connection
+    for function in (asking.get, asking.ask, asking.get_all, asking.get_each):
         monkeypatch.setitem(function.__kwdefaults__, "seconds", 0.5)
 
 
@@ -246,11 +247,8 @@ def test_a_change_without_an_engine_has_not_happened(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_patience")
-def test_one_container_that_can_not_be_inspected_hides_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_container_that_can_not_be_inspected_hides_no_other(tmp_path: Path) -> None:
     """An engine with one stuck container hangs on just that one."""
-    monkeypatch.setattr("reconciler.runtimes.docker.runtime.READ_SECONDS", 0.5)
     worn = {"owner": "o", "namespace": "shop", "kind": "service", "name": "web", "fingerprint": "f1"}
     labels = {f"dev.reconciler.{name}": value for name, value in worn.items()}
     listed = [
@@ -258,7 +256,14 @@ def test_one_container_that_can_not_be_inspected_hides_no_other(
         | {"Labels": {**labels, "dev.reconciler.index": str(index)}}
         for index in range(3)
     ]
-    state = {"State": {"Pid": 42, "StartedAt": "2026-11-20T10:00:00Z"}}
+    state = {
+        "State": {"Pid": 42, "StartedAt": "2026-11-20T10:00:00Z"},
+        "Id": "0" * 64,
+        "Image": "sha256:0",
+        "Config": {},
+        "HostConfig": {},
+        "NetworkSettings": {},
+    }
 
     def answer(client: socket.socket, request: bytes) -> None:
         if b"1111/json" in request:
@@ -305,3 +310,23 @@ def test_a_removal_that_is_under_way_is_waited_for(tmp_path: Path) -> None:
         runtime.remove(seen)
         order.append("done")
     assert order == ["asked", "gone", "done"]
+
+
+@pytest.mark.usefixtures("short_patience")
+def test_a_log_that_stops_in_the_middle_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal keeps the end of the log first, and has the home's lock meanwhile."""
+    monkeypatch.setattr(reach, "READ_SECONDS", 0.5)
+
+    def answer(client: socket.socket, request: bytes) -> None:
+        if b"/logs" not in request:
+            saying(whole(b'{"Config": {"Tty": true}}'))(client, request)
+            return
+        client.sendall(b"HTTP/1.0 200 OK\r\n\r\nas far as it goes")
+        client.recv(1)
+
+    seen = Observed(id="1" * 64, name="shop-web-0", kind="service", runtime="docker", key=DESIRED.key)
+    with ThreadPoolExecutor(1) as reader, engine_that(tmp_path / "sock", answer) as runtime:
+        pieces = runtime.logs(seen)
+        assert reader.submit(next, pieces).result(5) == b"as far as it goes"
+        with pytest.raises(Unreachable):
+            reader.submit(next, pieces).result(5)

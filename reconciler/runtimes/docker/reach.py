@@ -53,7 +53,7 @@ class DockerReach:
         query = "&".join(f"{name}={value}" for name, value in options.items())
         stream = self._connection.open(Request(f"/containers/{seen.id}/logs?{query}"), doing)
         try:
-            yield from stream.pieces() if tty else (data for _, data in Frames(stream))
+            yield from _pieces(stream, tty=tty, patient=follow)
         finally:
             stream.close()
 
@@ -174,3 +174,16 @@ class DockerReach:
             return f"it may still run ({error.message})"
         words = (output[STDERR] or output[STDOUT]).decode(errors="replace").strip()
         return "so it was killed" if code == 0 else f"it still runs, for it could not be killed ({words})"
+
+
+def _pieces(stream: Stream, *, tty: bool, patient: bool) -> Iterator[bytes]:
+    """What is there already comes without a pause: an engine that falls silent over it holds up nobody for long, least
+    of all a removal that keeps the log. Who follows has all the time that it takes.
+    """
+    pieces = stream.pieces() if tty else (data for _, data in Frames(stream))
+    while True:
+        stream.deadline = None if patient else time.monotonic() + READ_SECONDS
+        piece = next(pieces, None)
+        if piece is None:
+            return
+        yield piece
