@@ -62,21 +62,21 @@ stop: setup ## undo `make run`
 test: setup ## all tests, with container engines of their own; what concerns containers on Docker and on Podman
 	$(MAKE) --no-print-directory lint
 ifdef TESTS
-	$(RIG) $(PYTEST) -n auto $(TESTS)
+	$(RIG) $(PYTEST) -n auto --dist worksteal $(TESTS)
 else
 	@status=0; $(MAKE) --no-print-directory podman || status=$$?; \
-	$(RIG) $(COMPARED) -n auto --same-as $(OUTCOMES) || status=$$?; exit $$status
+	$(RIG) $(COMPARED) -n auto --dist worksteal --same-as $(OUTCOMES) || status=$$?; exit $$status
 endif
 
 .PHONY: podman
 podman: setup ## what concerns containers, on a Podman of its own
 	@rm -f $(OUTCOMES)
-	$(PODMAN) $(COMPARED) -n auto --outcomes $(OUTCOMES) tests/contract tests/docker tests/scenarios
+	$(PODMAN) $(COMPARED) -n auto --dist worksteal --outcomes $(OUTCOMES) tests/contract tests/docker tests/scenarios
 
 .PHONY: check
 check: setup ## what takes seconds: lint, types, layers, values, goldens, properties
 	$(MAKE) --no-print-directory lint
-	$(PYTEST) -q -n auto $(FAST)
+	$(PYTEST) -q -n auto --dist worksteal $(FAST)
 
 .PHONY: lint
 lint: setup
@@ -87,11 +87,11 @@ lint: setup
 
 .PHONY: contract
 contract: setup ## one suite over all runtimes
-	$(RIG) $(PYTEST) -n auto tests/contract
+	$(RIG) $(PYTEST) -n auto --dist worksteal tests/contract
 
 .PHONY: scenarios
 scenarios: setup ## whole stories on a real engine
-	$(RIG) $(PYTEST) -n auto tests/scenarios
+	$(RIG) $(PYTEST) -n auto --dist worksteal tests/scenarios
 
 .PHONY: mutants
 mutants: setup ## put known bugs into the code, and see that the tests find each of them

@@ -142,7 +142,9 @@ class _Desk:
 
     def _unforeseeable(self, key: Key, spec: ServiceSpec, port: Port) -> Wait | None:
         """Where a stopped service will be depends on all who have ports: its callers must not follow half a look."""
-        problem = next((view.problem for view in self._world.snapshot.views if not view.reachable), "")
+        used = {spec.runtime for _, spec in self._world.graph.services()}
+        views = (view for view in self._world.snapshot.views if view.runtime in used)
+        problem = next((view.problem for view in views if not view.reachable), "")
         stopped = not spec.replicas and not _insists(port)
         return Wait(key, Reason.UNREACHABLE, problem) if problem and stopped else None
 

@@ -138,7 +138,7 @@ def _service(
         endpoints += [_endpoint(instance, binding) for binding in bindings]
     return Status(
         replicas=len(instances),
-        ready_replicas=sum(item.ready for item in instances),
+        ready_replicas=sum(item.ready for item in instances if item.index < spec.replicas),
         updated_replicas=updated,
         endpoints=tuple(endpoints),
         instances=tuple(instances),

@@ -200,3 +200,13 @@ def test_a_chosen_port_in_an_unreadable_view_is_not_known() -> None:
     found = assigned(graph(container("auto", ports=(http(),)), container("fixed", ports=(http(8080),))), blind)
     assert found.problems[key("auto")].reason is Reason.UNREACHABLE
     assert numbers(found) == {"fixed/0": 8080}
+
+
+def test_where_a_stopped_process_will_be_is_not_a_question_to_an_engine_that_nobody_uses() -> None:
+    web = process("web", replicas=0, ports=(http(8080, on_conflict="reassign"),))
+    away = replace(
+        EMPTY, views=tuple(replace(v, problem="no engine") if v.runtime == "docker" else v for v in EMPTY.views)
+    )
+    assert assigned(graph(web), away).problems == {}
+    mixed = assigned(graph(web, container("box")), away)
+    assert [wait.reason for wait in mixed.problems.values()] == [Reason.UNREACHABLE]

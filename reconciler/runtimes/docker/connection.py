@@ -5,7 +5,7 @@ credentials and whoever keeps them, through the client library.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,8 @@ class Connection:
         """The JSON behind a path; None for whatever else comes of it."""
         for reply in self.get_each([path]):
             if isinstance(reply, Reply) and reply.status == 200:
-                return reply.json()
+                with suppress(Unreachable):
+                    return reply.json()
         return None
 
     def open(self, request: Request, doing: str, *, seconds: float = READ_SECONDS) -> Stream:
