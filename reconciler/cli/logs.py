@@ -106,11 +106,18 @@ def _earlier(context: Context, parts: Parts, key: Key, index: int | None, tail: 
     from reconciler.cli.lines import Stream, from_file
 
     found = list(_files(context.home, key, index))
+    if index is None:
+        found = [one for one in found if one[0] < _replicas(parts, key)] or found  # extra ones of updates are gone
     if not found:
         inside.instances(parts, key)  # says so if there is no such service at all
         raise ReconcilerError(f"{key.short} has no log of an earlier run", hint=f"the present one: {at(key, 'logs')}")
     for number, path in found:
         yield Stream(f"{key.name}/{number}", lambda path=path: from_file(path, tail))  # type: ignore[misc]
+
+
+def _replicas(parts: Parts, key: Key) -> int:
+    """A stopped one had at least one."""
+    return max((r.spec.replicas for r in parts.source.resources(key.namespace) if r.key == key), default=0) or 1
 
 
 def _files(home: str, key: Key, index: int | None) -> Iterator[tuple[int, str]]:

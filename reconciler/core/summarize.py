@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Standing, Stands
+from reconciler.core.verdict import Matches, verdict
 from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
@@ -109,10 +110,22 @@ def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journ
             "Progressing", progressing, Reason.PENDING if progressing else Reason.SETTLED, _first(drifted, waits)
         ),
         _condition("Healthy", not sick, ready.reason if sick else Reason.READY, ready.message if sick else ""),
-        _condition("Drifted", bool(drifted), Reason.PENDING if drifted else Reason.SETTLED, _first(drifted, [])),
+        _drifted(drifted or list(_deviating(plan, shares.instances[key]))),
     )
     told = tuple(replace(condition, observed_generation=resource.generation) for condition in conditions)
     return replace(status, observed_generation=resource.generation, conditions=told)
+
+
+def _deviating(plan: Plan, there: Sequence[tuple[Key, Observed]]) -> Iterator[str]:
+    """What is to be put right, though not in this very pass: others have to be Ready first."""
+    for instance, seen in there:
+        judged = verdict(plan.desired[instance], seen) if instance in plan.desired else Matches()
+        if not isinstance(judged, Matches):
+            yield f"{instance}: {judged.cause}"
+
+
+def _drifted(found: Sequence[object]) -> Condition:
+    return _condition("Drifted", bool(found), Reason.PENDING if found else Reason.SETTLED, _first(found, []))
 
 
 def _first(drifted: Sequence[object], waits: list[Wait]) -> str:

@@ -55,6 +55,8 @@ def _rooms(spec: ServiceSpec) -> Iterator[int]:
 
 
 def _bold(graph: Graph, spec: ServiceSpec) -> str:
+    if not spec.ports and not spec.probes.any:
+        return "it has neither ports nor probes, so nobody would notice"
     shared = next((m for m in spec.volumes if (m.volume or m.host_path) and not m.read_only), None)
     if shared:
         return f"old and new would both write to {shared.source}"

@@ -55,9 +55,10 @@ class Update:
     """RollingUpdate replaces a few at a time and waits until they are Ready; with Recreate all old ones leave first."""
     max_surge: Annotated[int, Ge(0)] | None = None
     """How many new ones may run beside the old ones, so that a new one serves before an old one goes. By default 1, but
-    0 where old and new would write to one volume or hostPath, where restart.policy is not Always, and for a process
-    that is not told its ports by ${ports.NAME}: what may run beside its like says so here. Ports decide in any case:
-    with a hostPort that is a fixed number, or a range with no number left, an old one goes first."""
+    0 for what has neither ports nor probes, where old and new would write to one volume or hostPath, where
+    restart.policy is not Always, and for a process that is not told its ports by ${ports.NAME}: what may run beside its
+    like says so here. Ports decide in any case: with a hostPort that is a fixed number, or a range with no number left,
+    an old one goes first."""
     max_unavailable: Annotated[int, Ge(0)] = 0
     """How many replicas may be away at once. Where no new one can come first it is 1 at least."""
     min_ready_seconds: Seconds = 0.0

@@ -16,6 +16,7 @@ from reconciler.model import labels
 from reconciler.runtimes.docker import glance
 from tests.cli.test_imports import HEAVY
 from tests.engine_api import Engine
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -84,11 +85,8 @@ class Stack:
         return ran, isinstance(told, list)
 
     def settled(self) -> None:
-        """Applied until the short way is taken."""
-        for _ in range(3):
-            if self.apply()[1]:
-                return
-        raise AssertionError("no note was left, or it is not believed")
+        """Applied until the short way is taken: nothing is noted of what is younger than a second."""
+        until(lambda: self.apply()[1])
 
     @property
     def note(self) -> Path:

@@ -259,7 +259,7 @@ def test_it_is_said_which_one_fails_and_how_to_go_back() -> None:
 
 def test_the_extra_one_says_whom_it_waits_for_before_it_leaves() -> None:
     """Once the last old one is gone nobody else is left to say why the update stands still."""
-    three, two = (web("2", replicas=replicas, probes=Probes()) for replicas in (3, 2))
+    three, two = (web("2", replicas=replicas, probes=Probes(), update=Update(max_surge=1)) for replicas in (3, 2))
     broken = changed(settled(three), key("web", 1), phase=Phase.EXITED, exit_code=3)
     (told,) = (wait.message for wait in plan(two, broken, {}, NOW).waits if wait.key == key("web", 2))
     assert told.startswith("it leaves once web/1, which is new, is Ready: it exited with code 3")
@@ -274,9 +274,12 @@ READ = (
     VolumeMount(config="c", mount_path="/c"),
     VolumeMount(secret="s", mount_path="/s"),
 )
+HOSTS = (VolumeMount(host_path="/srv", mount_path="/srv"),)
 SURGES: list[tuple[str, Resource, int, str]] = [
-    ("nothing in the way", container("web"), 1, ""),
-    ("three replicas", container("web", replicas=3), 1, ""),
+    ("nothing in the way", container("web", ports=(http(),)), 1, ""),
+    ("three replicas", container("web", replicas=3, ports=(http(),)), 1, ""),
+    ("neither ports nor probes", container("web", replicas=3), 0, "nobody would notice"),
+    ("neither, but asked for", container("web", update=Update(max_surge=1)), 1, ""),
     ("as many as asked for", container("web", update=Update(max_surge=4)), 4, ""),
     ("none asked for", container("web", update=Update(max_surge=0, max_unavailable=1)), 0, ""),
     ("all at once", container("web", update=Update(strategy="Recreate")), 0, ""),
@@ -286,17 +289,17 @@ SURGES: list[tuple[str, Resource, int, str]] = [
     ("a port that may move", container("web", ports=(http(8080, on_conflict="reassign"),)), 1, ""),
     ("range with room", container("web", ports=(http("80-82"),), update=Update(max_surge=9)), 2, ""),
     ("range without", container("web", replicas=3, ports=(http("80-82"),)), 0, "just enough"),
-    ("volume", container("web", volumes=SHARED), 0, "both write to data"),
-    ("host path", container("web", volumes=(VolumeMount(host_path="/srv", mount_path="/srv"),)), 0, "write to /srv"),
+    ("volume", container("web", ports=(http(),), volumes=SHARED), 0, "both write to data"),
+    ("host path", container("web", ports=(http(),), volumes=HOSTS), 0, "write to /srv"),
     ("volume, but asked for", container("web", volumes=SHARED, update=Update(max_surge=1)), 1, ""),
-    ("what is only read", container("web", volumes=READ), 1, ""),
-    ("a task", container("web", restart=Restart(policy="OnFailure")), 0, "would run twice"),
+    ("what is only read", container("web", ports=(http(),), volumes=READ), 1, ""),
+    ("a task", container("web", ports=(http(),), restart=Restart(policy="OnFailure")), 0, "would run twice"),
     ("process told its port", process("web", command=("run", "${ports.http}"), ports=(http(),)), 1, ""),
     ("process told by a variable", process("web", env={"P": "${ports.http}"}, ports=(http(),)), 1, ""),
     ("process told by a config", process("web", env_from=(EnvFrom(config="c"),), ports=(http(),)), 1, ""),
     ("process not told", process("web", ports=(http(),)), 0, "is not told"),
     ("process told half of it", process("web", env={"P": "${ports.http}"}, ports=(http(), Port(name="x"))), 0, "told"),
-    ("process without ports", process("web"), 0, "is not told"),
+    ("process without ports", process("web"), 0, "neither ports nor probes"),
     ("process without, but asked for", process("web", update=Update(max_surge=1)), 1, ""),
 ]
 

@@ -136,7 +136,8 @@ def test_KECS_e_a_port_taken_between_the_look_and_the_start_leaves_no_wreck(stag
     config = stage.container("web")
     stage.engine.remove(stage.name("web"))
     host = {**config["HostConfig"], "NetworkMode": f"{stage.namespace}-default"}  # which Podman does not tell
-    body = {**config["Config"], "HostConfig": host}
+    network = {f"{stage.namespace}-default": {"Aliases": ["web"]}}
+    body = {**config["Config"], "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": network}}
     with socket.create_server(("127.0.0.1", port)):
         made = stage.engine.post(f"/containers/create?name={stage.name('web')}", body)["Id"]
         with pytest.raises(Exception, match=r"in use|allocated"):
