@@ -69,9 +69,9 @@ else
 endif
 
 .PHONY: podman
-podman: setup ## what concerns containers, on a Podman of its own
+podman: setup ## the contract and the container runtime, or TESTS=..., on a Podman of its own
 	@rm -f $(OUTCOMES)
-	$(PODMAN) $(COMPARED) -n auto --dist worksteal --outcomes $(OUTCOMES) tests/contract tests/docker tests/scenarios
+	$(PODMAN) $(COMPARED) -n auto --dist worksteal --outcomes $(OUTCOMES) $(or $(TESTS),tests/contract/test_runtime.py tests/docker)
 
 .PHONY: check
 check: setup ## what takes seconds: lint, types, layers, values, goldens, properties

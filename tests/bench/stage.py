@@ -87,7 +87,8 @@ class Stage:
         update = "" if rolling else "  update: {strategy: Recreate}\n"
         command = _flow(COMMAND)
         bodies = [
-            f"  container: {{image: {IMAGE}, command: {command}}}\n  env: {{STEP: '{changed if not index else 0}'}}\n{update}"
+            f"  container: {{image: {IMAGE}, command: {command}}}\n"
+            f"  env: {{STEP: '{changed if not index else 0}'}}\n{update}"
             for index in range(count)
         ]
         return self._spec(f"containers-{count}-{changed}{rolling:d}", bodies)
