@@ -66,6 +66,7 @@ def network(name: str, *, internal: bool = False) -> Resource:
 PROBED = Probes(readiness=PROBE, liveness=PROBE)
 ONE_BY_ONE = Update(max_surge=0)
 """No new one beside the old one: that is for the sets in which it is at stake."""
+BESIDE = Update(max_surge=1, max_unavailable=1)
 DATA = (VolumeMount(volume="v1", mount_path="/v"),)
 
 
@@ -101,7 +102,7 @@ SETS: tuple[Declared, ...] = (
         [contained("a", ports=on(8000)), native("b", depends_on=after("a"))], faults=2, nightly=2, least=16_100,
     ),
     _set(
-        "two-replicas-one-after-the-other", [contained("a", image="i:2", replicas=2, update=Update(max_unavailable=1))],
+        "two-replicas-one-after-the-other", [contained("a", image="i:2", replicas=2, update=BESIDE)],
         [contained("a", replicas=2)], faults=1, nightly=2, least=10_200,
     ),
     _set(
@@ -129,8 +130,8 @@ SETS: tuple[Declared, ...] = (
         faults=2, nightly=2, least=22_500,
     ),
     _set(
-        "scaled-down-and-stopped", [contained("a", replicas=1), native("b", replicas=0)],
-        [contained("a", replicas=3), native("b")], faults=1, nightly=2, least=1_300,
+        "scaled-down-and-stopped", [contained("a", replicas=1, update=Update(max_surge=1)), native("b", replicas=0)],
+        [contained("a", replicas=3, update=Update(max_surge=1)), native("b")], faults=1, nightly=2, least=1_300,
     ),
     _set(
         "two-who-share-a-range", [contained("a", ports=on("8000-8001")), native("b", ports=on(8000, reassign=True))],
