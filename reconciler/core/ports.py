@@ -142,11 +142,12 @@ class _Desk:
 
     def _unforeseeable(self, key: Key, spec: ServiceSpec, port: Port) -> Wait | None:
         """Where a stopped service will be depends on all who have ports: its callers must not follow half a look."""
-        used = {spec.runtime for _, spec in self._world.graph.services()}
-        views = (view for view in self._world.snapshot.views if view.runtime in used)
-        problem = next((view.problem for view in views if not view.reachable), "")
-        stopped = not spec.replicas and not _insists(port)
-        return Wait(key, Reason.UNREACHABLE, problem) if problem and stopped else None
+        silent = {view.runtime: view.problem for view in self._world.snapshot.views if not view.reachable}
+        if spec.replicas or _insists(port) or not silent:
+            return None
+        used = (other.runtime for _, other in self._world.graph.services())
+        problem = next((silent[runtime] for runtime in used if runtime in silent), "")
+        return Wait(key, Reason.UNREACHABLE, problem) if problem else None
 
     def _choose(self, key: Key, spec: ServiceSpec, port: Port) -> int | Wait:
         if not spec.replicas and isinstance(port.host_port, int) and _insists(port):
