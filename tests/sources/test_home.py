@@ -55,15 +55,17 @@ def test_who_waits_long_is_told_for_whom_and_once(tmp_path: Path) -> None:
     home = Home(str(tmp_path / "home"), told.append)
     home.ensure()
     for _ in range(2):
-        holder = subprocess.Popen(["flock", home.path / "lock", "-c", "echo mine; sleep 1.5"], stdout=subprocess.PIPE)
+        holder = subprocess.Popen(["flock", home.path / "lock", "-c", "echo mine; sleep 2.5"], stdout=subprocess.PIPE)
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"mine\n"
         with home.lock(20), holder:
             pass
-    assert [text.partition(" (pid ")[0] for text in told] == [
+    assert {text.partition(" (pid ")[0] for text in told} == {
         f"waiting for another command that is at work in {home.path}"
-    ] * 2
-    assert all("flock" in text for text in told), "another pid is another holder"
+    }
+    # One that is about to end may leave its lock to its child for a moment, which is somebody else.
+    assert len([text for text in told if "flock" in text]) >= 2, "another pid is another holder"
+    assert len(told) == len(set(told)), "nobody is named twice"
 
 
 def test_a_home_that_is_a_file_is_named_with_what_to_do(tmp_path: Path) -> None:
