@@ -29,3 +29,4 @@ def harness(request: pytest.FixtureRequest, home: Path, namespace: str) -> Itera
             made.runtime.stop(thing, Stop("KILL", 0))
         made.runtime.remove(thing)
     assert not [thing for thing in made.runtime.observe().objects if thing.key and thing.key.namespace == namespace]
+    made.close()

@@ -76,6 +76,9 @@ class Containers:
             case "remove":
                 self.engine.remove(seen.id)
 
+    def close(self) -> None:
+        """An engine that removed a container has nothing of it."""
+
     def foreign(self, desired: Desired) -> str:
         container = self.engine.run(desired.name)
         self._later(lambda: self.engine.remove(container))

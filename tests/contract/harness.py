@@ -45,3 +45,6 @@ class Harness(Protocol):
 
     def foreign(self, desired: Desired) -> str:
         """Puts something in the place of `desired` that is not ours; returns its name."""
+
+    def close(self) -> None:
+        """What `remove` of other tools left, which is nothing that a look would show."""

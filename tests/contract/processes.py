@@ -89,6 +89,12 @@ class Processes:
                 end(seen.pid, signal.SIGKILL)
                 shutil.rmtree(self.home / "processes" / directory_name(seen.key))
 
+    def close(self) -> None:
+        """Groups of those whose directory was deleted are left behind empty, for their next instance."""
+        root = self.runtime._starter.cgroups.place("")[1]
+        for group in Path(root).glob(f"*-{self.namespace}.*") if root else ():
+            group.rmdir()
+
     def foreign(self, desired: Desired) -> str:
         place = self.place(desired)
         place.mkdir(parents=True)

@@ -202,9 +202,10 @@ def test_only_the_program_itself_counts(processes: Processes, tmp_path: Path) ->
     path = program(tmp_path)
     wrapped = processes.desired("wrapped", command=("sh", "-c", f"exec {path} 1000"))
     read = processes.desired("read", command=("sh", str(tmp_path / "script")))
-    (tmp_path / "script").write_text("while :; do sleep 1000; done")
+    (tmp_path / "script").write_text("echo reading; while :; do sleep 1000; done")
     for desired in (wrapped, read):
         processes.runtime.create(desired)
+    saying(processes, processes.see(read), b"reading")
     until(lambda: Path(f"/proc/{processes.see(wrapped).pid}/exe").samefile(path))
     deploy(path, path.read_bytes() + b"version 2")
     deploy(tmp_path / "script", b"exit 1")
