@@ -7,12 +7,14 @@
         stack["web"].exec(["env"])      # Completed(exit_code=0, stdout=..., stderr=...)
         stack["web"].logs()
 
-All is Ready when the block is entered, and is taken down when it is left, by an exception too.
+All is Ready when the block is entered, and is taken down when it is left, by an exception too. What others have
+declared under the same names is left alone: the block is not entered then.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +23,11 @@ from typing import Self
 
 from reconciler import wiring
 from reconciler.engine import edits
-from reconciler.engine.controller import Controller, Unlinkable
+from reconciler.engine.claims import Claim
+from reconciler.engine.controller import Controller
 from reconciler.engine.looking import Sight, look
 from reconciler.engine.report import Report, Trouble
-from reconciler.errors import ReconcilerError, SpecError, UsageError
+from reconciler.errors import ReconcilerError, UsageError
 from reconciler.loading import load, located
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
@@ -32,6 +35,7 @@ from reconciler.model.resource import Resource
 from reconciler.model.status import Endpoint, Status
 from reconciler.places import usual_home
 from reconciler.ports import Completed
+from reconciler.runtimes.process.identity import Identity, boot_id, living, stat
 
 Place = str | os.PathLike[str]
 
@@ -56,29 +60,35 @@ def up(
 
     `namespace` wins over what the specs say, so that the same ones can be up side by side. `home` is where state lies:
     that of the command line by default, so `reconciler status -A` shows it, and finds it again should this program be
-    killed. With `volumes`, leaving the block takes the data away too.
+    killed. With `volumes`, leaving the block takes the data away too, unless it was there before.
+
+    Raises `Claimed` where something of that name is declared there already, and touches nothing. What a killed program
+    left is taken over; and what somebody else declares anew meanwhile is his, and stays.
     """
     documents = load(paths, namespace=namespace, environment=environment, recursive=recursive)
     place = str(Path(home).absolute()) if home is not None else usual_home(os.environ)
     controller = wiring.controller(place, acts=True)
     resources = [document.resource for document in documents]
 
+    claim = Claim(controller.parts, _mark(), _at_work)
+
     def begin() -> Report:
-        report: Report = located(documents, lambda: controller.apply(resources, timeout=timeout))
+        report: Report = located(documents, lambda: controller.apply(resources, timeout=timeout, admit=claim.admit))
         return report
 
-    return Stack(controller, resources, begin, timeout=timeout, volumes=volumes)
+    return Stack(controller, resources, begin, claim, timeout=timeout, volumes=volumes)
 
 
 class Stack(Mapping[str, "Member"]):
     """Services by name. In several namespaces at once they are called `namespace/name`."""
 
     def __init__(
-        self, controller: Controller, resources: Sequence[Resource], begin: Callable[[], Report], *, timeout: float,
-        volumes: bool,
+        self, controller: Controller, resources: Sequence[Resource], begin: Callable[[], Report], claim: Claim, *,
+        timeout: float, volumes: bool,
     ) -> None:  # fmt: skip
         self.controller = controller
         self._begin = begin
+        self._claim = claim
         self._timeout = timeout
         self._volumes = volumes
         self._keys = [resource.key for resource in resources]
@@ -91,8 +101,6 @@ class Stack(Mapping[str, "Member"]):
     def __enter__(self) -> Self:
         try:
             _demand(self._begin(), "to bring it up")
-        except (SpecError, Unlinkable):  # nothing was begun: who has these names had them before
-            raise
         except BaseException as error:
             self._down_after(error)
             raise
@@ -107,8 +115,15 @@ class Stack(Mapping[str, "Member"]):
             self._down_after(error)
 
     def down(self) -> None:
-        """Takes all of it away: users before what they use. To be called again is no harm."""
-        _demand(self.controller.delete(self._keys, data=self._volumes, timeout=self._timeout), "to take it down")
+        """Takes away what this block has brought up, users before what they use. To be called again is no harm."""
+        ours, found = self._claim.mine(self._keys)
+        mine = [key for key in ours if not (self._volumes and key in found)]
+        self._delete(mine, data=self._volumes)
+        self._delete([key for key in ours if key not in mine], data=False)
+
+    def _delete(self, keys: Sequence[Key], *, data: bool) -> None:
+        if keys:
+            _demand(self.controller.delete(keys, data=data, timeout=self._timeout), "to take it down")
 
     def _down_after(self, error: BaseException) -> None:
         """What went wrong first is what its reader has to know; what went wrong then is noted along with it."""
@@ -197,6 +212,29 @@ class Member:
     def _sight(self) -> Sight:
         found = look(self.controller.parts, self.key.namespace).sight(self.key)
         return found or Sight(self.key, Status())
+
+
+def _mark() -> str:
+    """Tells this block from all others, and whether its program still lives."""
+    own = stat(os.getpid())
+    assert own is not None, "it is us"
+    return f"pid {os.getpid()} {own.started} {_ground()} {secrets.token_hex(4)}"
+
+
+def _ground() -> str:
+    """Where a process's number means something: this boot of the kernel, and this namespace of numbers."""
+    return f"{boot_id()} {Path('/proc/self/ns/pid').readlink()}"
+
+
+def _at_work(mark: str) -> bool:
+    """Of what can't be asked from here it is assumed; so is of a mark that a person wrote."""
+    word, _, rest = mark.partition(" ")
+    fields = rest.split()
+    if word != "pid" or len(fields) != 5 or not (fields[0].isdecimal() and fields[1].isdecimal()):
+        return True
+    if fields[2] != boot_id():
+        return False
+    return fields[3] != _ground().split()[1] or living(Identity(int(fields[0]), int(fields[1]))) is not None
 
 
 def _demand(report: Report, doing: str) -> None:

@@ -6,13 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 import reconciler
+from reconciler import wiring
+from reconciler.core.parse import Document
+from reconciler.engine.claims import Claimed
+from reconciler.engine.looking import look
 from reconciler.errors import ReconcilerError, SpecError
+from reconciler.model.key import Key
+from reconciler.sources.home import Home
 from reconciler.stack import NotReady
 from tests.scenarios.proc import Proc, processes_with
 from tests.waiting import until
@@ -48,6 +55,31 @@ metadata: {name: broken}
 spec:
   process: {command: [sh, -c, "echo no luck today; exit 3"]}
   restart: {policy: Never}
+"""
+VOLUMES = """\
+apiVersion: reconciler/v1
+kind: Volume
+metadata: {name: old}
+---
+apiVersion: reconciler/v1
+kind: Volume
+metadata: {name: new}
+---
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: keeper}
+spec:
+  process: {command: [sleep, "600"]}
+  volumes: [{volume: old}]
+  stop: {graceSeconds: 1}
+---
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: newer}
+spec:
+  process: {command: [sleep, "600"]}
+  volumes: [{volume: new}]
+  stop: {graceSeconds: 1}
 """
 
 
@@ -142,14 +174,87 @@ def test_a_bad_spec_is_told_with_its_line_before_anything_is_done(home: Path, tm
 
 
 def test_who_is_refused_takes_nothing_down(home: Path, namespace: str, spec: Path, tmp_path: Path) -> None:
-    """Specs that don't fit together are refused before anything is begun. What was up under their names stays up."""
+    """Specs that don't fit together are refused before anything is begun. What is up in their namespace stays up."""
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(WEB.replace("dependsOn: [web]", "dependsOn: [nobody]"))
+    wrong.write_text(WEB.replace("name: user", "name: other").partition("---")[2].replace("[web]", "[nobody]"))
     with reconciler.up(spec, namespace=namespace, home=home) as stack:
         before = [one.pid for one in stack["web"].status().instances]
         with pytest.raises(SpecError, match="nobody"), reconciler.up(wrong, namespace=namespace, home=home):
-            pass
+            pytest.fail("it was entered")
         assert [one.pid for one in stack["web"].status().instances] == before
+
+
+def applied(home: Path, resources: Sequence[Document]) -> None:
+    """As by `reconciler apply`: by somebody else."""
+    assert wiring.controller(str(home), acts=True).apply([one.resource for one in resources]).ok
+
+
+def deleted(home: Path, keys: Sequence[Key], *, data: bool = False) -> None:
+    wiring.controller(str(home), acts=True).delete(keys, data=data)
+
+
+def test_what_somebody_else_has_declared_is_refused_and_stays(home: Path, namespace: str, spec: Path) -> None:
+    theirs = reconciler.load([spec], namespace=namespace)
+    applied(home, theirs[:1])
+    before = processes_of(namespace)
+    assert before
+    with pytest.raises(Claimed, match=r"service/web in namespace .* is declared already, by somebody else"):  # noqa: SIM117
+        with reconciler.up(spec, namespace=namespace):
+            pytest.fail("it was entered")
+    assert processes_of(namespace) == before
+    assert len(list(home.glob("applied/*/*.yaml"))) == 1
+    deleted(home, [theirs[0].resource.key])
+
+
+def test_what_another_block_has_up_is_refused_and_stays(home: Path, namespace: str, spec: Path) -> None:
+    with reconciler.up(spec, namespace=namespace) as stack:
+        before = processes_of(namespace)
+        with pytest.raises(Claimed, match=rf"is up already, by another block \(pid {os.getpid()} "):  # noqa: SIM117
+            with reconciler.up(spec, namespace=namespace):
+                pytest.fail("it was entered")
+        assert processes_of(namespace) == before
+        assert stack["web"].status().ready
+
+
+def test_what_somebody_applies_meanwhile_is_his_and_stays(home: Path, namespace: str, spec: Path) -> None:
+    documents = reconciler.load([spec], namespace=namespace)
+    with reconciler.up(spec, namespace=namespace):
+        applied(home, documents[:1])
+    assert [path.name for path in home.glob("applied/*/*.yaml")] == ["service-web.yaml"]
+    assert processes_of(namespace)
+    deleted(home, [documents[0].resource.key])
+
+
+def test_an_end_before_anything_is_kept_takes_nothing_down(home: Path, namespace: str, spec: Path) -> None:
+    """Another command has its turn and does not end: nothing was begun, so nothing is undone."""
+    documents = reconciler.load([spec], namespace=namespace)
+    applied(home, documents)
+    before = processes_of(namespace)
+    with Home(str(home)).lock(1.0), pytest.raises(ReconcilerError, match="another command is at work"):  # noqa: SIM117
+        with reconciler.up(spec, namespace=namespace, timeout=0.1):
+            pytest.fail("it was entered")
+    assert processes_of(namespace) == before
+    deleted(home, [one.resource.key for one in documents])
+
+
+def test_data_that_was_there_before_outlives_the_block(home: Path, namespace: str, tmp_path: Path) -> None:
+    """Though the volume is declared by nobody any more, and the block takes its own data away."""
+    (tmp_path / "volumes.yaml").write_text(VOLUMES)
+    documents = reconciler.load([tmp_path / "volumes.yaml"], namespace=namespace)
+    old = [one for one in documents if one.resource.key.name in {"keeper", "old"}]
+    applied(home, old)
+    deleted(home, [one.resource.key for one in old])
+    with reconciler.up(tmp_path / "volumes.yaml", namespace=namespace, volumes=True):
+        assert {key.name for key in volumes_of(home, namespace)} == {"old", "new"}
+    assert {key.name for key in volumes_of(home, namespace)} == {"old"}
+    assert list(home.glob("applied/*/*.yaml")) == []
+    deleted(home, volumes_of(home, namespace), data=True)
+
+
+def volumes_of(home: Path, namespace: str) -> list[Key]:
+    parts = wiring.controller(str(home), acts=False).parts
+    things = (thing for view in look(parts, namespace).snapshot.views for thing in view.objects)
+    return [thing.key for thing in things if thing.kind == "volume" and thing.key and thing.key.namespace == namespace]
 
 
 def test_a_plan_needs_no_engine_and_no_home(spec: Path) -> None:

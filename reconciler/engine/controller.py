@@ -69,10 +69,13 @@ class Controller:
 
     def apply(
         self, given: Sequence[Resource], *, prune: bool = False, wait: bool = True, timeout: float = 60.0,
-        progress: Progress | None = None,
+        progress: Progress | None = None, admit: Callable[[Sequence[Resource]], Sequence[Resource]] | None = None,
     ) -> Report:  # fmt: skip
-        """Keep the given resources, then settle their namespaces."""
+        """Keep the given resources, then settle their namespaces. `admit` is asked in the turn in which they are kept,
+        and what it makes of them is kept; if it raises, nothing is.
+        """
         with self._turn(timeout):
+            given = admit(given) if admit else given
             plans = [(space, mine, self._edit(space, mine, prune=prune)) for space, mine in _by_namespace(given)]
             self.parts.source.keep([resource for _, _, edit in plans for resource in edit.keep])
         reports = []
