@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -98,6 +99,13 @@ class Reach(Protocol):
 
     def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
         """Where this machine reaches the port on which the workload listens inside."""
+
+
+class Alarm(Protocol):
+    """Something that notices changes sooner than the next look would. A hint: losing it costs latency only."""
+
+    def watch(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
+        """Tells what to look at again, "" for everything. Blocks until `stopping`; raises when it can't go on."""
 
 
 class Host(Protocol):
