@@ -105,20 +105,27 @@ class Fit:
             return GAP
         if text is not node.text or self._expression(node, path):
             return self._substituted(node, text, shape, path)
-        complaint = self._complaint(node, shape, secret=self._is_secret(path))
+        complaint = self._complaint(node, shape, path)
         if complaint:
             self.complain(path, (node.line, node.column), complaint)
             return GAP
         return text if isinstance(shape, Text) else node.value
 
-    def _complaint(self, node: Scalar, shape: Text | Number | Flag, *, secret: bool) -> wording.Complaint | None:
+    def _complaint(self, node: Scalar, shape: Text | Number | Flag, path: Path) -> wording.Complaint | None:
         match shape:
             case Text():
-                return (wording.unfit_text(node.text, secret=secret) if node.plain else None) or _nul(node.text)
+                return self._unfit_text(node, path) or _nul(node.text)
             case Number():
                 return wording.unfit_number(node.text, node.value, shape, plain=node.plain)
             case Flag():
                 return wording.unfit_flag(node.text, node.value, plain=node.plain)
+
+    def _unfit_text(self, node: Scalar, path: Path) -> wording.Complaint | None:
+        if not node.plain:
+            return None
+        field = str(path[0]) if self.root == "metadata" and len(path) == 1 else ""
+        empty = wording.EMPTY_NAMES.get(field, wording.EMPTY)
+        return wording.unfit_text(node.text, secret=self._is_secret(path), empty=empty)
 
     def _substituted(self, node: Scalar, text: str, shape: Text | Number | Flag, path: Path) -> Any:
         """What the environment gives is text; alone in its field, it may be the number or the truth that is meant.

@@ -48,13 +48,23 @@ _FAMILIAR = {
 """Words of kubectl and Compose for what has another name here. Keys are lower-case, without dashes and underscores."""
 
 
-def unfit_text(text: str, *, secret: bool = False) -> Complaint | None:
-    """Why a plain scalar can't stand for a string; None if every reader of YAML sees the same string."""
+EMPTY = 'write "" for the empty string'
+EMPTY_NAMES = {
+    "name": "write a name, like web; or quote null, if that is the name",
+    "namespace": "write a name, or remove the field",
+}
+"""Where the empty string is none of the possibilities."""
+
+
+def unfit_text(text: str, *, secret: bool = False, empty: str = EMPTY) -> Complaint | None:
+    """Why a plain scalar can't stand for a string; None if every reader of YAML sees the same string. `empty` is the
+    next step where there is none at all.
+    """
     new, old = resolve(text), resolve_old(text)
     if isinstance(new, str) and isinstance(old, str):
         return None
     if new is None:
-        return "expected a string, found nothing", 'write "" for the empty string'
+        return "expected a string, found nothing", empty
     if secret:
         return "expected a string, found something that YAML reads as another type", "quote it"
     quote = f"quote it: {json.dumps(_cut(text), ensure_ascii=False)}"
