@@ -153,7 +153,8 @@ class Applied:
         resource = resources[0]
         resources = [self._numbered(resource) for resource in resources]
         try:
-            _discard_drafts({self._path(resource.key).parent for resource in resources})
+            folders = {self._path(resource.key).parent for resource in resources}
+            _discard_drafts(folders | self._history.folders({resource.key.namespace for resource in resources}))
             for resource in resources:
                 path = self._path(resource.key)
                 for folder in (self._root, path.parent):  # one by one: parents that mkdir makes along have no mode

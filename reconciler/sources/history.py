@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class History:
 
     def latest(self, key: Key) -> int:
         return max(_generations(self._folder(key)), default=0)
+
+    def folders(self, namespaces: Iterable[str]) -> set[Path]:
+        """Where drafts may lie of who was killed over them."""
+        return {folder for namespace in namespaces for folder in (self._root / namespace).glob("*/")}
 
     def forget(self, key: Key) -> None:
         folder = self._folder(key)

@@ -126,3 +126,11 @@ def test_the_count_goes_on_where_a_damaged_document_left_it(home: Home) -> None:
     (home.path / "applied/default/service-one.yaml").write_bytes(b"")
     keep(home, generation(1))
     assert [item.generation for item in Applied(home).revisions(ONE)] == [1, 2, 4]
+
+
+def test_drafts_of_who_was_killed_over_them_are_taken_away_by_who_keeps_something_there(home: Home) -> None:
+    keep(home, generation(1))
+    keep(home, generation(2))
+    (folder(home) / ".1.yaml.0123abcd").write_text("left by a killed command")
+    keep(home, replace(generation(1), key=replace(ONE, name="other")))
+    assert [path.name for path in folder(home).iterdir()] == ["1.yaml"]
