@@ -83,7 +83,7 @@ def _contestants(stage: Stage, count: int) -> list[Contestant]:
 def _end(bare: Path) -> None:
     """The service; its parent sees it, writes down how it ended, and goes too."""
     parents = []
-    for record in bare.glob("*/pid"):
+    for record in bare.rglob("pid"):
         service, _, parent, *_ = map(int, record.read_text().split()[:3])
         parents.append(parent)
         os.kill(service, signal.SIGKILL)

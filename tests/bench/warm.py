@@ -1,5 +1,8 @@
 """The work alone, without the start of the interpreter that does it: what a program pays that runs already.
 
+Such a program has done the same before. So both make one process first, of which the clock sees nothing: modules that
+are imported when needed are there then, and the diary is open. Ours is deleted again, the bare one stays.
+
     warm.py ours HOME SPEC
     warm.py bare DIRECTORY COUNT PARENT SERVICE BOOT_ID
 
@@ -27,16 +30,19 @@ def ours(home: str, spec: str) -> Callable[[], None]:
     from reconciler.loading import load
 
     controller = wiring.controller(home, acts=True)
-    load([spec])  # the validation library builds its validators on first use
 
-    def work() -> None:
-        report = controller.apply([document.resource for document in load([spec])], wait=False, timeout=300)
+    def apply(namespace: str = "", count: int | None = None) -> None:
+        given = [document.resource for document in load([spec], namespace=namespace)][:count]
+        report = controller.apply(given, wait=False, timeout=300)
         assert report.ok, report
 
-    return work
+    apply("warming", 1)
+    controller.delete([document.resource.key for document in load([spec], namespace="warming")][:1], timeout=300)
+    return apply
 
 
 def bare(directory: str, count: str, *rest: str) -> Callable[[], None]:
+    spawn.main(f"{directory}/warming", 1, *rest)
     return lambda: spawn.main(directory, int(count), *rest)
 
 
