@@ -4,8 +4,8 @@
 
     with reconciler.up("specs/shop.yaml", namespace="t1") as stack:
         stack["db"].addr()              # "127.0.0.1:20001", from where this program runs
-        stack["web"].exec(["env"])      # Completed(exit_code=0, stdout=..., stderr=...)
-        stack["web"].logs()
+        stack["web"].exec(["env"])      # Ran(exit_code=0, stdout="...", stderr="...")
+        stack["web"].logs()             # text too
 
 All is Ready when the block is entered, and is taken down when it is left, by an exception too. What others have
 declared under the same names is left alone: the block is not entered then.
@@ -34,8 +34,8 @@ from reconciler.model.observed import Observed, Phase
 from reconciler.model.resource import Resource
 from reconciler.model.status import Endpoint, Status
 from reconciler.places import usual_home
-from reconciler.ports import Completed
 from reconciler.runtimes.process.identity import Identity, boot_id, living, stat
+from reconciler.values import dataclass
 
 Place = str | os.PathLike[str]
 
@@ -50,6 +50,15 @@ class NotReady(ReconcilerError):
         told = [_told(trouble) for trouble in report.troubles]
         told = told or [f"{wait.key.short}: {wait.reason}: {wait.message}" for wait in report.waits]
         super().__init__("\n".join([f"{doing} did not work out{' in time' if report.timed_out else ''}", *told]))
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command that ran to its end left behind. It is text, as logs are: what is no UTF-8 is replaced by U+FFFD."""
+
+    exit_code: int
+    stdout: str = ""
+    stderr: str = ""
 
 
 def up(
@@ -173,16 +182,18 @@ class Member:
         """The same as `reconciler get -o json` shows, judged by a look at the world now."""
         return self._sight().status
 
-    def exec(self, argv: Sequence[str], *, index: int = 0, timeout: float | None = None) -> Completed:
-        """A command inside, to its end. Of what it prints the first 64 KiB are kept."""
+    def exec(self, argv: Sequence[str], *, index: int = 0, timeout: float | None = None) -> Ran:
+        """A command inside, to its end. Of what it prints the first 64 KiB are kept, as text."""
         thing = self._instance(index)
         deadline = self._timeout if timeout is None else timeout
-        return self.controller.parts.reach[thing.runtime].run(thing, argv, deadline=deadline)
+        done = self.controller.parts.reach[thing.runtime].run(thing, argv, deadline=deadline)
+        return Ran(done.exit_code, _text(done.stdout), _text(done.stderr))
 
     def logs(self, *, index: int = 0, tail: int | None = None) -> str:
+        """What it has printed, stdout and stderr in the order written, as text."""
         thing = self._instance(index, running=False)
         chunks = self.controller.parts.reach[thing.runtime].logs(thing, tail=tail)
-        return b"".join(chunks).decode(errors="replace")
+        return _text(b"".join(chunks))
 
     def stop(self) -> None:
         """Data and declaration stay; `start` brings it back."""
@@ -212,6 +223,10 @@ class Member:
     def _sight(self) -> Sight:
         found = look(self.controller.parts, self.key.namespace).sight(self.key)
         return found or Sight(self.key, Status())
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="replace")
 
 
 def _mark() -> str:

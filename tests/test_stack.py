@@ -101,8 +101,9 @@ def test_all_is_ready_on_entry_and_gone_on_exit(home: Path, namespace: str, spec
         with urlopen(stack["web"].url()) as answer:
             assert answer.status == 200
         assert f"told {stack['web'].addr()}" in stack["user"].logs()
-        told = stack["user"].exec(["sh", "-c", "echo $RECONCILER_NAME; exit 7"])
-        assert (told.exit_code, told.stdout) == (7, b"user\n")
+        told = stack["user"].exec(["sh", "-c", "printf 'no text: \\377' >&2; echo $RECONCILER_NAME; exit 7"])
+        assert (told.exit_code, told.stdout) == (7, "user\n")
+        assert told.stderr == "no text: \ufffd"
     assert processes_of(namespace) == []
     assert list(home.glob("applied/*/*.yaml")) == []
 
@@ -290,4 +291,4 @@ def test_a_container_is_reached_into_like_a_process(home: Path, namespace: str, 
     )
     with reconciler.up(tmp_path / "box.yaml", namespace=namespace) as stack:
         told = stack["box"].exec(["sh", "-c", "echo $RECONCILER_NAMESPACE"])
-        assert told.stdout.decode().strip() == namespace
+        assert told.stdout.strip() == namespace
