@@ -54,7 +54,7 @@ class NotReady(ReconcilerError):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a command that ran to its end left behind. It is text, as logs are: what is no UTF-8 is replaced by U+FFFD."""
+    """What a command that ran to its end left behind, as text, like logs: what is no UTF-8 becomes U+FFFD."""
 
     exit_code: int
     stdout: str = ""
