@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.cli.machine import NO_ENGINE, Machine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,11 +36,7 @@ def cli(environment: dict[str, str], tmp_path: Path) -> Run:
     def run(
         *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "", cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "reconciler", *arguments],
-            env={**environment, **(env or {})}, input=stdin, capture_output=True, text=True, timeout=60,
-            cwd=cwd or tmp_path, check=False,
-        )  # fmt: skip
+        return warm.run(arguments, env={**environment, **(env or {})}, cwd=cwd or tmp_path, stdin=stdin, seconds=60)
 
     return run
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import warm
+
 Document = dict[str, Any]
 SLEEP = ("sh", "-c", "echo began; exec sleep 1000")
 NO_ENGINE = "unix:///nonexistent/engine.sock"
@@ -34,15 +36,13 @@ class Machine:
 
     def __call__(self, *arguments: str, code: int | None = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """One invocation; `code` is how it has to end."""
-        ran = subprocess.run(
-            self.argv(*arguments), env=dict(self.environment), input=stdin, capture_output=True, text=True,
-            timeout=60, cwd=self.directory, check=False,
-        )  # fmt: skip
+        line = ("-n", self.namespace, *arguments)
+        ran = warm.run(line, env=self.environment, cwd=self.directory, stdin=stdin, seconds=60)
         assert code is None or ran.returncode == code, f"{arguments}: {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
         return ran
 
     def begin(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """One that runs beside the test; its output is read from a pipe."""
+        """One that runs beside the test, from a start of its own; its output is read from a pipe."""
         return subprocess.Popen(
             self.argv(*arguments), env=dict(self.environment), stdin=options.pop("stdin", subprocess.DEVNULL),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.directory, **options,

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.engine_api import Engine, EngineError
-from tests.faults.crash_zygote import Ran, Zygote
 from tests.scenarios.proc import Proc, processes_with
 from tests.waiting import until
 
@@ -26,9 +26,29 @@ OWNER, KEY = "dev.reconciler.owner", "dev.reconciler."
 LOCKS = {"lock", "turn"}
 """A removal that is cut short in its very last step leaves these behind in a directory that is nobody's any more."""
 CANARY = "it must not be lost\n"
+LIMIT = 90.0
+"""Seconds for one run."""
 Document = dict[str, Any]
 Look = dict[str, Any]
 """What is there, in a form that two runs of the same have in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one run left."""
+
+    arguments: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+
+    @property
+    def actions(self) -> list[str]:
+        told = json.loads(self.out)["actions"]
+        return [f"{action['verb']} {action['key']}: {action['cause']}" for action in told]
+
+    def __str__(self) -> str:
+        return f"$ reconciler {' '.join(self.arguments)}\nexit {self.code}\n{self.out}\n{self.err}"
 
 
 @dataclass
@@ -36,7 +56,6 @@ class Site:
     engine: Engine
     namespace: str
     directory: Path
-    zygote: Zygote
     ports: tuple[int, int]
     foreign: list[str] = field(default_factory=list)
     strangers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -50,10 +69,12 @@ class Site:
     def run(self, *arguments: str, points: str = "", trace: Path | None = None) -> Ran:
         user = self.directory / "user"
         kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ}
-        environment = {**kept, "HOME": str(user), "RECONCILER_HOME": str(self.home), "TERM": "dumb"}
+        kept |= {"PYTHONUTF8": "1", "TERM": "dumb"}
+        environment = {**kept, "HOME": str(user), "RECONCILER_HOME": str(self.home)}
         environment |= {"RECONCILER_FAILPOINTS": points} if points else {}
         environment |= {"RECONCILER_FAILPOINTS_TRACE": str(trace)} if trace else {}
-        return self.zygote.run("-n", self.namespace, *arguments, environment=environment)
+        told = warm.run(["-n", self.namespace, *arguments], env=environment, cwd=self.directory, seconds=LIMIT)
+        return Ran(arguments, told.returncode, told.stdout, told.stderr)
 
     def spec(self, name: str, documents: list[Document]) -> Path:
         path = self.directory / f"{name}.yaml"

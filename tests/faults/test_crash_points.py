@@ -21,22 +21,14 @@ import pytest
 from reconciler.failpoints import EFFECTS
 from tests.engine_api import Engine
 from tests.faults.crash_scenarios import AUTOMATIC, SCENARIOS, Scenario
-from tests.faults.crash_site import CANARY, Look, Site
-from tests.faults.crash_zygote import Ran, Zygote
+from tests.faults.crash_site import CANARY, Look, Ran, Site
 
 pytestmark = [pytest.mark.engine, pytest.mark.root, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    it = Zygote(tmp_path_factory.mktemp("zygote"))
-    yield it
-    it.close()
-
-
 @pytest.fixture
-def site(engine: Engine, namespace: str, tmp_path: Path, zygote: Zygote) -> Iterator[Site]:
-    it = Site(engine, namespace, tmp_path, zygote, AUTOMATIC)
+def site(engine: Engine, namespace: str, tmp_path: Path) -> Iterator[Site]:
+    it = Site(engine, namespace, tmp_path, AUTOMATIC)
     it.settle_in()
     it.bring_strangers()
     try:

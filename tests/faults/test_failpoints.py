@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from reconciler import failpoints
 from reconciler.errors import OutcomeUnknown, Refused, UsageError
 from reconciler.failpoints import EFFECTS, POINTS, STEPS, Failpoints, failpoint
+from tests import warm
 
 POINT = "docker.create.before"
 SPEC = """
@@ -149,18 +149,11 @@ class Program:
             "HOME": str(self.directory),
             "RECONCILER_HOME": str(self.directory / "home"),
             "DOCKER_HOST": f"unix://{self.directory}/nobody.sock",
+            "PYTHONUTF8": "1",
             **({failpoints.VARIABLE: points} if points else {}),
             **({failpoints.TRACE: trace} if trace else {}),
         }
-        return subprocess.run(
-            [sys.executable, "-m", "reconciler", *arguments],
-            env=environment,
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return warm.run(arguments, env=environment, cwd=self.directory, seconds=60)
 
     def apply(self, points: str = "", trace: str = "") -> subprocess.CompletedProcess[str]:
         return self.run("apply", "-f", "web.yaml", points=points, trace=trace)

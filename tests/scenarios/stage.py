@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests import warm
 from tests.engine_api import Engine, EngineError
 from tests.scenarios.proc import Proc, processes_with, read
 
@@ -117,11 +118,9 @@ class Stage:
         return self.run([*PROGRAM, *arguments], self.environment, expect=expect)
 
     def run(self, argv: list[str], environment: Mapping[str, str], *, expect: int | None = 0, stdin: str = "") -> Told:
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, timeout=120, check=False, env=environment,
-            cwd=self.directory,
-        )  # fmt: skip
-        told = Told(tuple(argv[len(PROGRAM) :]), done.returncode, done.stdout, done.stderr)
+        arguments = tuple(argv[len(PROGRAM) :])
+        done = warm.run(arguments, env=environment, cwd=self.directory, stdin=stdin)
+        told = Told(arguments, done.returncode, done.stdout, done.stderr)
         assert expect is None or told.code == expect, f"exit {told.code}, not {expect}\n{told}"
         return told
 
@@ -154,7 +153,7 @@ class Stage:
         return path
 
     def start_cli(self, *arguments: str) -> subprocess.Popen[str]:
-        """One that runs beside the test."""
+        """One that runs beside the test, from a start of its own."""
         return subprocess.Popen(
             self.argv(*arguments), env=self.environment, cwd=self.directory, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
