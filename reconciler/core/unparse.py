@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import yaml
 
 MASK = "***"
+LONGEST_WORD = 100
+"""Longer names are written in another way by the library."""
 
 
 def unparse(resource: Resource, *, reveal: bool = False) -> dict[str, Any]:
@@ -53,10 +56,63 @@ def spec_tree(value: Any) -> Any:
 
 def to_yaml(tree: Any) -> str:
     """Block style for people: texts of several lines as they are, and quotes where any reader would go wrong."""
+    with suppress(_Intricate):
+        return "".join(f"{line}\n" for line in _lines(tree))
+    return by_the_library(tree)
+
+
+def by_the_library(tree: Any) -> str:
+    """Whatever there is."""
     import yaml  # noqa: PLC0415 -- only those who write YAML pay for it
 
     text = yaml.dump(tree, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=False, width=10**9)
     return str(text)
+
+
+class _Intricate(Exception):
+    """Something that is not written down in a word, and so is the library's business."""
+
+
+def _lines(tree: Any) -> Iterator[str]:
+    """The same as the library's lines, for what nearly all documents are made of: its emitter, which knows all the
+    rules, takes ten times as long, and a hundred documents are kept at once.
+    """
+    match tree:
+        case dict() if tree:
+            for name, value in tree.items():
+                yield from _entry(_word(name), value)
+        case list() if tree:
+            for item in tree:
+                first, *rest = _lines(item) if isinstance(item, dict | list) and item else (_word(item),)
+                yield f"- {first}"
+                yield from (f"  {line}" for line in rest)
+        case _:
+            raise _Intricate
+
+
+def _entry(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list) and value:
+        yield f"{name}:"
+        yield from (f"  {line}" for line in _lines(value))
+    else:
+        yield f"{name}: {_word(value)}"
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case dict() | list() if not value:
+            return "{}" if isinstance(value, dict) else "[]"
+        case _ if type(value) is int:
+            return str(value)
+        case _ if type(value) is str and len(value) <= LONGEST_WORD and _WORD.fullmatch(value):
+            quote = _style(value) or ""
+            return f"{quote}{value}{quote}"
+        case _:
+            raise _Intricate
 
 
 def _default(item: Field[Any]) -> Any:
@@ -67,6 +123,9 @@ def _default(item: Field[Any]) -> Any:
 
 _TROUBLESOME = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """Characters that a spec may not hold as they are; between double quotes they are escaped."""
+
+_WORD = re.compile("[A-Za-z0-9/][A-Za-z0-9_./]*(?:[ :-][A-Za-z0-9_./]+)*")
+"""Nothing in it means anything to YAML, quoted or not; whether it has to be is another question."""
 
 _BLOCK = re.compile(r"[^\s].*\n[^\0]*\S\n?", re.DOTALL)
 """Several lines, and no blank space at either end that a block would lose or hide."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.core import shape
 from reconciler.core.parse import Text, parse
-from reconciler.core.unparse import MASK, to_yaml, unparse
+from reconciler.core.unparse import MASK, by_the_library, to_yaml, unparse
 from reconciler.core.yaml12 import load, plain
 from reconciler.errors import SpecError
 from reconciler.kinds import KINDS
@@ -255,6 +255,20 @@ def test_readers_of_both_versions_see_the_same(tree: Any) -> None:
     assert [flaw for flaw in loaded.flaws if "the key" not in flaw.message] == []
     if not loaded.flaws:
         assert [plain(node) for node in loaded.documents] == [tree]
+
+
+WORDS = st.from_regex(r"[A-Za-z0-9/~._-][A-Za-z0-9/._ :-]{0,12}", fullmatch=True) | st.text("ab1:-", min_size=95)
+
+
+@given(
+    st.recursive(
+        WORDS | TRICKY | st.integers() | st.booleans() | st.none() | st.floats(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | TRICKY | st.booleans(), inner, max_size=3),
+        max_leaves=12,
+    )
+)
+def test_the_short_way_and_the_library_write_the_same(tree: Any) -> None:
+    assert to_yaml(tree) == by_the_library(tree)
 
 
 def reread(found: Resource) -> Resource:
