@@ -24,6 +24,11 @@ PASSING = {
     Reason.IN_USE, Reason.TERMINATING, Reason.ROLLING,
 }  # fmt: skip
 """Waits that pass without a person."""
+NOT_SYNCED = Status(
+    conditions=(
+        Condition(type="Ready", status="Unknown", reason=Reason.NOT_SYNCED, message="nobody has looked at it yet"),
+    )
+)
 CRASHES = 3
 """So many restarts without a good stretch between them are called a crash loop."""
 
@@ -35,6 +40,9 @@ def statuses(
     found = {}
     shares = _Shares(world, plan)
     for key in sorted(graph.resources):
+        if key.kind == "source":  # its syncs say how it stands
+            found[key] = before.get(key) or NOT_SYNCED
+            continue
         status = _status(graph.resources[key], world, plan, shares, journal)
         status = stalled(status, shares.waits[key]) if _gave_up(before.get(key), status) else status
         found[key] = _with_transitions(status, before.get(key), world.now)

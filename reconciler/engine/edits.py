@@ -11,6 +11,7 @@ from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import ServiceSpec
+from reconciler.kinds.source import SourceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import Container, Process
 from reconciler.model.key import Key
@@ -104,6 +105,8 @@ def _tombstone(key: Key, runtime: str = "docker") -> Resource:
             return Resource(key, ConfigSpec(), deleting=True)
         case "secret":
             return Resource(key, SecretSpec(), deleting=True)
+        case "source":
+            return Resource(key, SourceSpec(prune=False), deleting=True)
         case _ if runtime == "process":
             return Resource(key, ServiceSpec(process=Process(command=("gone",))), deleting=True)
         case _:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from reconciler.kinds import config, network, secret, service, volume
+from reconciler.kinds import config, network, secret, service, source, volume
 from reconciler.kinds.base import Kind
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (service.KIND, network.KIND, volume.KIND, config.KIND, secret.KIND)
+    kind.name: kind for kind in (service.KIND, network.KIND, volume.KIND, config.KIND, secret.KIND, source.KIND)
 }
 
 

@@ -56,6 +56,26 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     ORPHAN = "Orphan"
     """Ours, but declared by nobody."""
+    # of Sources: how the last sync ended
+    SYNCED = "Synced"
+    NOT_SYNCED = "NotSynced"
+    """Nobody has looked at it yet."""
+    SUSPENDED = "Suspended"
+    INVALID_SPEC = "InvalidSpec"
+    REWOUND = "Rewound"
+    """The branch no longer contains what was applied last."""
+    UNVERIFIED = "Unverified"
+    BRAKED = "Braked"
+    """It would remove too much for nobody to look at it."""
+    CONFLICT = "Conflict"
+    """What it brings is declared by somebody else."""
+    VANISHED = "Vanished"
+    """Documents are gone; a second look has to agree before anything is taken down."""
+    WAVE = "WaveNotReady"
+    ROLLED_BACK = "RolledBack"
+    # of Sources, as events
+    OVERRULED = "Overruled"
+    """What a person changed was set back to what its Source says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,17 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A revision of a Source that was put into force."""
+
+    revision: str
+    time: float = 0.0
+    """When that was, in seconds since 1970."""
+    author: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     observed_generation: int = 0
     replicas: int = 0
@@ -54,9 +65,28 @@ class Status:
     endpoints: tuple[Endpoint, ...] = ()
     instances: tuple[Instance, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    revisions: tuple[Arrival, ...] = ()
+    """Of a Source: the last few, newest first; the first one is in force."""
+
+    @property
+    def revision(self) -> str:
+        return self.revisions[0].revision if self.revisions else ""
 
     def condition(self, kind: str) -> Condition | None:
         return next((condition for condition in self.conditions if condition.type == kind), None)
+
+    @classmethod
+    def of_tree(cls, tree: dict[str, Any]) -> Status:
+        """From what `asdict` made of one."""
+        return cls(
+            **{
+                **tree,
+                "endpoints": tuple(Endpoint(**item) for item in tree["endpoints"]),
+                "instances": tuple(Instance(**item) for item in tree["instances"]),
+                "conditions": tuple(Condition(**item) for item in tree["conditions"]),
+                "revisions": tuple(Arrival(**item) for item in tree.get("revisions", ())),
+            }
+        )
 
     @property
     def ready(self) -> bool:

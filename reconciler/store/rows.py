@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.model.key import Key
 from reconciler.model.plan import Record
-from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
+from reconciler.model.status import Event, Status
 
 
 def record_row(key: Key, record: Record) -> tuple[Any, ...]:
@@ -56,15 +56,7 @@ def status_text(status: Status) -> str:
 
 def status_of(text: Any) -> Status:
     try:
-        tree = json.loads(_typed(text, str))
-        return Status(
-            **{
-                **tree,
-                "endpoints": tuple(Endpoint(**item) for item in tree["endpoints"]),
-                "instances": tuple(Instance(**item) for item in tree["instances"]),
-                "conditions": tuple(Condition(**item) for item in tree["conditions"]),
-            }
-        )
+        return Status.of_tree(json.loads(_typed(text, str)))
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a status: {error}") from error
 

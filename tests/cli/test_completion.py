@@ -27,7 +27,7 @@ def test_R23_verbs_are_completed(cli: Run) -> None:
 
 
 def test_R23_kinds_and_their_fields_are_completed(cli: Run) -> None:
-    assert offered(cli, "reconciler schema s") == ["service", "secret"]
+    assert offered(cli, "reconciler schema s") == ["service", "secret", "source"]
     assert offered(cli, "reconciler explain serv") == ["service"]
     assert offered(cli, "reconciler explain service.") == ["service.spec"] or "service.ports" in offered(
         cli, "reconciler explain service."

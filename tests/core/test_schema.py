@@ -32,10 +32,12 @@ GAPS = {
         "probe-of-two-kinds", "process-with-mounts", "external-network-with-driver", "port-without-number",
         "ports-without-names", "two-ports-of-one-name", "two-volumes-at-one-path", "replicas-share-a-port",
         "range-too-small", "probe-of-unknown-port", "dependency-twice", "reserved-name", "nothing-could-be-replaced",
+        "source-without-verify", "source-of-two-kinds", "source-directory-with-verify",
     ),
     "what stands inside a string": (
         "bad-image", "image-like-a-flag", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern", "bad-subnet",
         "bad-variable-name", "config-key-with-slash", "malformed-expression",
+        "source-urls", "source-refs-and-paths",
     ),
     "the environment": ("variable-not-set", "variable-of-wrong-type", "secret-variable-not-set"),
     "rules between documents": (

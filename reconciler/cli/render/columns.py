@@ -67,6 +67,14 @@ OF_KIND: dict[str, Layout] = {
     "volume": (*STATUS, (Column("DRIVER"), lambda item: _spec(item, "driver")), *USED_BY, *ENGINE),
     "config": (*STATUS, (Column("KEYS", flexible=True), _keys), *USED_BY),
     "secret": (*STATUS, (Column("KEYS", flexible=True), _keys), *USED_BY),
+    "source": (
+        *STATUS,
+        (Column("REVISION"), lambda item: words.short_revision(item.sight.status.revision)),
+        (Column("SINCE"), lambda item: words.since_cell(item.look, item.sight)),
+        (Column("FROM", flexible=True), lambda item: _spec(item, "title")),
+        (Column("SUBJECT", wide=True, flexible=True), lambda item: words.subject_cell(item.sight)),
+        (Column("MESSAGE", flexible=True, last=True), lambda item: words.message(item.look, item.sight)),
+    ),
 }
 AT_A_GLANCE: Layout = (
     (Column("RESOURCE"), lambda item: item.key.short),
@@ -79,7 +87,7 @@ AT_A_GLANCE: Layout = (
 def layout(kind: str, *, prefixed: bool, everywhere: bool) -> Layout:
     """`prefixed`: service/web, where several kinds are shown one after another."""
     name: Layout = ((Column("NAME"), lambda item: item.key.short if prefixed else item.key.name),)
-    return (*(NAMESPACE if everywhere else ()), *name, *OF_KIND[kind], *MESSAGE)
+    return (*(NAMESPACE if everywhere else ()), *name, *OF_KIND[kind], *(() if kind == "source" else MESSAGE))
 
 
 def rows(shape: Layout, items: Iterable[Picked]) -> list[list[object]]:

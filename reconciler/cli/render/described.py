@@ -138,10 +138,21 @@ def _observed(item: Picked) -> Iterator[str]:
         yield f"{runtime} can't be read: {problem}"
     elif item.key.kind == "service":
         yield from _instances(item)
+    elif item.key.kind == "source":
+        yield from _revisions(item)
     elif item.sight.things:
         yield from (f"{thing.title}, {thing.runtime} on {thing.host}" for thing in item.sight.things)
     elif runtime:
         yield "nothing"
+
+
+def _revisions(item: Picked) -> Iterator[str]:
+    arrived = item.sight.status.revisions
+    if not arrived:
+        yield "no revision of it is in force"
+        return
+    rows = [(r.revision, age(item.look.at - r.time), r.author, r.subject) for r in arrived]
+    yield from table([Column(title) for title in ("REVISION", "SINCE", "AUTHOR", "SUBJECT")], rows).splitlines()
 
 
 def _instances(item: Picked) -> Iterator[str]:

@@ -15,7 +15,7 @@ from reconciler.core.envelope import API_VERSION
 from reconciler.kinds import find
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Reason
-from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
+from reconciler.model.status import Arrival, Condition, Endpoint, Event, Instance, Status
 
 if TYPE_CHECKING:
     from reconciler.engine.looking import Look, Sight
@@ -83,6 +83,14 @@ def _document(sight: Sight) -> dict[str, Any]:
 
 def _status(kind: str, status: Status) -> dict[str, Any]:
     conditions = [_condition(condition) for condition in status.conditions]
+    if kind == "source":
+        revisions = [_arrival(item) for item in status.revisions]
+        return {
+            "observedGeneration": status.observed_generation,
+            "revision": status.revision,
+            "revisions": revisions,
+            "conditions": conditions,
+        }
     if kind != "service":
         return {"observedGeneration": status.observed_generation, "conditions": conditions}
     return {
@@ -114,6 +122,15 @@ def _instance(instance: Instance) -> dict[str, Any]:
         "startedAt": iso(instance.started_at, fraction=True),
         "fingerprint": instance.fingerprint,
         "exitCode": instance.exit_code,
+    }
+
+
+def _arrival(arrival: Arrival) -> dict[str, Any]:
+    return {
+        "revision": arrival.revision,
+        "time": iso(arrival.time),
+        "author": arrival.author,
+        "subject": arrival.subject,
     }
 
 

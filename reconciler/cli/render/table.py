@@ -12,15 +12,17 @@ LEGIBLE = 15
 """So much of an address is left at least: 127.0.0.1:8080."""
 EMPTY = "-"
 """What stands where there is nothing to say."""
-GOOD = frozenset("Ready Running True Completed Settled created configured started ok valid".split())
+GOOD = frozenset("Ready Running True Completed Settled created configured started ok valid Synced".split())
 BUSY = frozenset(
     "Starting Pending Progressing Waiting Created Paused Removing NotReady Unknown BackOff RollingUpdate Drifted "
     "DependencyNotReady NetworkNotReady VolumeNotReady Terminating InUse Stopped pruned "
-    "Missing Orphan Deleting Stopping stopped restarted scaled warning".split()
+    "Missing Orphan Deleting Stopping stopped restarted scaled warning "
+    "NotSynced Suspended Vanished WaveNotReady".split()
 )
 BAD = frozenset(
     "Failed Exited False CrashLoop NameConflict PortInUse PortsExhausted ImageUnavailable ExternalMissing "
-    "VolumeDiffers Unreadable Denied Refused Unreachable OutcomeUnknown failed deleted invalid".split()
+    "VolumeDiffers Unreadable Denied Refused Unreachable OutcomeUnknown failed deleted invalid "
+    "InvalidSpec Rewound Unverified Braked Conflict RolledBack".split()
 )
 
 

@@ -173,6 +173,22 @@ def address(endpoint: Endpoint) -> str:
     return f"{host}:{endpoint.port}"
 
 
+def short_revision(revision: str) -> str:
+    """As much of it as people say to each other."""
+    return revision[:10]
+
+
+def since_cell(look: Look, sight: Sight) -> str:
+    """How long the revision of a Source has been in force."""
+    arrived = sight.status.revisions
+    return age(look.at - arrived[0].time) if arrived else ""
+
+
+def subject_cell(sight: Sight) -> str:
+    arrived = sight.status.revisions
+    return f"{arrived[0].author}: {arrived[0].subject}" if arrived and arrived[0].subject else ""
+
+
 def workload(sight: Sight) -> str:
     """The image, or the command line."""
     spec = sight.resource.spec if sight.resource else None
