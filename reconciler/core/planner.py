@@ -23,6 +23,9 @@ from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Action, Journal, Plan, Reason, Verb, Wait
 from reconciler.values import dataclass
 
+HOPEFUL = {Reason.DEPENDENCY, Reason.NETWORK}
+"""Why nobody can say yet what an instance ought to be, where it will be known without a person."""
+
 
 @dataclass(slots=True)
 class _Draft:
@@ -137,12 +140,21 @@ def _instance(
         return (), Wait(key, Reason.UNREACHABLE, view.problem)
     if item is None:
         return (), layout.rendered.waits[key]
-    obstacle = layout.assignment.handovers.get(key) or gate(world, layout.rendered.desired, item, spec)
+    obstacle = _handover(layout, key) or gate(world, layout.rendered.desired, item, spec)
     hold = None if key.index in roll.replaceable else roll.wait(key)
     if (key.index or 0) < spec.replicas:
         return decide(world, Case(item, spec, journal.get(key), obstacle, hold, must_go))
     actions, wait = decide(world, Case(item, spec, journal.get(key), obstacle, hold, must_go, rolling.ARRIVAL))
     return actions, wait or (None if actions else roll.parting(key))
+
+
+def _handover(layout: _Layout, key: Key) -> Wait | None:
+    """Who holds its port leaves it for the next one of its own. If that can't come, the port is simply in use."""
+    wait, holder = layout.assignment.handovers.get(key), layout.assignment.holders.get(key)
+    stuck = layout.rendered.waits.get(holder) if wait and holder else None
+    if wait is None or stuck is None or stuck.reason in HOPEFUL:
+        return wait
+    return Wait(key, Reason.PORT_IN_USE, f"{wait.message}, but can't yet: {stuck.message}")
 
 
 def _in_the_way(world: World, rendered: render.Rendered) -> frozenset[Key]:

@@ -40,6 +40,8 @@ class Assignment:
     """Ports that had to move, and who was in the way: worth telling."""
     handovers: Mapping[Key, Wait] = field(default_factory=dict)
     """Instances whose port is still held by another one of ours that is about to leave it."""
+    holders: Mapping[Key, Key] = field(default_factory=dict)
+    """Whom each of these waits for."""
     leaving: frozenset[Key] = frozenset()
     """Those others: somebody waits for them to go."""
 
@@ -110,6 +112,7 @@ class _Desk:
         self._problems: dict[Key, Wait] = {}
         self._moved: list[Wait] = []
         self._handovers: dict[Key, Wait] = {}
+        self._holders: dict[Key, Key] = {}
         self._leaving: set[Key] = set()
 
     def rank(self, key: Key, spec: ServiceSpec, port: Port) -> tuple[bool, bool, bool, bool]:
@@ -131,7 +134,7 @@ class _Desk:
                 bindings[key] = tuple(_binding(port, numbers[port.label]) for port in spec.ports)
                 grants[key] = {port.label: Grant(numbers[port.label], port.request) for port in spec.ports}
         moved, leaving = tuple(sorted(self._moved, key=str)), frozenset(self._leaving)
-        return Assignment(bindings, grants, self._problems, moved, self._handovers, leaving)
+        return Assignment(bindings, grants, self._problems, moved, self._handovers, self._holders, leaving)
 
     def _unreadable(self, key: Key, spec: ServiceSpec) -> Wait | None:
         """What it has can't be read now, so a chosen port is not known. A declared one is."""
@@ -194,6 +197,7 @@ class _Desk:
         claim = best.claim
         if claim and claim.leaving and claim.key:
             self._leaving.add(claim.key)
+            self._holders[key] = claim.key
             message = f"port {port.label}: {best.number} is still held by {claim.holder}, which is about to leave it"
             self._handovers[key] = Wait(key, Reason.TERMINATING, message)
 

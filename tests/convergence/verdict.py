@@ -87,13 +87,13 @@ def _unrooted(  # noqa: C901, PLR0912 -- a flat table
             names = {t.name for t in world.objects() if t.id in world.foreign or t.key != wait.key}
             if wait.key.engine_name not in names:
                 yield f"no one has the name: {wait}"
+        case Reason.TERMINATING | Reason.PORT_IN_USE if "is about to leave it" in wait.message:
+            # Of a port that is handed over: who holds it stays for as long as its own next one can't be made.
+            yield from deeper(wait, [t.key for _, t in world.ours() if t.title in wait.message and t.key])
         case Reason.PORT_IN_USE:
             yield from _port_is_held(world, last, wait)
         case Reason.EXTERNAL_MISSING | Reason.PORTS_EXHAUSTED:
             pass
-        case Reason.TERMINATING if "is about to leave it" in wait.message:
-            # Of a port that is handed over: who holds it stays for as long as its own next one can't be made.
-            yield from deeper(wait, [t.key for _, t in world.ours() if t.title in wait.message and t.key])
         case Reason.VOLUME_DIFFERS:
             if _named(world, "docker", wait.key) is None and _named(world, "process", wait.key) is None:
                 yield f"there is no such volume: {wait}"

@@ -172,3 +172,14 @@ def test_between_two_restarts_the_last_one_is_told() -> None:
 
     assert ready is not None
     assert (ready.status, ready.message) == ("False", "liveness probe: no; restarted 4 times, last: its probe failed")
+
+
+def test_who_waits_for_a_port_behind_another_wait_is_told_what_a_person_has_to_know() -> None:
+    """Its port is held by one of ours, which stays because the port that it is to move to is held by a stranger."""
+    before = settled(graph(container("web", ports=(http(8080),)), container("other", ports=(http(8081),))))
+    after = graph(container("web", ports=(http(8081),)), container("other", ports=(http(8082),)))
+    found = status(after, listening(before, 8082)).condition("Ready")
+    assert found
+    assert found.reason == Reason.PORT_IN_USE
+    assert "8081 is still held by container shop-other-0" in found.message
+    assert "8082/tcp is held by pid 77 (nc)" in found.message
