@@ -64,8 +64,13 @@ STEPS = (
     "source.forget.after",
     "store.write.before",
     "store.write.after",
+    "loop.worker.turn",
+    "loop.timer.turn",
+    "loop.alarm.begun",
+    "loop.pass.before",
+    "loop.pass.after",
 )
-"""Inside an effect, and where desired state and the diary are written."""
+"""Inside an effect, where desired state and the diary are written, and in the threads of the loop."""
 
 POINTS = frozenset((*EFFECTS, *STEPS))
 

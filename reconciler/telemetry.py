@@ -25,6 +25,14 @@ class Say(StrEnum):
     """What became of its file."""
     UNREACHABLE = "unreachable"
     SOURCE_UNREADABLE = "source unreadable"
+    LOOP_BEGUN = "loop begun"
+    LOOP_ENDED = "loop ended"
+    THREAD_DIED = "thread died"
+    UNHEALTHY = "unhealthy"
+    REREADING = "rereading"
+    REQUEST = "request"
+    ALARM_BROKEN = "alarm broken"
+    NOTE = "note"
 
 
 class Logger:
@@ -50,6 +58,10 @@ class Logger:
 
     def error(self, event: str, **values: Any) -> None:
         self._say(ERROR, event, values)
+
+    def exception(self, event: str, **values: Any) -> None:
+        """An error with the trace of the exception that is being looked at."""
+        self._say(ERROR, event, {**values, "exc_info": True})
 
     def _say(self, level: int, event: str, values: dict[str, Any]) -> None:
         if level >= _settings.level:

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 
 from reconciler import failpoints
+from reconciler.api.handover import DaemonOf
+from reconciler.daemon.run import Daemon
 from reconciler.engine.controller import Controller
+from reconciler.engine.loop import Loop
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
 from reconciler.engine.reconcile import Parts
@@ -45,6 +48,21 @@ def controller(
     """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home.
     `cause` is the command line: it is kept with what it changes.
     """
+    parts = _parts(home_path, acts=acts, port_range=port_range, note=note, cause=cause)
+    return Controller(parts, DaemonOf(home_path) if acts else None)
+
+
+def daemon(
+    home_path: str, *, port_range: tuple[int, int], resync: float, note: Callable[[str], None], cause: str
+) -> Daemon:
+    """The loop of a home, ready to run."""
+    parts = _parts(home_path, acts=True, port_range=port_range, note=note, cause=cause)
+    return Daemon(home_path, Controller(parts), Loop(parts, {}, resync=resync))
+
+
+def _parts(
+    home_path: str, *, acts: bool, port_range: tuple[int, int], note: Callable[[str], None], cause: str
+) -> Parts:
     failpoints.arm(os.environ)
     home = Home(home_path, note)
     host = LocalHost()
@@ -52,7 +70,7 @@ def controller(
     owner = home.identity(make=acts).owner
     docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home_path}/logs")
     process = ProcessRuntime(home_path, owner)
-    parts = Parts(
+    return Parts(
         runtimes={"docker": docker, "process": process},
         reach={"docker": docker, "process": process},
         observer=Observer(
@@ -63,4 +81,3 @@ def controller(
         home=home,
         clock=clock,
     )
-    return Controller(parts)

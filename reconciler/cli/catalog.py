@@ -24,6 +24,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "diff": "Show what apply would do, field by field, and do nothing.",
         "wait": "Wait until something is true of resources.",
     },
+    "Keep it so": {
+        "daemon": "Run the loop in the background: it heals what drifts.",
+        "watch": "Run the loop in the foreground, until Ctrl-C.",
+    },
     "Reach in": {
         "logs": "Print what services have written.",
         "exec": "Run a command inside; its exit code is passed on.",

@@ -16,8 +16,9 @@ from reconciler.cli.render.progress import Progress as Lines
 from reconciler.cli.render.text import clean, paint
 
 if TYPE_CHECKING:
+    from reconciler.daemon.run import Daemon
     from reconciler.engine.controller import Controller
-    from reconciler.engine.reconcile import Pass
+    from reconciler.engine.news import News
     from reconciler.engine.report import Report, Trouble
     from reconciler.model.key import Key
     from reconciler.model.plan import Action
@@ -37,6 +38,34 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
 
     cause = shlex.join(["reconciler", *context.invocation.arguments])
     return wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
+
+
+def open_daemon(context: Context, *, resync: float) -> Daemon:
+    """The loop of this home. It tells what it does, where a command would only tell of trouble."""
+    from reconciler import wiring
+    from reconciler.telemetry import Say, configure, get_logger
+
+    configure(
+        "json" if context.log_format == "json" else "console", max(context.verbosity, 1), color=context.color_on_stderr
+    )
+    log = get_logger()
+    return wiring.daemon(
+        context.home, port_range=context.port_range, resync=resync, cause="",
+        note=lambda text: log.warning(Say.NOTE, note=text),
+    )  # fmt: skip
+
+
+def daemon_flags(context: Context) -> list[str]:
+    """With which it is to run in the background as it would here."""
+    flags = context.invocation.flags
+    return [*(["--log-format", flags.log_format] if flags.log_format else []), *(["-v"] * context.verbosity)]
+
+
+def loop_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--resync", type=duration, default="30", metavar="SPAN", show_default=True,
+        help="Look at everything this often, whatever was heard.",
+    )(function)  # fmt: skip
 
 
 def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,22 +93,19 @@ class Bridge:
         self._shown.add(action.key.resource)
         self._lines.update(self._name(action.key.resource), RUNNING, f"{DOING[action.verb]}: {action.cause}")
 
-    def passed(self, current: Pass) -> None:
-        for note in current.plan.notes:
-            self._note(f"note: {self._name(note.key.resource)}: {note.message}")
-        for outcome in current.outcomes:
-            if outcome.result != "done":
-                self._lines.update(
-                    self._name(outcome.action.key.resource), RUNNING, _said(outcome.message, outcome.action.key)
-                )
-        waits = {wait.key.resource: wait for wait in reversed(current.plan.waits)}
-        for key in sorted({*current.statuses, *waits} & self._shown):
+    def passed(self, news: News) -> None:
+        for key, message in news.notes:
+            self._note(f"note: {self._name(key.resource)}: {message}")
+        for key, message in news.undone:
+            self._lines.update(self._name(key.resource), RUNNING, _said(message, key))
+        waits = {wait.key.resource: wait for wait in reversed(news.waits)}
+        for key in sorted({*news.statuses, *waits} & self._shown):
             if key in waits:
                 self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {_said(waits[key].message, key)}")
-            elif current.statuses[key].ready and not current.plan.actions:
-                self._lines.update(self._name(key), DONE, settled_word(current.statuses[key]))
-            elif not current.plan.actions:
-                condition = current.statuses[key].condition("Ready")
+            elif news.statuses[key].ready and not news.acting:
+                self._lines.update(self._name(key), DONE, settled_word(news.statuses[key]))
+            elif not news.acting:
+                condition = news.statuses[key].condition("Ready")
                 self._lines.update(
                     self._name(key), FAILED, f"{condition.reason}: {_said(condition.message, key)}" if condition else ""
                 )

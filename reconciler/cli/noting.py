@@ -17,7 +17,8 @@ from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Context
-    from reconciler.engine.controller import Controller, Progress
+    from reconciler.engine.controller import Controller
+    from reconciler.engine.news import News, Progress
     from reconciler.engine.reconcile import Pass
     from reconciler.engine.report import Report
     from reconciler.model.plan import Action
@@ -58,10 +59,10 @@ class Witness:
     def started(self, action: Action) -> None:
         self.listener.started(action)
 
-    def passed(self, current: Pass) -> None:
-        self.last = current
-        self.namespaces.add(current.graph.namespace)
-        self.listener.passed(current)
+    def passed(self, news: News) -> None:
+        self.last = news.last
+        self.namespaces.add(news.namespace)
+        self.listener.passed(news)
 
 
 @dataclass(frozen=True, slots=True)

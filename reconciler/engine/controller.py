@@ -6,7 +6,7 @@ half-way has either changed what is desired or not; the next pass, whoever calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -18,6 +18,7 @@ from reconciler.core.world import World
 from reconciler.engine import edits
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
+from reconciler.engine.news import Progress, Silent, news_of
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Change, Foresight, Report, Trouble, pending
 from reconciler.engine.settle import PATIENCE, Settlement, settle
@@ -43,29 +44,19 @@ class Unlinkable(ReconcilerError):
         super().__init__("\n".join(f"{key.short}: {fault.message}" for key, fault in faults))
 
 
-class Progress(Protocol):
-    """Told of what happens, as it happens; from any thread."""
+class Handover(Protocol):
+    """Somebody else who makes the passes of this home: its daemon."""
 
-    def started(self, action: Action) -> None:
-        """An action has begun."""
-
-    def passed(self, current: Pass) -> None:
-        """A pass is over: see its statuses and waits."""
-
-
-class Silent:
-    """Keeps it to itself."""
-
-    def started(self, action: Action) -> None:
-        """Nobody asked."""
-
-    def passed(self, current: Pass) -> None:
-        """Nobody asked."""
+    def settle(
+        self, namespace: str, keys: Collection[Key], *, wait: bool, timeout: float, progress: Progress
+    ) -> Report | None:
+        """None: nobody took it over, or not to the end. Then it is done here, which is always right."""
 
 
 class Controller:
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, daemon: Handover | None = None) -> None:
         self.parts = parts
+        self._daemon = daemon
 
     def apply(
         self, given: Sequence[Resource], *, prune: bool = False, wait: bool = True, timeout: float = 60.0,
@@ -210,12 +201,24 @@ class Controller:
     def _settle(
         self, namespace: str, keys: set[Key], *, wait: bool, timeout: float, progress: Progress | None
     ) -> Report:
+        """By the daemon, if there is one; it has the same method."""
         listener = progress or Silent()
+        began = self.parts.clock.now()
+        if self._daemon:
+            report = self._daemon.settle(namespace, keys, wait=wait, timeout=timeout, progress=listener)
+            if report is not None:
+                return report
+        left = timeout - (self.parts.clock.now() - began)
+        return self.settle(namespace, keys, wait=wait, timeout=left, progress=listener)
+
+    def settle(self, namespace: str, keys: set[Key], *, wait: bool, timeout: float, progress: Progress) -> Report:
+        """Passes, until these stand as they are wanted, or time is up."""
         keys = keys | self._grounds(namespace, keys)
         self._forgive(namespace, keys)
         settlement = settle(
             self.parts, namespace, deadline=self.parts.clock.now() + timeout, wait=wait,
-            concerns=keys.__contains__, started=listener.started, passed=listener.passed,
+            concerns=keys.__contains__, started=progress.started,
+            passed=lambda current: progress.passed(news_of(current)),
         )  # fmt: skip
         return self._report(settlement, keys, wait=wait)
 

@@ -1,0 +1,66 @@
+"""What the daemon does when it is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from reconciler.api import messages
+from reconciler.api.serve import Handler, Tell
+from reconciler.engine.controller import Controller
+from reconciler.engine.loop import Loop
+from reconciler.engine.news import News
+from reconciler.model.key import Key
+from reconciler.model.plan import Action
+
+
+class Deserted(Exception):
+    """Nobody follows any more."""
+
+
+class Follower:
+    """Passes on to the caller what happens."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._there = True
+
+    def started(self, action: Action) -> None:
+        self._there = self._tell({"started": messages.action_tree(action)}) and self._there
+
+    def passed(self, news: News) -> None:
+        """Between two passes is where one may leave."""
+        if not (self._tell({"passed": messages.news_tree(news)}) and self._there):
+            raise Deserted
+
+
+def answers(
+    controller: Controller, loop: Loop, health: Callable[[], dict[str, Any]], stopping: threading.Event
+) -> dict[str, Handler]:
+    """By the word that asks for it."""
+
+    def settle(asked: dict[str, Any], tell: Tell) -> dict[str, Any]:
+        try:
+            report = controller.settle(
+                asked["namespace"],
+                {Key.parse(key) for key in asked["keys"]},
+                wait=asked["wait"],
+                timeout=asked["timeout"],
+                progress=Follower(tell),
+            )
+        except Deserted:
+            return {}
+        finally:
+            loop.look_at(asked["namespace"])  # whose next moment nobody has put down yet
+        return messages.report_tree(report)
+
+    def wake(asked: dict[str, Any], _tell: Tell) -> dict[str, Any]:
+        loop.look_at(asked.get("namespace", ""))
+        return {}
+
+    def stop(_asked: dict[str, Any], _tell: Tell) -> dict[str, Any]:
+        stopping.set()
+        return {}
+
+    return {"settle": settle, "wake": wake, "stop": stop, "health": lambda _asked, _tell: health()}

@@ -1,0 +1,93 @@
+"""Starts the daemon in the background, sees whether it is up, and ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconciler.api.call import health
+from reconciler.daemon import lock
+from reconciler.errors import ReconcilerError
+
+START_SECONDS = 15.0
+STOP_SECONDS = 10.0
+POLL = 0.02
+LAST_LINES = 10
+
+
+def log_path(home: str) -> str:
+    return f"{home}/daemon.log"
+
+
+def start(home: str, flags: Sequence[str]) -> int:
+    """Detached from the terminal and from us; returns its pid when it answers."""
+    if (pid := lock.holder(home)) is not None:
+        raise lock.Held(home, pid)
+    Path(home).mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = os.open(log_path(home), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        before = os.fstat(log).st_size
+        child = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", "--home", home, "daemon", "run", *flags],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+        )  # fmt: skip
+    finally:
+        os.close(log)
+    return _up(home, child, before)
+
+
+def _up(home: str, child: subprocess.Popen[bytes], log_from: int) -> int:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        answer = health(home)
+        if answer and answer["pid"] == child.pid:
+            return child.pid
+        if child.poll() is not None:
+            raise ReconcilerError(
+                f"the daemon ended at once, with exit code {child.returncode}: {_last_words(home, log_from)}",
+                hint=f"all that it said is in {log_path(home)}",
+            )
+        time.sleep(POLL)
+    raise ReconcilerError(
+        f"the daemon (pid {child.pid}) has not answered for {START_SECONDS:g} s",
+        hint=f"see what it says: reconciler daemon logs; {log_path(home)}",
+    )
+
+
+def _last_words(home: str, begin: int) -> str:
+    said = Path(log_path(home)).read_bytes()[begin:].decode(errors="replace").splitlines()
+    return " / ".join(said[-LAST_LINES:]) or "it said nothing"
+
+
+def stop(home: str) -> int | None:
+    """The pid of the one that ended; None when there was none. What it looks after goes on running."""
+    pid = lock.holder(home)
+    if pid is None:
+        return None
+    if not pid:
+        raise ReconcilerError("the daemon has not written its pid down yet", hint="try again in a moment")
+    handle = _handle(pid)
+    if handle is not None and lock.holder(home) == pid:  # and not somebody else who has got its number since
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        os.close(handle)
+    until = time.monotonic() + STOP_SECONDS
+    while lock.holder(home) == pid:
+        if time.monotonic() > until:
+            raise ReconcilerError(
+                f"the daemon (pid {pid}) did not end within {STOP_SECONDS:g} s",
+                hint=f"kill -9 {pid} harms nothing: whoever comes next goes on from what is there",
+            )
+        time.sleep(POLL)
+    return pid
+
+
+def _handle(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None

@@ -1,0 +1,122 @@
+"""The daemon's own process: takes the lock, starts the loop, answers calls, and ends or begins anew when it must."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import field
+from types import FrameType
+from typing import Any
+
+from reconciler.api.serve import Server
+from reconciler.daemon import lock, notify
+from reconciler.daemon.answers import answers
+from reconciler.engine.controller import Controller
+from reconciler.engine.loop import RESYNC, Loop
+from reconciler.telemetry import Say, get_logger
+from reconciler.values import dataclass
+
+END_SECONDS = 5.0
+"""For what is under way to come to an end. What does not is looked at by whoever comes next."""
+LOOK_SECONDS = 0.5
+ANEW = "RECONCILER_BEGUN_ANEW"
+"""How often it had to begin anew since it last was well, in its own environment."""
+LONGEST_PAUSE = 60.0
+
+log = get_logger()
+
+
+@dataclass(slots=True)
+class Daemon:
+    """`Threads` do the work; the main thread watches over them and listens to signals."""
+
+    home: str
+    controller: Controller
+    loop: Loop
+    stopping: threading.Event = field(default_factory=threading.Event)
+    rereading: threading.Event = field(default_factory=threading.Event)
+    woken: threading.Event = field(default_factory=threading.Event)
+    started_at: float = field(default_factory=time.time)
+    each_second: Callable[[], None] = lambda: None
+
+    def run(self) -> int:
+        """Until it is told to end. Raises `lock.Held` where there is another one."""
+        held = lock.take(self.home)
+        server = Server(self.home, answers(self.controller, self.loop, self.health, self.stopping))
+        try:
+            server.open()
+            self._listen_to_signals()
+            self.loop.threads.start("server", server.serve)
+            self.loop.start()
+            notify.tell("READY=1")
+            trouble = self._watch_over()
+            notify.tell("STOPPING=1")
+            self.loop.threads.stopping()
+            server.close()
+            self.loop.stop(END_SECONDS)
+        finally:
+            os.close(held)
+        if trouble:
+            self._begin_anew(trouble)
+        return 0
+
+    def health(self) -> dict[str, Any]:
+        troubles = self.loop.troubles()
+        return {
+            "running": True,
+            "pid": os.getpid(),
+            "home": self.home,
+            "startedAt": self.started_at,
+            "healthy": not troubles,
+            "troubles": troubles,
+        }
+
+    def _listen_to_signals(self) -> None:
+        def end(number: int, _frame: FrameType | None) -> None:
+            if self.stopping.is_set() and number == signal.SIGINT:
+                os._exit(130)  # asked twice: at once. Whatever was under way is looked at by who comes next
+            self.stopping.set()
+            self.woken.set()
+
+        def reread(_number: int, _frame: FrameType | None) -> None:
+            self.rereading.set()
+            self.woken.set()
+
+        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, end)
+        signal.signal(signal.SIGHUP, reread)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def _watch_over(self) -> list[str]:
+        """Blocks until it is to end; the troubles it ends for, if it is for any."""
+        pulse = notify.watchdog_seconds()
+        told = 0.0
+        while not self.stopping.is_set():
+            self.woken.wait(LOOK_SECONDS)
+            self.woken.clear()
+            if self.rereading.is_set():
+                self.rereading.clear()
+                log.info(Say.REREADING)
+                self.loop.wake(RESYNC)
+            if troubles := self.loop.troubles():
+                log.error(Say.UNHEALTHY, troubles=troubles)
+                return troubles
+            if pulse and time.monotonic() - told > pulse / 3:
+                notify.tell("WATCHDOG=1")
+                told = time.monotonic()
+            self.each_second()
+        return []
+
+    def _begin_anew(self, troubles: Sequence[str]) -> None:
+        """In the same process, so that whoever watches over us sees one and the same. Ever more slowly, if it does
+        not help.
+        """
+        times = int(os.environ.get(ANEW, "0")) if time.time() - self.started_at < LONGEST_PAUSE else 0
+        time.sleep(min(0.1 * 2.0**times, LONGEST_PAUSE))
+        os.environ[ANEW] = str(times + 1)
+        notify.tell(f"STATUS=beginning anew: {'; '.join(troubles)}")
+        os.execv(sys.executable, [sys.executable, "-m", "reconciler", *sys.argv[1:]])  # noqa: S606 -- ourselves

@@ -1,0 +1,168 @@
+"""The same pass for ever. Everything here only decides when; what is done is `reconcile`, as for every command."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from reconciler.engine.pace import Pace
+from reconciler.engine.queue import Queue
+from reconciler.engine.reconcile import Parts, Pass, reconcile
+from reconciler.engine.schedule import Schedule
+from reconciler.engine.supervise import Threads
+from reconciler.errors import ReconcilerError
+from reconciler.failpoints import failpoint
+from reconciler.ports import Alarm
+from reconciler.telemetry import Say, get_logger
+
+WORKERS = 4
+RESYNC_SECONDS = 30.0
+JITTER = 0.1
+"""Of all pauses that many loops might share."""
+PATIENCE = 60.0
+"""For a command that has the home's lock."""
+RETRY_FIRST, RETRY_LONGEST = 1.0, 60.0
+UNHEALTHY_AFTER = 3
+"""Resync intervals without a complete round, or at one thing."""
+
+log = get_logger()
+
+
+class Turn(NamedTuple):
+    """What to do, and of what."""
+
+    what: str
+    of: str = ""
+
+
+RESYNC = Turn("resync")
+Handler = Callable[[str], float | None]
+"""Does the one thing and says in how many seconds it wants another turn; None: not before somebody asks."""
+
+
+class Loop:
+    """Give it alarms, start it, and it runs until it is told to stop."""
+
+    def __init__(
+        self, parts: Parts, alarms: Mapping[str, Alarm], *, resync: float = RESYNC_SECONDS,
+        handlers: Mapping[str, Handler] | None = None, passed: Callable[[Pass], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self.parts = parts
+        self.threads = Threads(UNHEALTHY_AFTER * resync)
+        self._alarms = alarms
+        self._resync = resync
+        self._queue: Queue[Turn] = Queue()
+        self._schedule: Schedule[Turn] = Schedule()
+        self._handlers: dict[str, Handler] = {"pass": self._pass, "resync": self._round, **(handlers or {})}
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
+        self._failures: dict[Turn, int] = {}
+        self._stopping = threading.Event()
+        self._passed = passed
+        self._last_round = time.monotonic()
+
+    def start(self) -> None:
+        for number in range(WORKERS):
+            self.threads.start(f"worker-{number}", self._work)
+        self.threads.start("timer", self._keep_time)
+        for name, alarm in self._alarms.items():
+            self.threads.start(name, partial(self._listen, alarm))
+        self.wake(RESYNC)
+        log.info(Say.LOOP_BEGUN)
+
+    def stop(self, seconds: float) -> bool:
+        """Whether everybody came to an end in so much time. What is under way is finished, nothing is begun."""
+        self.threads.stopping()
+        self._stopping.set()
+        self._queue.close()
+        self._schedule.close()
+        ended = self.threads.join(seconds)
+        log.info(Say.LOOP_ENDED, cleanly=ended)
+        return ended
+
+    def look_at(self, namespace: str) -> None:
+        """What alarms and requests call: a namespace, or "" for everything."""
+        self.wake(Turn("pass", namespace) if namespace else RESYNC)
+
+    def wake(self, turn: Turn) -> None:
+        self._queue.add(turn)
+
+    def troubles(self) -> list[str]:
+        """Why it is not to be trusted any more."""
+        since = time.monotonic() - self._last_round
+        late = (
+            [f"no round was completed for {since:.0f} s"] if since > UNHEALTHY_AFTER * self._resync + PATIENCE else []
+        )
+        return [*self.threads.troubles(), *late]
+
+    # -- threads
+
+    def _work(self) -> None:
+        while (turn := self._queue.take()) is not None:
+            failpoint("loop.worker.turn")
+            with self.threads.at_work(" ".join(turn).strip()):
+                pause = self._guarded(turn)
+            if pause is not None:
+                self._after(turn, pause)
+            self._queue.done(turn)
+
+    def _keep_time(self) -> None:
+        while due := self._schedule.next():
+            failpoint("loop.timer.turn")
+            for turn in due:
+                self._queue.add(turn)
+
+    def _listen(self, alarm: Alarm) -> None:
+        failpoint("loop.alarm.begun")
+        alarm.watch(self.look_at, self._stopping)
+
+    # -- turns
+
+    def _guarded(self, turn: Turn) -> float | None:
+        """Whatever is wrong with one thing keeps nobody from the others, and is tried again."""
+        try:
+            pause = self._handlers[turn.what](turn.of)
+        except ReconcilerError as error:
+            log.warning(Say.NOT_RECONCILED, turn=turn.what, of=turn.of, error=error.message, hint=error.hint)
+            return self._retry(turn)
+        except Exception as error:
+            log.exception(Say.NOT_RECONCILED, turn=turn.what, of=turn.of, error=str(error))
+            return self._retry(turn)
+        self._failures.pop(turn, None)
+        return pause
+
+    def _retry(self, turn: Turn) -> float:
+        failures = self._failures[turn] = self._failures.get(turn, 0) + 1
+        return spread(min(RETRY_FIRST * 2.0 ** (failures - 1), RETRY_LONGEST))
+
+    def _after(self, turn: Turn, pause: float) -> None:
+        if pause <= 0:
+            self._queue.add(turn)
+        else:
+            self._schedule.after(turn, pause)
+
+    def _pass(self, namespace: str) -> float | None:
+        failpoint("loop.pass.before")
+        current = reconcile(self.parts, namespace, patience=PATIENCE)
+        failpoint("loop.pass.after")
+        for outcome in current.outcomes:
+            log.info(Say.ACTION_ENDED, action=str(outcome.action.verb), key=str(outcome.action.key),
+                     result=str(outcome.result), cause=outcome.action.cause, message=outcome.message)  # fmt: skip
+        self._passed(current)
+        return self._paces[namespace].next(current, self.parts.clock.now())
+
+    def _round(self, _of: str) -> float:
+        """Everything, once in a while: what alarms have missed is found here."""
+        for namespace in self.parts.source.namespaces():
+            self._queue.add(Turn("pass", namespace))
+        self._last_round = time.monotonic()
+        return spread(self._resync)
+
+
+def spread(seconds: float) -> float:
+    """A little more or less, so that not everybody comes at once."""
+    return seconds * random.uniform(1 - JITTER, 1.0)  # noqa: S311 -- guards nothing

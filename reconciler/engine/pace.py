@@ -1,0 +1,35 @@
+"""When to look at a namespace again, from what its last pass saw. The answer to "did anything happen?" is an alarm's;
+this is for what time alone brings about, and for alarms that were lost.
+"""
+
+from __future__ import annotations
+
+from reconciler.engine.reconcile import Pass
+from reconciler.model.plan import Result
+from reconciler.values import dataclass
+
+SHORTEST = 0.02
+FIRST = 0.25
+LONGEST = 15.0
+
+
+@dataclass(slots=True)
+class Pace:
+    """Of one namespace. Where nothing moves it is looked at ever more seldom."""
+
+    pause: float = FIRST
+    still: frozenset[object] = frozenset()
+
+    def next(self, current: Pass, now: float) -> float | None:
+        """In how many seconds; None: there is nothing to wait for."""
+        if any(outcome.result is not Result.UNKNOWN for outcome in current.outcomes):
+            self.pause = FIRST
+            return 0.0  # something was done, or refused and written down: both make another plan
+        if current.plan.settled and not current.outcomes:
+            self.pause = FIRST
+            return None
+        waiting = frozenset((wait.key, wait.reason) for wait in current.plan.waits)
+        self.pause = FIRST if waiting != self.still else min(self.pause * 2, LONGEST)
+        self.still = waiting
+        due = [wait.until - now for wait in current.plan.waits if wait.until is not None]
+        return max(SHORTEST, min([*due, self.pause]))

@@ -1,0 +1,75 @@
+"""Threads that are to run for ever, and whether they still do.
+
+A loop whose watcher has died looks healthy and does nothing, which is the worst that it can do. So every thread is
+known here by name: one that ended, or has been at one thing for too long, makes the whole unhealthy.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from reconciler.telemetry import Say, get_logger
+
+log = get_logger()
+Body = Callable[[], None]
+
+
+class Threads:
+    """Started by name. None is started anew: who finds one dead starts the whole anew, which is always right."""
+
+    def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._threads: list[threading.Thread] = []
+        self._ended: list[str] = []
+        self._busy: dict[str, tuple[str, float]] = {}
+        self._stopping = False
+
+    def start(self, name: str, body: Body) -> None:
+        thread = threading.Thread(target=self._live, args=(name, body), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @contextmanager
+    def at_work(self, on: str) -> Iterator[None]:
+        """What the calling thread is at, and since when."""
+        name = threading.current_thread().name
+        self._busy[name] = (on, self._clock())
+        try:
+            yield
+        finally:
+            self._busy.pop(name, None)
+
+    def troubles(self) -> list[str]:
+        """Why the whole is not to be trusted any more; empty while all is well."""
+        now = self._clock()
+        stuck = [
+            f"thread {name} has been at {on} for {now - since:.0f} s"
+            for name, (on, since) in list(self._busy.items())
+            if now - since > self._patience
+        ]
+        return [*self._ended, *stuck]
+
+    def join(self, seconds: float) -> bool:
+        """Whether all have ended in so much time. From here on that is what they are to do."""
+        self._stopping = True
+        until = self._clock() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - self._clock()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def stopping(self) -> None:
+        self._stopping = True
+
+    def _live(self, name: str, body: Body) -> None:
+        try:
+            body()
+            why = "has ended"
+        except BaseException as error:
+            log.exception(Say.THREAD_DIED, thread=name, error=f"{type(error).__name__}: {error}")
+            why = f"has died of {type(error).__name__}: {error}"
+        if not self._stopping:
+            self._ended.append(f"thread {name} {why}")
