@@ -259,8 +259,8 @@ def graph_of(namespace: str, resources: Iterable[Resource], **facts: object) -> 
 
 def doubts(graph: Graph) -> dict[Key, str]:
     """Services that lean on what can't be read: what they would be told is not known, so they are left as they are."""
-    found = {}
-    for key, spec in graph.services():
+    found: dict[Key, str] = {}
+    for key, spec in graph.services() if graph.damaged else ():
         wanted = {Key(need.kind, graph.namespace, need.name) for need in KINDS[_kind_name(key)].needs(spec)}
         texts = [spec, *(graph.resources[k].spec for k in wanted if k.kind == "config" and k in graph.resources)]
         heads = {reference[0] for value in texts for _, text in strings(value) for reference in references(text)}

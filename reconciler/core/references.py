@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 from reconciler.kinds.base import camel
@@ -40,6 +41,8 @@ def references(text: str) -> Iterator[Reference]:
 
 def strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every string in a spec, with its place as the user would name it."""
+    if value is None:  # as most of a spec: it is looked through often, and a match would ask for each class in turn
+        return
     match value:
         case str():
             yield path, value
@@ -49,15 +52,21 @@ def strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         case tuple() | list():
             for i, item in enumerate(value):
                 yield from strings(item, (*path, i))
-        case _ if is_dataclass(value):
-            for f in fields(value):
-                yield from strings(getattr(value, f.name), (*path, camel(f.name)))
         case _:
-            return
+            for name, said in _parts(value.__class__):
+                yield from strings(getattr(value, name), (*path, said))
+
+
+@cache
+def _parts(of: type) -> tuple[tuple[str, str], ...]:
+    """Of a spec's class the fields, and how the user names them; of another one there are none."""
+    return tuple((f.name, camel(f.name)) for f in fields(of)) if is_dataclass(of) else ()
 
 
 def fill_all(value: Any, lookup: Lookup) -> Any:
     """The same value, with every string in it filled. Shares what has nothing to fill."""
+    if value is None:
+        return value
     match value:
         case str():
             return fill(value, lookup)
@@ -65,13 +74,13 @@ def fill_all(value: Any, lookup: Lookup) -> Any:
             return {name: fill_all(item, lookup) for name, item in value.items()}
         case tuple():
             return tuple(fill_all(item, lookup) for item in value)
-        case _ if is_dataclass(value) and not isinstance(value, type):
+        case _ if parts := _parts(value.__class__):
             changed = {}
-            for f in fields(value):
-                old = getattr(value, f.name)
+            for name, _ in parts:
+                old = getattr(value, name)
                 new = fill_all(old, lookup)
-                if new != old:
-                    changed[f.name] = new
+                if new is not old and new != old:
+                    changed[name] = new
             return replace(value, **changed) if changed else value
         case _:
             return value
