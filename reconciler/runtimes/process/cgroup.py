@@ -129,7 +129,14 @@ class Cgroups:
 
 
 def _fresh(directory: str) -> str:
-    remove([directory], keep_parent=True)
+    try:
+        os.mkdir(directory)  # as nearly always; all else is asked only then
+    except FileExistsError:
+        remove([directory], keep_parent=True)
+    except FileNotFoundError:
+        return _there(directory)
+    else:
+        return directory
     return _there(directory)
 
 

@@ -85,9 +85,9 @@ def _table(content: bytes) -> dict[str, Any] | None:
 
 def write_labels(directory: str, labels: Mapping[str, Any]) -> None:
     """The copy comes last: it may tell of what was before, never of what is not yet."""
-    content = json.dumps(labels, indent=1, sort_keys=True).encode()
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(labels[name], sort_keys=True)}" for name in sorted(labels))
     for name in LABELS:
-        write_whole(f"{directory}/{name}", content)
+        write_whole(f"{directory}/{name}", f"{{\n{lines}\n}}\n".encode())
 
 
 def write_whole(path: str, content: bytes) -> None:
@@ -109,10 +109,12 @@ def write_new(path: str, content: bytes, mode: int = 0o600) -> None:
 
 def begin(directory: str) -> None:
     """Nothing may speak of the last run any more, except its log under another name."""
-    for name in ("pid", "exit", "refused", "log.1"):
+    there = set(os.listdir(directory))
+    for name in sorted(there & {"pid", "exit", "refused", "log.1"}):
         discard(f"{directory}/{name}")
-    with suppress(FileNotFoundError):
-        os.replace(f"{directory}/log", f"{directory}/previous.log")
+    if "log" in there:
+        with suppress(FileNotFoundError):
+            os.replace(f"{directory}/log", f"{directory}/previous.log")
     write_new(f"{directory}/exit", BLANK_EXIT)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import shutil
 from dataclasses import replace
 
 from reconciler.errors import Denied, Refused
@@ -145,12 +144,12 @@ def missing(desired: Desired) -> Refused:
 
 
 def find_program(program: str, directory: str, path: str) -> str | None:
-    if "/" in program:
-        place = os.path.join(directory, program)
-        return place if os.path.isfile(place) and os.access(place, os.X_OK) else None
-    # A relative entry on the PATH counts from the working directory of the service, not from ours.
-    places = os.pathsep.join(os.path.join(directory, entry) for entry in path.split(os.pathsep))
-    return shutil.which(program, path=places)
+    """As execvp finds it, but without running it. A relative entry on the PATH counts from the working directory of
+    the service, not from ours.
+    """
+    entries = [""] if "/" in program else path.split(os.pathsep)
+    places = (os.path.join(directory, entry, program) for entry in entries)
+    return next((place for place in places if os.access(place, os.X_OK) and os.path.isfile(place)), None)
 
 
 def account_of(desired: Desired) -> Account | None:
@@ -175,7 +174,7 @@ def account_of(desired: Desired) -> Account | None:
 
 def environment(desired: Desired) -> dict[str, str]:
     """The whole environment of the service, secrets revealed. For the exec and nothing else."""
-    base = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
+    base = {name: os.environ[name] for name in os.environ if name in INHERITED or name.startswith("LC_")}
     base.setdefault("PATH", DEFAULT_PATH)
     if account := account_of(desired):
         base |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}
