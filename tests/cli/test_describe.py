@@ -88,6 +88,15 @@ def test_no_secret_is_told_even_if_the_workload_tells_it(machine: Machine) -> No
     assert CANARY not in shown + machine("events", "-o", "json").stdout + machine("get", "all", "-o", "json").stdout
 
 
+def test_an_event_says_which_instance_it_is_about_and_how_often(machine: Machine) -> None:
+    machine.apply(service("db", replicas=2))
+    assert re.search(r"Created +service/db/1 +it does not exist", section(machine("describe", "db").stdout, "Events"))
+    for _ in range(3):
+        machine("restart", "db")
+    told = machine("why", "db").stdout
+    assert re.search(r"What happened last, \d+s ago: service/db/\d Created: a restart was asked for \(x3\)\.", told)
+
+
 def test_escape_sequences_of_a_log_are_taken_out(machine: Machine) -> None:
     machine.apply(service("bad", "printf", "\\033]0;owned\\007red\\n"), code=1, options=("--timeout", "2"))
     assert "\x1b" not in machine("describe", "bad").stdout

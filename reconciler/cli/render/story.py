@@ -91,7 +91,7 @@ def _last(item: Picked, events: Sequence[Event]) -> str:
         return "Nothing that happened to it is remembered"
     event = events[-1]
     ago = age(item.look.at - event.time)
-    return f"What happened last, {ago} ago: {short(event.key)} {event.reason} ({message(event)})"
+    return f"What happened last, {ago} ago: {short(event.key)} {event.reason}: {message(event)}"
 
 
 def _waits(item: Picked) -> str:
