@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from reconciler import failpoints
 from reconciler.api.handover import DaemonOf
 from reconciler.daemon.run import Daemon
+from reconciler.engine.bell import Bell
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop import Loop
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
 from reconciler.engine.reconcile import Parts
+from reconciler.engine.unhurried import Unhurried
 from reconciler.hosts.local import LocalHost
 from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
@@ -48,36 +51,38 @@ def controller(
     """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home.
     `cause` is the command line: it is kept with what it changes.
     """
-    parts = _parts(home_path, acts=acts, port_range=port_range, note=note, cause=cause)
+    home = Home(home_path, note)
+    runtimes = _runtimes(home, acts=acts)
+    source = Applied(home, port_range=port_range, remembers=acts, cause=cause)
+    store = (Diary if acts else ReadDiary)(f"{home_path}/diary.db", note)
+    parts = _parts(home, runtimes, Prober(runtimes, WallClock()), source, store)
     return Controller(parts, DaemonOf(home_path) if acts else None)
 
 
-def daemon(
-    home_path: str, *, port_range: tuple[int, int], resync: float, note: Callable[[str], None], cause: str
-) -> Daemon:
+def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: Callable[[str], None]) -> Daemon:
     """The loop of a home, ready to run."""
-    parts = _parts(home_path, acts=True, port_range=port_range, note=note, cause=cause)
-    return Daemon(home_path, Controller(parts), Loop(parts, {}, resync=resync))
-
-
-def _parts(
-    home_path: str, *, acts: bool, port_range: tuple[int, int], note: Callable[[str], None], cause: str
-) -> Parts:
-    failpoints.arm(os.environ)
     home = Home(home_path, note)
-    host = LocalHost()
-    clock = WallClock()
+    bell = Bell()
+    runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in _runtimes(home, acts=True).items()}
+    prober = Prober(runtimes, WallClock())
+    parts = _parts(home, runtimes, prober, Applied(home, port_range=port_range), Diary(f"{home_path}/diary.db", note))
+    return Daemon(home_path, Controller(parts), Loop(parts, {"prober": prober, "slow verbs": bell}, resync=resync))
+
+
+def _runtimes(home: Home, *, acts: bool) -> dict[str, Any]:
+    failpoints.arm(os.environ)
     owner = home.identity(make=acts).owner
-    docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home_path}/logs")
-    process = ProcessRuntime(home_path, owner)
+    docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home.path}/logs")
+    return {"docker": docker, "process": ProcessRuntime(str(home.path), owner)}
+
+
+def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary) -> Parts:
     return Parts(
-        runtimes={"docker": docker, "process": process},
-        reach={"docker": docker, "process": process},
-        observer=Observer(
-            {"docker": docker, "process": process}, host, Prober({"docker": docker, "process": process}, clock)
-        ),
-        source=Applied(home, port_range=port_range, remembers=acts, cause=cause),
-        store=(Diary if acts else ReadDiary)(f"{home_path}/diary.db", note),
+        runtimes=runtimes,
+        reach=runtimes,
+        observer=Observer(runtimes, LocalHost(), prober),
+        source=source,
+        store=store,
         home=home,
-        clock=clock,
+        clock=WallClock(),
     )

@@ -50,7 +50,7 @@ def open_daemon(context: Context, *, resync: float) -> Daemon:
     )
     log = get_logger()
     return wiring.daemon(
-        context.home, port_range=context.port_range, resync=resync, cause="",
+        context.home, port_range=context.port_range, resync=resync,
         note=lambda text: log.warning(Say.NOTE, note=text),
     )  # fmt: skip
 

@@ -30,6 +30,7 @@ ONCE_SECONDS = 3.0
 GRACE_SECONDS = 0.5
 """Beyond a question's own deadline, before we give it up ourselves."""
 UNDER_WAY_SECONDS = 0.2
+SHORTEST_BEAT, LONGEST_BEAT = 0.05, 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +50,7 @@ class Life:
     state: ProbeState
     seen_at: float
     asked: dict[Role, Question] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
     matched: set[Role] = field(default_factory=set)
     """Log probes that have found their line; it can't be unsaid, even if the log is rotated."""
 
@@ -57,7 +59,9 @@ class Life:
 
 
 class Prober:
-    """`late` is told the id of an instance that answered when no look was waiting for it any more."""
+    """One-shot commands look, and that asks. A loop also has it `watch`: then it asks on its own, between looks,
+    and tells which namespace is to be looked at when somebody has become Ready, or is not any more.
+    """
 
     def __init__(
         self,
@@ -65,12 +69,11 @@ class Prober:
         clock: Clock,
         *,
         patience: float = PATIENCE_SECONDS,
-        late: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._reach = reach
         self._clock = clock
         self._patience = patience
-        self._late = late
+        self._tell: Callable[[str], None] = lambda _: None
         self._crew = Crew(CREW, "probe")
         self._answered = threading.Condition()
         self._lives: dict[str, Life] = {}
@@ -82,10 +85,26 @@ class Prober:
             lives = [self._life(seen, spec, now) for seen, spec, _ in instances]
             self._forget_others(lives)
             for life, (_, _, ports) in zip(lives, instances, strict=True):
-                self._give_up_overdue(life, now)
-                self._ask_due(life, ports, now)
+                life.ports = ports
+                self._ask(life, now)
             self._await(lives)
             return {life.seen.id: self._health(life) for life in lives}
+
+    def watch(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
+        """An Alarm."""
+        self._tell = tell
+        while not stopping.wait(self._beat()):
+            pass
+
+    def _beat(self) -> float:
+        """Asks whoever is due; in how many seconds the next one will be."""
+        now = self._clock.now()
+        with self._answered:
+            for life in self._lives.values():
+                self._ask(life, now)
+            moments = [self._health(life).next_probe for life in self._lives.values()]
+        nearest = min((moment - now for moment in moments if moment is not None), default=LONGEST_BEAT)
+        return min(max(nearest, SHORTEST_BEAT), LONGEST_BEAT)
 
     def ask_once(self, instances: Sequence[Target], now: float, *, patience: float = ONCE_SECONDS) -> dict[str, Health]:
         """For who looks without a loop: every probe asked once, now. Ready is who answered well."""
@@ -123,6 +142,10 @@ class Prober:
         for name in gone:
             del self._lives[name]
 
+    def _ask(self, life: Life, now: float) -> None:
+        self._give_up_overdue(life, now)
+        self._ask_due(life, now)
+
     def _give_up_overdue(self, life: Life, now: float) -> None:
         """Somebody did not keep the deadline that he was given. His answer is not waited for any longer."""
         for role, question in life.asked.items():
@@ -130,12 +153,12 @@ class Prober:
                 question.given_up = True
                 self._hear(life, role, question, Answer(False, _no_answer(question.probe)), now)
 
-    def _ask_due(self, life: Life, ports: Mapping[str, int], now: float) -> None:
+    def _ask_due(self, life: Life, now: float) -> None:
         for role in due(life.spec, life.state, now):
             probe, under_way = _given(life.spec, role), life.asked.get(role)
             if under_way is None:
                 life.asked[role] = Question(probe)
-                self._crew.run(partial(self._put, life, role, life.asked[role], dict(ports)))
+                self._crew.run(partial(self._put, life, role, life.asked[role], dict(life.ports)))
             elif under_way.given_up:
                 answer = Answer(False, f"{_no_answer(probe)}; an earlier question still hangs")
                 self._hear(life, role, under_way, answer, now)
@@ -151,10 +174,7 @@ class Prober:
                 life.matched.add(role)
             if not question.given_up:
                 self._hear(life, role, question, answer, self._clock.now())
-            awaited = self._awaited[life.seen.id] > 0
             self._answered.notify_all()
-        if not awaited:
-            self._late(life.seen.id)
 
     def _answer(self, probe: Probe, seen: Observed, ports: Mapping[str, int], now: float) -> Answer:
         reach = self._reach.get(seen.runtime)
@@ -166,9 +186,13 @@ class Prober:
             return Answer(False, f"{type(error).__name__}: {readable(str(error))}")
 
     def _hear(self, life: Life, role: Role, question: Question, answer: Answer, now: float) -> None:
-        """Unless the probe was changed while the question was under way."""
-        if life.spec_of(role) == question.probe:
-            life.state = advance(life.spec, life.state, role, answer.ok, answer.message, now)
+        """Unless the probe was changed while the question was under way. What no look waits for is told."""
+        if life.spec_of(role) != question.probe:
+            return
+        before = health(life.spec, life.state, now)
+        life.state = advance(life.spec, life.state, role, answer.ok, answer.message, now)
+        if _verdict(before) != _verdict(health(life.spec, life.state, now)) and not self._awaited[life.seen.id]:
+            self._tell(_namespace(life))
 
     def _await(self, lives: Sequence[Life]) -> None:
         self._awaited.update(life.seen.id for life in lives)
@@ -202,6 +226,11 @@ def _without_changed(life: Life, spec: Probes) -> ProbeState:
     same = {role for role in Role if probe_of(spec, role) == life.spec_of(role)}
     life.matched &= same
     return replace(life.state, answers={role: answers for role, answers in life.state.answers.items() if role in same})
+
+
+def _verdict(told: Health) -> tuple[bool, bool, bool]:
+    """What others act upon."""
+    return told.started, told.ready, told.live
 
 
 def _namespace(life: Life) -> str:

@@ -45,10 +45,7 @@ class Looking:
     def __init__(self, patience: float = 2.0) -> None:
         self.clock = HandClock()
         self.reach = LoopbackReach()
-        self.late: list[str] = []
-        self.prober = Prober(
-            {"process": self.reach, "docker": self.reach}, self.clock, patience=patience, late=self.late.append
-        )
+        self.prober = Prober({"process": self.reach, "docker": self.reach}, self.clock, patience=patience)
 
     def at(
         self, time: float, *targets: tuple[Observed, Probes] | tuple[Observed, Probes, Mapping[str, int]]
@@ -143,7 +140,7 @@ def test_one_that_hangs_holds_up_nobody_and_is_asked_once_at_a_time() -> None:
         first, pending = looking.at(NOW, *targets)
         again = looking.at(NOW, *targets)[1]
         assert time.monotonic() - started < 0.7
-        eventually(lambda: looking.late == ["bad"])
+        eventually(lambda: not looking.prober._lives["bad"].asked)
         (told,) = looking.at(NOW, (bad, hanging))
 
     assert first.ready
