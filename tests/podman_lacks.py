@@ -1,0 +1,34 @@
+"""What Docker can do and Podman 4.3 can't, each with its reason. A test that states such a thing says so by its name
+here, and nowhere else is any test left out on Podman.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine_api import Engine
+
+CHANGE_IN_PLACE = "Podman has no call that changes limits or the restart policy of one that lives: it is made anew"
+ASK_REGISTRY = "Podman has no call that asks a registry without pulling"
+TELL_EVERY_FIELD = "Podman tells devices, rights and some others in its own way, and not wholly"
+TELL_AT_ONCE = "Podman waits for two minutes before it tells that a registry limits how often one may pull"
+
+
+def skip_on_podman(engine: Engine, lack: str) -> None:
+    if engine.kind == "podman":
+        pytest.skip(lack)
+
+
+def plain(image: str) -> str:
+    """An image as it was asked for, of which Podman tells `docker.io/library/app:latest`; Docker's own word is kept."""
+    return image.removeprefix("docker.io/library/").removesuffix(":latest") if "docker.io/" in image else image
+
+
+def changes_in_place(engine: Engine) -> bool:
+    """Limits and the restart policy; networks both do. Where it can't, the same is reached by one that is made anew."""
+    return engine.kind != "podman"
+
+
+def names_are_always_answered(engine: Engine) -> bool:
+    """Podman's name server begins anew whenever somebody comes or goes, and loses what it is asked meanwhile."""
+    return engine.kind != "podman"
