@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 OUTPUTS = (*TREES, "name")
 DOING = {"Create": "creating", "Adjust": "adjusting", "Start": "starting", "Stop": "stopping", "Remove": "removing"}
-COLORS = {"created": "green", "configured": "yellow", "pruned": "red", "deleted": "red", "pending": "yellow"}
+REDS = ("pruned", "deleted", "forgotten")
+COLORS = {"created": "green", "configured": "yellow", "pending": "yellow", **dict.fromkeys(REDS, "red")}
+WORDS = {"forgotten": "forgotten, its data kept"}
 
 
 def open_controller(context: Context, *, acts: bool = False) -> Controller:
@@ -134,7 +136,8 @@ def print_report(context: Context, report: Report) -> int:
         show_names(context, (names[key] for key in sorted(report.results)))
     elif not show_tree(context, report.as_json()):
         for key in sorted(report.results):
-            word = paint(report.results[key], COLORS.get(report.results[key], ""), color=context.color)
+            said = report.results[key]
+            word = paint(WORDS.get(said, said), COLORS.get(said, ""), color=context.color)
             print(f"{names[key]} {word}", file=context.stdout)
     for note in report.notes:
         print(f"note: {clean(note)}", file=context.stderr)

@@ -29,7 +29,7 @@ def teardown(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> tupl
         if cause:
             decisions.append(_take_down(world, journal, key, thing, cause))
         elif _forgotten(world, key):
-            notes.append(Wait(key, Reason.ORPHAN, f"{thing.title} is ours, but nobody declares it"))
+            notes.append(Wait(key, Reason.ORPHAN, "it is ours, but nobody declares it"))
     return decisions, notes
 
 
@@ -108,19 +108,39 @@ def _unreachable(world: World) -> list[Decision]:
 
 def buried(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome] = ()) -> Iterator[Key]:
     """Tombstones that have done their work: a complete look shows nothing of them any more. A volume that was
-    just removed needs no such look, for which the engine would have to answer of whom it never knew.
+    just removed needs no such look, for which the engine would have to answer of whom it never knew. One that stays
+    with its data goes with the last who was deleted with it and used it: until then it is nobody's orphan.
     """
-    ours = {key.resource for key, _ in World(graph, snapshot, 0.0).ours()} if graph.removed else set()
-    removed = {o.action.key for o in outcomes if o.action.verb is Verb.REMOVE and o.result is Result.DONE}
+    done = set(_done(graph, snapshot, outcomes))
+    for key, resource in graph.removed.items():
+        if key in done and not (_stays(key, resource) and _users_of(graph, key) - done):
+            yield key
+
+
+def _users_of(graph: Graph, volume: Key) -> set[Key]:
+    """Services that were deleted, as it was."""
+    gone = {key: resource.spec for key, resource in graph.removed.items() if key.kind == "service"}
+    return {key for key, spec in gone.items() if any(mount.volume == volume.name for mount in spec.volumes)}
+
+
+def _done(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome]) -> Iterator[Key]:
+    there = list(World(graph, snapshot, 0.0).ours()) if graph.removed else []
+    ours = {key.resource for key, _ in there}
+    removed = [o.action.seen for o in outcomes if o.action.verb is Verb.REMOVE and o.result is Result.DONE]
+    left = {key.resource for key, thing in there if thing not in removed}  # who moved has one in each runtime
     for key, resource in graph.removed.items():
         looked_for = not _problem(snapshot, key, resource) and key not in ours
-        if not _holds_things(key, resource) or looked_for or (key.kind == "volume" and key in removed):
+        if not _holds_things(key, resource) or looked_for or (key.kind == "volume" and key in ours - left):
             yield key
 
 
 def _holds_things(key: Key, resource: Resource) -> bool:
-    stays = getattr(resource.spec, "external", False) or (key.kind == "volume" and not resource.delete_data)
+    stays = getattr(resource.spec, "external", False) or _stays(key, resource)
     return key.kind in {"service", "network", "volume"} and not stays
+
+
+def _stays(key: Key, resource: Resource) -> bool:
+    return key.kind == "volume" and not resource.delete_data
 
 
 def _problem(snapshot: Snapshot, key: Key, resource: Resource) -> str:

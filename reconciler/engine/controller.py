@@ -107,7 +107,7 @@ class Controller:
                 edit = self._burial(namespace, mine, data=data)
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
-            notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if _has_data(r)]
+            notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if edits.keeps_data(r)]
             reports.append(replace(report.telling(edit.results), notes=(*report.notes, *notes)))
         return _joined(reports)
 
@@ -292,10 +292,6 @@ def _results(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, s
     """What had to be healed was configured, whatever its document said."""
     acted = {action.key.resource for action in actions}
     return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
-
-
-def _has_data(resource: Resource) -> bool:
-    return resource.key.kind == "volume" and not resource.delete_data and not resource.spec.external
 
 
 def _joined(reports: Sequence[Report]) -> Report:

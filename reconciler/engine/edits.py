@@ -87,7 +87,12 @@ def delete(
             gone.append(replace(tombstone_of(orphans[key]), delete_data=data))
         elif key in damaged:
             gone.append(replace(_tombstone(key), delete_data=data))
-    return Edit(tuple(gone), {resource.key: "deleted" for resource in gone})
+    return Edit(tuple(gone), {resource.key: "forgotten" if keeps_data(resource) else "deleted" for resource in gone})
+
+
+def keeps_data(tombstone: Resource) -> bool:
+    """Of a volume that we have made only the declaration goes, unless somebody asked by name for more."""
+    return tombstone.key.kind == "volume" and not tombstone.delete_data and not tombstone.spec.external
 
 
 def tombstone_of(thing: Observed) -> Resource:

@@ -33,7 +33,9 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`results` maps resources to created, configured, unchanged, pruned, deleted; to pending what is not so yet."""
+    """`results` maps resources to created, configured, unchanged, pruned, deleted, or forgotten, of which the data
+    stays; to pending what is not so yet.
+    """
 
     settled: bool
     actions: tuple[Action, ...] = ()
@@ -58,7 +60,8 @@ class Report:
         return self.settled and not self.troubles
 
     def as_json(self) -> dict[str, object]:
-        return as_json(self.settled, self.actions, self.waits, self.results)
+        results = {key: "deleted" if word == "forgotten" else word for key, word in self.results.items()}
+        return as_json(self.settled, self.actions, self.waits, results)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.cli.machine import Machine, service
+from tests.cli.machine import Machine, resource, service
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,23 @@ def test_what_is_left_alone_is_noted_once_however_often_is_looked(machine: Machi
     document = json.dumps(service("slow", probes=never))
     told = machine("apply", "-f", "-", "--timeout", "1", stdin=document, code=1).stderr
     assert told.count("nobody declares it") == 1
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_of_a_volume_that_stays_is_said_that_it_stays_and_nothing_else(machine: Machine, *, stopped: bool) -> None:
+    machine.apply(service("db", volumes=[{"volume": "data"}]), resource("Volume", "data"))
+    if stopped:
+        machine("stop", "db")
+    told = machine("delete", "all", "--all")
+    assert told.stdout == "service/db deleted\nvolume/data forgotten, its data kept\n"
+    assert "nobody declares it" not in told.stderr
+    assert "note: volume/data kept its data; delete it with --volumes" in told.stderr
+    assert machine("delete", "volume", "data", "--volumes").stdout == "volume/data deleted\n"
+
+
+def test_an_orphan_is_named_once(machine: Machine) -> None:
+    machine.apply(resource("Volume", "data"), service("db", volumes=[{"volume": "data"}]))
+    machine("delete", "volume", "data")
+    machine("delete", "service", "db")
+    told = machine("apply", "-f", "-", stdin=json.dumps(service("api"))).stderr
+    assert "note: volume/data: it is ours, but nobody declares it\n" in told

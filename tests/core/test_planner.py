@@ -12,7 +12,7 @@ from reconciler.kinds.service import VolumeMount
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, Snapshot, View
-from reconciler.model.plan import Reason, Verb
+from reconciler.model.plan import Outcome, Reason, Result, Verb
 from tests.core.build import (
     EMPTY,
     NOW,
@@ -150,6 +150,32 @@ def test_a_volumes_tombstone_waits_for_every_view() -> None:
     blind = replace(EMPTY, views=(EMPTY.views[0], replace(EMPTY.views[1], problem="no answer")))
     assert list(buried(gone, blind)) == []
     assert list(buried(gone, EMPTY)) == [key("data", None, "volume")]
+
+
+def test_a_volume_that_stays_is_forgotten_with_the_last_who_was_deleted_with_it_and_used_it() -> None:
+    """Before, it would be called an orphan by the very command that was told to delete it."""
+    data = resource("volume", "data", VolumeSpec())
+    web = container("web", volumes=(VolumeMount(volume="data", mount_path="/d"),))
+    gone = graph(replace(web, deleting=True), replace(data, deleting=True))
+    there = settled(graph(web, data))
+    assert list(buried(gone, there)) == []
+    web_id = seen(there, key("web")).id
+    left = replace(there, views=tuple(_without(view, web_id) for view in there.views))
+    assert set(buried(gone, left)) == {web.key, data.key}
+    assert list(buried(graph(replace(data, deleting=True)), there)) == [data.key], "others never knew of it"
+
+
+def test_a_volume_that_lies_in_two_runtimes_is_buried_once_both_are_gone() -> None:
+    """Its service was moved from the one to the other, so there is data in each."""
+    data = resource("volume", "data", VolumeSpec())
+    gone = graph(replace(data, deleting=True, delete_data=True))
+    there = settled(graph(data))
+    both = with_thing(there, replace(seen(there, data.key), id="other", runtime="process"))
+    removals = plan(gone, both, {}, NOW).actions
+    assert [action.verb for action in removals] == [Verb.REMOVE, Verb.REMOVE]
+    done, failed = (Outcome(action, Result.DONE) for action in removals)
+    assert list(buried(gone, both, [done, failed])) == [data.key]
+    assert list(buried(gone, both, [done, replace(failed, result=Result.UNKNOWN)])) == []
 
 
 def test_a_copy_of_a_volume_keeps_no_tombstone() -> None:

@@ -52,6 +52,13 @@ def test_what_an_engine_that_is_away_still_holds_is_not_called_deleted(stage: St
     assert stage.controller.delete([WEB, DATA], data=True).results == {WEB: "deleted", DATA: "deleted"}
 
 
+def test_of_a_volume_that_stays_only_the_declaration_is_said_to_go(stage: Stage) -> None:
+    stage.controller.apply([resource("volume", "data", VolumeSpec())])
+    told = stage.controller.delete([DATA])
+    assert told.results == {DATA: "forgotten"}
+    assert told.as_json()["resources"] == [{"key": str(DATA), "result": "deleted"}], "as scripts know it"
+
+
 def test_what_could_not_be_stopped_is_pending(stage: Stage) -> None:
     stage.controller.apply([container("web")])
     stage.docker.failing["stop web"] = Denied("no")
