@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from reconciler.core.backoff import earliest
@@ -21,7 +22,7 @@ from reconciler.core.graph import Graph
 from reconciler.core.standing import STEADY_SECONDS
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
-from reconciler.model.observed import Facts, Listener, Observed
+from reconciler.model.observed import Facts, Listener, Observed, View
 from reconciler.model.plan import Record
 from tests.convergence.world import World
 
@@ -37,7 +38,9 @@ MOST_FAILURES = 3
 
 State = tuple[int, ...]
 """Numbers of interned parts: the surroundings first, then things and records in order."""
-_FIELDS = [f.name for f in fields(Observed)]
+_BROUGHT_INTO_FORM = ("id", "started_at", "finished_at")
+_MADE_OF_PARTS = ("grants", "facts")
+_as_it_is = attrgetter(*(f.name for f in fields(Observed) if f.name not in _BROUGHT_INTO_FORM + _MADE_OF_PARTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ class Surroundings:
     sick: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a state stands for."""
+
+    views: dict[str, View]
+    journal: dict[Key, Record]
+    foreign: dict[str, Observed]
+    copies: dict[str, Observed]
+
+
 @dataclass(slots=True)
 class Forms:
     """Turns worlds of one declaration into states and back."""
@@ -62,7 +75,11 @@ class Forms:
     """By the identity of a thing that is in `_parts` and so can't be another one."""
     _shown: dict[int, tuple[Any, Hashable]] = field(default_factory=dict)
     _graphs: dict[frozenset[Key], Graph] = field(default_factory=dict)
+    _kept: dict[tuple[int, bool], int] = field(default_factory=dict)
+    """By the identity of a record that is in `_parts`, and whether its pause holds."""
     _world: World | None = None
+    _opened: tuple[State, _Opened] | None = None
+    """The state that was asked for last: it is asked for again and again, to do different things to it."""
 
     def state(self, world: World, down: frozenset[str] = frozenset(), *, partial: bool = False) -> State:
         names: dict[str, str] = {}
@@ -81,20 +98,29 @@ class Forms:
         world.now, world.effects = NOW, 0
         world.graph = self._graph(around.buried)
         world.listeners, world.sick = list(around.listeners), set(around.sick)
-        world.blame, world.history, world.journal, world.copied = [], [], {}, set()
-        held: dict[str, list[Observed]] = {"docker": [], "process": []}
+        world.blame, world.history, world.copied = [], [], set()
+        if self._opened is None or self._opened[0] != state:
+            self._opened = state, self._open(state, world)
+        opened = self._opened[1]
+        for name, runtime in world.runtimes.items():
+            runtime.view = opened.views[name]
+        world.journal, world.foreign, world.copies = dict(opened.journal), dict(opened.foreign), dict(opened.copies)
+        return world, around
+
+    def _open(self, state: State, world: World) -> _Opened:
+        held: dict[str, list[Observed]] = {name: [] for name in world.runtimes}
+        journal: dict[Key, Record] = {}
         for number in state[1:]:
             match self._parts[number]:
                 case Observed() as thing:
                     held[thing.runtime].append(thing)
                 case key, record:
-                    world.journal[key] = record
-        for name, runtime in world.runtimes.items():
-            runtime.view = replace(runtime.view, objects=tuple(held[name]))
-        everything = [thing for things in held.values() for thing in things]
-        world.foreign = {thing.id: thing for thing in everything if thing.id.startswith("x")}
-        world.copies = {thing.id: thing for thing in everything if thing.id.startswith("copy-")}
-        return world, around
+                    journal[key] = record
+        views = {name: replace(r.view, objects=tuple(held[name])) for name, r in world.runtimes.items()}
+        everything = {thing.id: thing for things in held.values() for thing in things}
+        foreign = {name: thing for name, thing in everything.items() if name.startswith("x")}
+        copies = {name: thing for name, thing in everything.items() if name.startswith("copy-")}
+        return _Opened(views, journal, foreign, copies)
 
     def surroundings(self, state: State) -> Surroundings:
         return self._parts[state[0]]  # type: ignore[no-any-return]
@@ -128,25 +154,30 @@ class Forms:
         mark = "x" if thing.id in world.foreign else "copy-" if thing.id in copies else "o"
         began = thing.started_at
         young = began is not None and world.now - began < STEADY_SECONDS
-        canonical = replace(
-            thing,
-            id=f"{mark}:{thing.runtime}:{thing.kind}:{thing.name}",
-            started_at=None if began is None else NOW if young else OLD,
-            finished_at=None if thing.finished_at is None else OLD,
-        )
-        names[thing.id] = canonical.id
-        number = self._number(tuple(_frozen(getattr(canonical, name), self._shown) for name in _FIELDS), canonical)
-        self._known[id(self._parts[number])] = number
+        name = names[thing.id] = f"{mark}:{thing.runtime}:{thing.kind}:{thing.name}"
+        started = None if began is None else NOW if young else OLD
+        finished = None if thing.finished_at is None else OLD
+        parts = _frozen(thing.grants, self._shown), _frozen(thing.facts, self._shown)
+        form = name, started, finished, parts, _as_it_is(thing)
+        if (number := self._numbers.get(form)) is None:
+            canonical = replace(thing, id=name, started_at=started, finished_at=finished)
+            number = self._number(form, canonical)
+            self._known[id(canonical)] = number
         return number
 
     def _record(self, world: World, key: Key, record: Record) -> int:
-        failures = min(record.failures, MOST_FAILURES)
-        held = failures > 0 and earliest(replace(record, failures=failures), PAUSES) > world.now
+        if record.failures > MOST_FAILURES:
+            record = replace(record, failures=MOST_FAILURES)
+        held = record.failures > 0 and earliest(record, PAUSES) > world.now
+        if (known := self._kept.get((id(record), held))) is not None:
+            return known
         canonical = replace(
-            record, failures=failures, last_at=NOW if held else OLD, message="it failed" if failures else "",
-            restarts=0, avoid=tuple(sorted(record.avoid)),
+            record, last_at=NOW if held else OLD, message="it failed" if record.failures else "", restarts=0,
+            avoid=tuple(sorted(record.avoid)),
         )  # fmt: skip
-        return self._number((key, canonical), (key, canonical))
+        number = self._number((key, canonical), (key, canonical))
+        self._kept[id(self._parts[number][1]), held] = number
+        return number
 
     def _number(self, form: Hashable, part: object) -> int:
         number = self._numbers.get(form)
