@@ -102,7 +102,8 @@ golden: setup ## write the golden files anew; read the diff before you commit it
 	GOLDEN=write $(PYTEST) tests/golden -q
 
 .PHONY: schemas
-schemas: setup ## write the JSON Schemas anew
+schemas: setup ## write the JSON Schemas anew, and what validation makes of the spec classes
+	$(BIN)/python -m tests.prepare
 	$(BIN)/python -m reconciler schema --all schemas
 
 .PHONY: bench
