@@ -24,7 +24,7 @@ def main() -> None:
     gc.set_threshold(200_000, 20, 20)  # what is imported stays: to look through it again and again takes a tenth
     from reconciler.cli.invocation import Invocation
 
-    sys.exit(run(sys.argv[1:], Invocation.real()))
+    _leave(run(sys.argv[1:], Invocation.real()))
 
 
 def run(arguments: list[str], invocation: Invocation) -> int:
@@ -35,6 +35,30 @@ def run(arguments: list[str], invocation: Invocation) -> int:
     invocation.arguments = tuple(arguments)
     shown = ["version"] if arguments == ["--version"] else arguments or ["--help"]
     return guarded(lambda: dispatch(shown, invocation), invocation)
+
+
+def _leave(code: int) -> None:
+    """At once, for nothing is left to do, and to take a thousand classes apart takes a quarter of the whole command.
+    The diary is whole at any moment. Whoever watches the interpreter, as coverage does, has still to write down what
+    it saw; and for a stream that fails at its last flush the interpreter has words of its own.
+    """
+    import os
+    import threading
+
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        sys.exit(code)
+    if threading.active_count() > 1 or _watched():
+        sys.exit(code)
+    os._exit(code)
+
+
+def _watched() -> bool:
+    tools = getattr(sys, "monitoring", None)  # from 3.12 on
+    return bool(sys.gettrace() or sys.getprofile() or (tools and any(map(tools.get_tool, range(6)))))
 
 
 def _answered(arguments: list[str]) -> bool:
