@@ -121,7 +121,7 @@ def _default(item: Field[Any]) -> Any:
     return item.default_factory() if item.default_factory is not MISSING else MISSING
 
 
-_TROUBLESOME = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_TROUBLESOME = re.compile(r"[\0-\t\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 """Characters that a spec may not hold as they are; between double quotes they are escaped."""
 
 _WORD = re.compile("[A-Za-z0-9/][A-Za-z0-9_./]*(?:[ :-][A-Za-z0-9_./]+)*")

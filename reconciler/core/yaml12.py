@@ -135,7 +135,8 @@ class _Stop(Exception):
 
 
 _BREAK = re.compile(r"\r\n|\r|\n")
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""Written as what it is, not as what it is not: a range of 50,000 characters takes 5 ms to compile."""
 
 
 def _decode(content: bytes, loaded: Loaded) -> str | None:
