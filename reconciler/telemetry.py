@@ -33,6 +33,9 @@ class Say(StrEnum):
     REQUEST = "request"
     ALARM_BROKEN = "alarm broken"
     NOTE = "note"
+    EVENTS_BEGUN = "events begun"
+    EVENTS_ENDED = "events ended"
+    """Of an engine. Until they come again, only the timer finds out what happens there."""
 
 
 class Logger:

@@ -78,6 +78,7 @@ class Proxy:
     spoilt: list[Asked] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _silenced: list[socket.socket] = field(default_factory=list)
+    _open: set[socket.socket] = field(default_factory=set)
 
     @property
     def address(self) -> str:
@@ -97,6 +98,12 @@ class Proxy:
             self.judge = judge
             self.asked.clear()
             self.spoilt.clear()
+
+    def cut(self) -> None:
+        """Whatever is open breaks, long answers in their middle."""
+        for client in [*self._open]:
+            with contextlib.suppress(OSError):  # it has come to its end meanwhile
+                client.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Proxy]:
@@ -129,9 +136,11 @@ class Proxy:
                 self._silenced.append(client)
                 self._pass_on(request, client, answered=False)
                 return
+            self._open.add(client)
             try:
                 self._answer(asked, fault, request, client)
             finally:
+                self._open.discard(client)
                 client.shutdown(socket.SHUT_RDWR)  # while the pump reads from it, to close it is not enough
                 client.close()
 
