@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.core.graph import Graph
 from reconciler.model.desired import Desired, Stop
@@ -13,8 +14,13 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Listener, Observed, View
 from reconciler.model.plan import Record
 from reconciler.model.resource import Resource
-from reconciler.model.status import Event, Status
+from reconciler.model.status import Arrival, Event, Status
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.core.parse import Document, Text
+    from reconciler.errors import Problem
+    from reconciler.kinds.source import SourceSpec
 
 
 class Clock(Protocol):
@@ -46,7 +52,14 @@ class Observer(Protocol):
         """
 
 
-class Runtime(Observer, Protocol):
+class Glancing(Protocol):
+    """Something that can say cheaply whether a look would show something else than the last time."""
+
+    def glance(self) -> str:
+        """The same text for as long as nothing that could matter has changed; empty: it takes a look to know."""
+
+
+class Runtime(Observer, Glancing, Protocol):
     """Five verbs. Each is idempotent, addresses the object id that was observed, has a deadline, and raises
     Refused (nothing happened), OutcomeUnknown (look again) or Unreachable.
     """
@@ -157,7 +170,7 @@ class Revision:
     resource: Resource
 
 
-class Source(Protocol):
+class Source(Glancing, Protocol):
     """Where desired state is kept."""
 
     def namespaces(self) -> list[str]: ...
@@ -176,6 +189,106 @@ class Source(Protocol):
         """What was wanted of a Service, oldest first; the last one is in force, unless it is being deleted. Bounded."""
 
     def forget(self, key: Key) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """All spec files of a Source at one revision."""
+
+    revision: str
+    """A commit's id, or a digest of what the directory holds."""
+    texts: tuple[Text, ...]
+    author: str = ""
+    subject: str = ""
+    root: str = ""
+    """The directory that relative paths lead into; of a repository it is a mere name, and nothing lies there."""
+    on_disk: bool = True
+    """Whether files beneath `root` can be read by their paths."""
+    rewound: bool = False
+    """It does not contain what was applied last."""
+    content: Callable[[str], bytes] = field(default=lambda _: b"", repr=False, compare=False)
+    """Of a file beneath `root` that is not on disk, by its path there. Raises ReconcilerError for what is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A revision that is kept back, and what a confirmation of it would have to name."""
+
+    reason: str
+    message: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a Source, apart from the diary: losing that must not lose this."""
+
+    applied: str = ""
+    """The revision that is in force."""
+    arrivals: tuple[Arrival, ...] = ()
+    """The last few revisions that came into force, newest first."""
+    good: str = ""
+    """The last one of which everything became Ready."""
+    bad: str = ""
+    """The one that was left again because it did not."""
+    begun: str = ""
+    """The one that is being put into force, or was last."""
+    begun_at: float = 0.0
+    missing: Mapping[str, float] = field(default_factory=dict)
+    """Since when documents have been missing, by key."""
+    brought: tuple[str, ...] = ()
+    """Keys of what it declares."""
+    failures: int = 0
+    """How often in a row it could not be put into force."""
+    held: Held | None = None
+
+    @property
+    def newest(self) -> str:
+        """No revision that does not contain this one is taken without a word."""
+        return self.bad or self.applied
+
+
+class Feeds(Protocol):
+    """The directories and repositories that Sources follow, and what is remembered of each."""
+
+    parsed: dict[Key, Any]
+    """Room for what a reader has made of a checkout, so that it is made once."""
+
+    def fetch(self, key: Key, spec: SourceSpec, known: Known, *, revision: str = "") -> Checkout:
+        """A whole, verified revision: the newest one, or a former one of a repository. Raises ReconcilerError with
+        the reason; never comes back with less than there is.
+        """
+
+    def turn(self, key: Key) -> AbstractContextManager[None]:
+        """One sync of a Source at a time, whoever asks for it."""
+
+    def known(self, key: Key) -> Known: ...
+
+    def remember(self, key: Key, known: Known) -> None: ...
+
+    def confirmed(self, key: Key) -> str:
+        """The plan that a person said yes to."""
+
+    def confirm(self, key: Key, plan: str) -> None:
+        """An empty one takes it back."""
+
+    def forget(self, key: Key) -> None: ...
+
+
+class Rules(Protocol):
+    """What the policy says of what Sources bring."""
+
+    def profile(self, spec: SourceSpec) -> str:
+        """The name of the profile that its documents are under."""
+
+    def environment(self, profile: str) -> Mapping[str, str]:
+        """Our own variables that such documents may refer to."""
+
+    def check(self, documents: Sequence[Document], profile: str, *, root: str) -> list[Problem]:
+        """What they ask for and may not have. Content may be taken from files beneath `root`."""
+
+    def limits(self, profile: str) -> tuple[int, float]:
+        """How many objects, and how large a share of them, one revision may remove without a word."""
 
 
 class Store(Protocol):

@@ -14,6 +14,7 @@ from reconciler.engine.pace import Pace
 from reconciler.engine.queue import Queue
 from reconciler.engine.reconcile import Parts, Pass, reconcile
 from reconciler.engine.schedule import Schedule
+from reconciler.engine.stillness import Stillness
 from reconciler.engine.supervise import Threads
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
@@ -64,6 +65,7 @@ class Loop:
         self._stopping = threading.Event()
         self._passed = passed
         self._last_round = time.monotonic()
+        self._stillness = Stillness([parts.source, *parts.runtimes.values()])
 
     def start(self) -> None:
         for number in range(WORKERS):
@@ -86,6 +88,8 @@ class Loop:
 
     def look_at(self, namespace: str) -> None:
         """What alarms and requests call: a namespace, or "" for everything."""
+        if not namespace:
+            self._stillness.disturb()
         self.wake(Turn("pass", namespace) if namespace else RESYNC)
 
     def wake(self, turn: Turn) -> None:
@@ -156,11 +160,19 @@ class Loop:
         return self._paces[namespace].next(current, self.parts.clock.now())
 
     def _round(self, _of: str) -> float:
-        """Everything, once in a while: what alarms have missed is found here."""
-        for namespace in self.parts.source.namespaces():
-            self._queue.add(Turn("pass", namespace))
+        """Everything, once in a while: what alarms have missed is found here. Where all is at rest, and looks at a
+        glance as it did before the last passes, a pass would find nothing.
+        """
+        if not self._stillness.still(at_rest=self._at_rest()):
+            for namespace in self.parts.source.namespaces():
+                self._queue.add(Turn("pass", namespace))
         self._last_round = time.monotonic()
         return spread(self._resync)
+
+    def _at_rest(self) -> bool:
+        """Nothing is due but this round."""
+        rested = all(self._paces[namespace].rested for namespace in self.parts.source.namespaces())
+        return rested and not self._failures and self._queue.alone(RESYNC)
 
 
 def spread(seconds: float) -> float:

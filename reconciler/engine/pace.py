@@ -19,13 +19,16 @@ class Pace:
 
     pause: float = FIRST
     still: frozenset[object] = frozenset()
+    rested: bool = False
+    """Its last pass found nothing to do and nothing to wait for."""
 
     def next(self, current: Pass, now: float) -> float | None:
         """In how many seconds; None: there is nothing to wait for."""
+        self.rested = current.plan.settled and not current.outcomes
         if any(outcome.result is not Result.UNKNOWN for outcome in current.outcomes):
             self.pause = FIRST
             return 0.0  # something was done, or refused and written down: both make another plan
-        if current.plan.settled and not current.outcomes:
+        if self.rested:
             self.pause = FIRST
             return None
         waiting = frozenset((wait.key, wait.reason) for wait in current.plan.waits)

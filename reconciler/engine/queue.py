@@ -49,6 +49,11 @@ class Queue(Generic[Key]):
                 self._waiting.append(key)
                 self._changed.notify()
 
+    def alone(self, key: Key) -> bool:
+        """Whether nothing but this one is at work, and nothing waits."""
+        with self._changed:
+            return not self._waiting and self._at_work <= {key}
+
     def close(self) -> None:
         with self._changed:
             self._closed = True

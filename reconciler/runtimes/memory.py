@@ -24,6 +24,9 @@ class MemoryRuntime:
     def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- it hides nothing anyway
         return self.view
 
+    def glance(self) -> str:
+        return repr(self.view)
+
     def prepare(self, desired: Desired) -> None:
         """There is nothing that could be missing."""
 

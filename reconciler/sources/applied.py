@@ -57,6 +57,7 @@ class Applied:
         self._cause = cause
         self._recalled: dict[str, dict[Path, Stamp]] = {}
         self._last: dict[str, list[Path]] = {}
+        self._pointed_at: dict[str, list[str]] = {}
 
     def namespaces(self) -> list[str]:
         try:
@@ -126,12 +127,20 @@ class Applied:
         """Of the files that the last reading of a namespace came from: when written, how long, which inode."""
         return {file.name: list(self._parsed[file][0]) for file in self._last.get(namespace, ())}
 
+    def glance(self) -> str:
+        """Of all that is kept, and all files that it points at, as far as they were read: when each was written."""
+        kept = [file for namespace in self.namespaces() for file, _ in self._files(namespace)]
+        pointed = [Path(path) for paths in self._pointed_at.values() for path in paths]
+        return repr([(str(file), _stamp_if_there(file)) for file in (*kept, *pointed)])
+
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph:
         """The namespace as it is kept, or as it would be with `resources` instead; files read now."""
         kept, damaged = self._survey(namespace)
         everything = kept if resources is None else list(resources)
         given = {resource.key for resource in everything}
         contents, unreadable = _contents(everything)
+        if resources is None:
+            self._pointed_at[namespace] = sorted(contents)
         return graph_of(
             namespace,
             everything,
@@ -272,6 +281,13 @@ def _sync(path: Path) -> None:
 def _stamp(file: Path) -> Stamp:
     facts = file.stat()
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
+
+
+def _stamp_if_there(file: Path) -> Stamp | None:
+    try:
+        return _stamp(file)
+    except OSError:
+        return None
 
 
 def _contents(resources: Iterable[Resource]) -> tuple[dict[str, bytes], dict[Key, str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError, Refused
+from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, NetworkPayload, Stop, VolumePayload
 from reconciler.model.observed import Observed, View
 from reconciler.runtimes.docker import read
@@ -16,7 +19,7 @@ from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.containers import Containers
 from reconciler.runtimes.docker.endpoint import SYSTEM_SOCKET, Endpoint
 from reconciler.runtimes.docker.errors import garbled
-from reconciler.runtimes.docker.glance import LISTS, digest
+from reconciler.runtimes.docker.glance import LISTS, digest, digest_of_ours
 from reconciler.runtimes.docker.images import Images, Progress
 from reconciler.runtimes.docker.lastlog import LastLog
 from reconciler.runtimes.docker.networks import Networks, Volumes
@@ -64,6 +67,14 @@ class DockerRuntime(DockerReach):
         lasting = endpoint.path and (endpoint.source == "DOCKER_HOST" or endpoint.path == SYSTEM_SOCKET)
         seen = digest(self._lists, namespace) if lasting and self._lists else ""
         return endpoint.path, seen, self._looked_at
+
+    def glance(self) -> str:
+        """One list, of ours alone. Networks and volumes in use can't go; limits stand in no list, and take a look."""
+        only = quote(json.dumps({"label": [f"{labels.OWNER}={self._owner}"]}))
+        try:
+            return digest_of_ours(self._connection.get_all([f"/containers/json?all=1&filters={only}"])[0])
+        except (ReconcilerError, KeyError, TypeError, ValueError, AttributeError):
+            return ""
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ContainerPayload):

@@ -21,12 +21,13 @@ from reconciler.runtimes.process.directory import (
     directories,
     directory_name,
     make_private,
+    read_exit,
     read_labels,
     read_record,
     write_labels,
     write_new,
 )
-from reconciler.runtimes.process.identity import wait_for_end
+from reconciler.runtimes.process.identity import living, wait_for_end
 from reconciler.runtimes.process.observation import Watched, observe
 from reconciler.runtimes.process.payload import check, check_room, payload_of, placed
 from reconciler.runtimes.process.recovery import Markers, is_lost, parent_of, untouched
@@ -69,6 +70,18 @@ class ProcessRuntime:
                 self.name, self.host, problem=f"{self._root} can't be read: {error.strerror}", hint="check its owner"
             )
         return View(self.name, self.host, tuple(found))
+
+    def glance(self) -> str:
+        """Who there is, who of them lives and who was halted."""
+        try:
+            return repr([(name, *self._pulse(os.path.join(self._root, name))) for name in directories(self._root)])
+        except OSError:
+            return ""
+
+    def _pulse(self, directory: str) -> tuple[object, ...]:
+        record = read_record(directory)
+        lives = living(record.service) if record else None
+        return record, lives and lives.state == "T", read_exit(directory)
 
     def _instances(self) -> Iterator[Observed]:
         markers = Markers(self._owner)
