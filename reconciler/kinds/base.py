@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
-from annotated_types import Ge, Le, Len
-
+from reconciler.kinds.limits import Ge, Le, Len
 from reconciler.values import dataclass
 
 

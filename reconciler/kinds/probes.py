@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
 from reconciler.kinds.base import EDGE, Argv, Fault, PortNumber, Seconds, camel
+from reconciler.kinds.limits import Ge, Le
 from reconciler.values import dataclass
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
 from reconciler.kinds.base import EDGE, Fault, Kind, Need, Seconds
+from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.probes import Probes, probe_faults
 from reconciler.kinds.workload import (
     Container,

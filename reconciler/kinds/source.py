@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
 from reconciler.kinds.base import EDGE, Fault, Kind, Need
+from reconciler.kinds.limits import Ge, Le
 from reconciler.values import dataclass
 
 GIT_SECONDS = 60.0

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import field, replace
 from typing import Annotated, Any, Literal, Protocol
 
-from annotated_types import Ge, Le
-
 from reconciler.kinds.base import EDGE, Argv, Fault, Need, PortNumber, camel
+from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.quantity import bytes_of
 from reconciler.values import dataclass
 
