@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Annotated
 
-from annotated_types import Ge
-
 from reconciler.kinds.base import EDGE, Fault
+from reconciler.kinds.limits import Ge
 from reconciler.values import dataclass
 
 API_VERSION = "reconciler/v1"
