@@ -56,6 +56,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{counted}; the longest road to rest: {max(found['longest'])} passes")
     if kills := [value for report in passed for name, value in report.user_properties if name == "kills"]:
         terminalreporter.write_line(f"crash points: {sum(kills)} kills over {len(kills)} scenarios")
+    if mutants := sum(value for report in passed for name, value in report.user_properties if name == "mutants"):
+        terminalreporter.write_line(f"{mutants} mutants were killed")
     if left := config.stash.get(_leaked, []):
         terminalreporter.section("LEAKED: tests left this behind", red=True)
         for thing in left:

@@ -218,13 +218,16 @@ MUTANTS: tuple[Mutate, ...] = (
 
 
 @pytest.mark.parametrize("mutate", MUTANTS, ids=lambda mutate: mutate.__name__)
-def test_a_planner_with_this_bug_is_found_out(mutate: Mutate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planner_with_this_bug_is_found_out(
+    mutate: Mutate, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
     with monkeypatch.context() as patch:
         mutate(patch)
         seed, found = _first_found()
     print(f"found by story {seed}: {type(found).__name__}: {str(found).splitlines()[0][:150]}")
 
     _teller(seed)(Choose.seeded(seed))  # and without the bug there is nothing to be found
+    record_property("mutants", 1)
 
 
 def _first_found() -> tuple[int, Exception]:

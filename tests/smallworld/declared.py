@@ -81,68 +81,56 @@ def _set(
 
 
 SETS: tuple[Declared, ...] = (
-    _set("a-container-with-a-port", [contained("a", ports=on(8000))], faults=3, nightly=4, least=16_000),
-    _set("a-process-with-a-port", [native("a", ports=on(8000))], faults=4, nightly=4, least=16_600),
-    _set("a-port-of-its-choice", [native("a", ports=on("auto"))], faults=4, nightly=4, least=14_800),
+    _set("a-container-with-a-port", [contained("a", ports=on(8000))], faults=3, nightly=4, least=18_000),
+    _set("a-process-with-a-port", [native("a", ports=on(8000))], faults=4, nightly=4, least=19_400),
+    _set("a-port-of-its-choice", [native("a", ports=on("auto"))], faults=4, nightly=4, least=17_600),
     _set(
         "a-new-image", [contained("a", image="i:2", ports=on(8000), probes=PROBED)],
-        [contained("a", ports=on(8000), probes=PROBED)], faults=3, nightly=4, least=32_000,
-    ),
+        [contained("a", ports=on(8000), probes=PROBED)], faults=2, nightly=4, least=3_700),
     _set(
         "a-chain-over-both-runtimes",
         [contained("a", probes=PROBED, update=ONE_BY_ONE), native("b", depends_on=after("a"), update=ONE_BY_ONE)],
-        faults=2, nightly=3, least=25_600,
-    ),
+        faults=2, nightly=3, least=28_300),
     _set(
         "ports-that-are-swapped", [contained("a", ports=on(8001)), native("b", ports=on(8000))],
-        [contained("a", ports=on(8000)), native("b", ports=on(8001))], faults=1, nightly=2, least=1_600,
-    ),
+        [contained("a", ports=on(8000)), native("b", ports=on(8001))], faults=1, nightly=2, least=1_700),
     _set(
         "from-container-to-process", [native("a", ports=on(8000)), native("b", depends_on=after("a"))],
-        [contained("a", ports=on(8000)), native("b", depends_on=after("a"))], faults=2, nightly=2, least=16_100,
-    ),
+        [contained("a", ports=on(8000)), native("b", depends_on=after("a"))], faults=2, nightly=2, least=18_700),
     _set(
         "two-replicas-one-after-the-other", [contained("a", image="i:2", replicas=2, update=BESIDE)],
-        [contained("a", replicas=2)], faults=1, nightly=2, least=10_200,
-    ),
+        [contained("a", replicas=2)], faults=1, nightly=2, least=10_800),
     _set(
         "a-job-before-a-service",
         [contained("a", job=True), native("b", depends_on=after("a", condition="Completed"))],
-        faults=2, nightly=2, least=17_200,
-    ),
+        faults=2, nightly=2, least=19_400),
     _set(
         "deleted-with-its-data",
         [gone(contained("a", volumes=DATA)), gone(contained("b", depends_on=after("a"))),
          gone(volume("v1"), with_data=True)],
         [contained("a", volumes=DATA), contained("b", depends_on=after("a")), volume("v1")],
-        faults=3, nightly=4, least=11_000,
-    ),
+        faults=3, nightly=4, least=11_000),
     _set(
         "deleted-but-not-its-data",
         [native("b"), gone(native("a", volumes=(VolumeMount(volume="v1"),))), gone(volume("v1"))],
         [native("b"), native("a", volumes=(VolumeMount(volume="v1"),)), volume("v1")],
-        faults=3, nightly=4, least=14_600,
-    ),
+        faults=3, nightly=4, least=17_500),
     _set(
         "a-network-made-anew",
         [network("n1", internal=True), contained("a", networks=("n1",), update=ONE_BY_ONE), native("b")],
         [network("n1"), contained("a", networks=("n1",)), native("b")],
-        faults=2, nightly=2, least=22_500,
-    ),
+        faults=2, nightly=2, least=26_000),
     _set(
         "scaled-down-and-stopped", [contained("a", replicas=1, update=Update(max_surge=1)), native("b", replicas=0)],
-        [contained("a", replicas=3, update=Update(max_surge=1)), native("b")], faults=1, nightly=2, least=1_300,
-    ),
+        [contained("a", replicas=3, update=Update(max_surge=1)), native("b")], faults=1, nightly=2, least=1_300),
     _set(
         "two-who-share-a-range", [contained("a", ports=on("8000-8001")), native("b", ports=on(8000, reassign=True))],
-        faults=1, nightly=2, least=1_400,
-    ),
+        faults=1, nightly=2, least=1_450),
     _set(
         "three-in-a-row",
         [volume("v1"), contained("a", volumes=DATA, ports=on(8000)), native("b", depends_on=after("a")),
          contained("c", image="i:2", depends_on=after("b", condition="Started"), update=ONE_BY_ONE)],
         [volume("v1"), contained("a", volumes=DATA, ports=on(8000)), native("b", depends_on=after("a")),
          contained("c")],
-        faults=1, nightly=2, least=5_800,
-    ),
+        faults=1, nightly=2, least=6_300),
 )  # fmt: skip
