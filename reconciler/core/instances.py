@@ -67,7 +67,8 @@ def together(decisions: Mapping[Key, Decision], old: frozenset[int]) -> Iterator
         yield from (((), Wait(key, Reason.ROLLING, wait)) if _makes(found) else found for key, found in moving.items())
         return
     actions = [action for found, _ in moving.values() for action in found]
-    yield sorted(actions, key=lambda action: action.verb is Verb.CREATE), None
+    # All are asked to stop before the first is removed: so they can be at once, and take as long as one.
+    yield sorted(actions, key=lambda action: (action.verb is not Verb.STOP, action.verb is Verb.CREATE)), None
     yield from (((), wait) for _, wait in moving.values() if wait)
 
 

@@ -1,14 +1,14 @@
 """Does what a plan says, and tells what came of it. Decides nothing.
 
-Sequences run beside one another, the actions inside one in order; the first that is not done ends its sequence,
-for the next pass will look again. Whatever a runtime raises becomes an Outcome: one broken thing never keeps
-the others from being reconciled.
+Sequences run beside one another, the actions inside one in order, but for neighbours that do the same to different
+things: those run at once. The first that is not done ends its sequence, for the next pass will look again. Whatever a
+runtime raises becomes an Outcome: one broken thing never keeps the others from being reconciled.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from reconciler.errors import OutcomeUnknown, PortInUse, ReconcilerError, Refused, Unreachable
@@ -19,6 +19,8 @@ from reconciler.ports import Runtime
 
 WORKERS = 8
 """The engine's own processor time is the limit from here on."""
+STOPPERS = 32
+"""To stop is to wait, most of the time."""
 
 Tell = Callable[[Action], None]
 
@@ -37,12 +39,35 @@ def _sequence(sequence: Sequence[Action], runtimes: Mapping[str, Runtime], tell:
     refused = _prepare(sequence, runtimes)
     if refused:
         return [refused]
-    for action in sequence:
-        tell(action)
-        outcomes.append(_outcome(action, lambda action=action: _do(action, runtimes)))  # type: ignore[misc]
-        if outcomes[-1].result is not Result.DONE:
+    for group in _groups(sequence):
+        outcomes += _at_once(group, runtimes, tell)
+        if any(outcome.result is not Result.DONE for outcome in outcomes):
             break
     return outcomes
+
+
+def _groups(sequence: Sequence[Action]) -> Iterator[list[Action]]:
+    """Neighbours with one verb and different keys."""
+    group: list[Action] = []
+    for action in sequence:
+        if group and (action.verb is not group[0].verb or action.key in {one.key for one in group}):
+            yield group
+            group = []
+        group.append(action)
+    if group:
+        yield group
+
+
+def _at_once(group: Sequence[Action], runtimes: Mapping[str, Runtime], tell: Tell) -> list[Outcome]:
+    def act(action: Action) -> Outcome:
+        tell(action)
+        return _outcome(action, lambda: _do(action, runtimes))
+
+    if len(group) == 1:
+        return [act(group[0])]
+    most = STOPPERS if group[0].verb is Verb.STOP else WORKERS
+    with ThreadPoolExecutor(min(most, len(group)), "perform") as pool:
+        return list(pool.map(act, group))
 
 
 def _prepare(sequence: Sequence[Action], runtimes: Mapping[str, Runtime]) -> Outcome | None:

@@ -111,7 +111,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sequences run in order inside, and concurrently beside one another."""
+    """Sequences run in order inside, and concurrently beside one another. Inside of one, neighbours that do the same to
+    different things are done at once.
+    """
 
     sequences: tuple[tuple[Action, ...], ...] = ()
     waits: tuple[Wait, ...] = ()

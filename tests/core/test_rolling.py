@@ -407,7 +407,7 @@ def test_with_recreate_what_the_new_ones_need_is_fetched_before_the_first_old_on
     """One sequence: who carries it out prepares all of it first."""
     found = plan(web("2", update=Update(strategy="Recreate")), settled(web("1")), {}, NOW)
     (sequence,) = found.sequences
-    assert verbs(sequence) == ["Stop", "Remove"] * 3 + ["Create"] * 3
+    assert verbs(sequence) == ["Stop"] * 3 + ["Remove"] * 3 + ["Create"] * 3
 
 
 def verbs(actions: tuple[Action, ...]) -> list[str]:

@@ -102,6 +102,39 @@ def test_sequences_run_beside_one_another() -> None:
     assert [o.result for o in outcomes] == [Result.DONE, Result.DONE]
 
 
+def recreation(replicas: int) -> tuple[Plan, dict[str, Rough]]:
+    """All that are old leave, then all that are new come: one sequence."""
+    update = Update(strategy="Recreate")
+    before = settled(graph(process("api", replicas=replicas, update=update)))
+    planned = plan(graph(process("api", replicas=replicas, update=update, env={"NEW": "1"})), before, {}, NOW)
+    assert len(planned.sequences) == 1
+    return planned, runtimes(before)
+
+
+def test_all_that_are_made_anew_together_are_stopped_at_once() -> None:
+    """Each waits until all others were asked to stop: one after another they would wait for ever."""
+    planned, there = recreation(20)
+    all_asked = threading.Barrier(20, timeout=10)
+
+    class Slow(Rough):
+        def stop(self, seen: Observed, stop: object) -> None:
+            all_asked.wait()
+            super().stop(seen, stop)
+
+    slow = Slow("process", now=lambda: NOW)
+    slow.view = there["process"].view
+    outcomes = perform(planned, {**there, "process": slow})
+    assert [o.result for o in outcomes] == [Result.DONE] * 60
+    assert [o.action.verb for o in outcomes] == [Verb.STOP] * 20 + [Verb.REMOVE] * 20 + [Verb.CREATE] * 20
+    assert [o.action.key.index for o in outcomes] == [*range(20)] * 3
+
+
+def test_one_that_can_not_be_stopped_keeps_all_others_from_being_made_anew() -> None:
+    planned, there = recreation(3)
+    there["process"].failing["stop"] = Denied("no")
+    assert [o.action.verb for o in perform(planned, there)] == [Verb.STOP] * 3
+
+
 def test_each_action_is_told_before_it_is_done() -> None:
     planned, there = replacement()
     told: list[tuple[Verb, int]] = []
