@@ -24,12 +24,16 @@ import stat
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from reconciler.errors import Denied, OutcomeUnknown
 from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.identity import boot_id, leads_session, open_pidfd, slurp
 from reconciler.runtimes.process.lock import Lock
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.runtimes.process.spawning import Descriptor
 
 DEADLINE = 20.0
 """For a start to be over, one way or the other: it takes 3 ms, on a machine that thrashes a thousand times that."""
@@ -170,23 +174,23 @@ def _spawn(plan: Launch, held: Lock) -> int:
 
 
 def _spawn_parent(plan: Launch, reading: int, writing: int, locked: int) -> int:
+    from reconciler.runtimes.process.spawning import Closed, Given, Opened, spawn  # noqa: PLC0415 -- loads ctypes
+
     tools = tool("dd"), tool("wc"), tool("mv")
     program = [tool("setsid"), *plan.become, SHELL, "-c", READ.format(5), plan.title, plan.working_dir, *plan.command]
     argv = [SHELL, "-c", READ.format(4), plan.title, plan.directory, plan.owner, plan.key, boot_id(), *tools]
     argv += [plan.group or "-", *plan.joins, "--", *program]
-    actions = [
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, writing, 1),
-        (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_DUP2, reading, 3),
-        (os.POSIX_SPAWN_DUP2, _text(PARENT), 4),
-        (os.POSIX_SPAWN_DUP2, _text(SERVICE), 5),
-        (os.POSIX_SPAWN_DUP2, locked, 9),
+    descriptors: list[Descriptor] = [
+        *map(Closed, _inherited()),
+        Opened(0, "/dev/null", os.O_RDONLY),
+        Given(1, writing),
+        Opened(2, "/dev/null", os.O_WRONLY),
+        Given(3, reading),
+        Given(4, _text(PARENT)),
+        Given(5, _text(SERVICE)),
+        Given(9, locked),
     ]
-    return os.posix_spawn(
-        SHELL, argv, dict(plan.env), file_actions=actions, setsid=True, setsigdef=_resettable(), setsigmask=()
-    )
+    return spawn(argv, plan.env, descriptors, _resettable())
 
 
 @cache
