@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.model import labels
 from reconciler.runtimes.docker import glance
+from tests import warm
 from tests.cli.test_imports import HEAVY
 from tests.engine_api import Engine
 from tests.waiting import until
@@ -87,7 +88,17 @@ class Stack:
 
     def settled(self) -> None:
         """Applied until the short way is taken: nothing is noted of what is younger than a second."""
+        until(self._noted)
         until(lambda: self.apply()[1])
+
+    def _noted(self) -> bool:
+        self.warm("apply", "-f", "specs", "-n", self.namespace)
+        return any((self.home / "cache").glob("apply-*.json"))
+
+    def warm(self, *arguments: str) -> None:
+        """Where it does not matter which way is taken."""
+        ran = warm.run(arguments, env=self.environment, cwd=self.directory, seconds=60)
+        assert ran.returncode == 0, ran.stderr
 
     @property
     def note(self) -> Path:
@@ -105,7 +116,7 @@ def stack(tmp_path: Path, environment: dict[str, str], namespace: str, engine: E
     try:
         yield it
     finally:
-        it.run("delete", "all", "--all", "-n", namespace)
+        it.warm("delete", "all", "--all", "-n", namespace)
 
 
 def test_the_short_way_says_what_the_long_way_says(stack: Stack) -> None:
@@ -170,8 +181,7 @@ def add_a_spec(stack: Stack) -> None:
 
 
 def change_what_is_kept(stack: Stack) -> None:
-    ran, _ = stack.run("scale", "web", "--replicas", "0", "-n", stack.namespace)
-    assert ran.returncode == 0, ran.stderr
+    stack.warm("scale", "web", "--replicas", "0", "-n", stack.namespace)
 
 
 CHANGES = [
@@ -195,8 +205,7 @@ def test_every_change_is_noticed_and_closed(stack: Stack, change: Callable[[Stac
 
 def test_what_is_deleted_is_made_again(stack: Stack) -> None:
     stack.settled()
-    ran, _ = stack.run("delete", "service", "web", "-n", stack.namespace)
-    assert ran.returncode == 0, ran.stderr
+    stack.warm("delete", "service", "web", "-n", stack.namespace)
     ran, short = stack.apply()
     assert not short
     assert "service/web created" in ran.stdout
