@@ -10,6 +10,9 @@ RIG := $(BIN)/python -m tests.rig run --
 PODMAN := $(BIN)/python -m tests.rig run --engine podman --
 PYTEST := $(BIN)/pytest
 COMPARED := $(PYTEST) -p tests.podman_comparison
+# Many tests wait more than they compute, so there are twice as many workers as cores; ports are shared out for sixteen.
+WORKERS := $(shell cores=$$(nproc); echo $$((cores > 8 ? 16 : 2 * cores)))
+SPREAD := -n $(WORKERS) --dist worksteal
 # How each test ended on Podman, for the run on Docker to be compared with.
 OUTCOMES := .pytest_cache/podman.json
 ENGINE_ANSWERS = $(BIN)/python -c 'import sys; from tests.engine_api import Engine; sys.exit(Engine.reachable() is None)'
@@ -62,16 +65,16 @@ stop: setup ## undo `make run`
 test: setup ## all tests, with container engines of their own; what concerns containers on Docker and on Podman
 	$(MAKE) --no-print-directory lint
 ifdef TESTS
-	$(RIG) $(PYTEST) -n auto --dist worksteal $(TESTS)
+	$(RIG) $(PYTEST) $(SPREAD) $(TESTS)
 else
 	@status=0; $(MAKE) --no-print-directory podman || status=$$?; \
-	$(RIG) $(COMPARED) -n auto --dist worksteal --same-as $(OUTCOMES) || status=$$?; exit $$status
+	$(RIG) $(COMPARED) $(SPREAD) --same-as $(OUTCOMES) || status=$$?; exit $$status
 endif
 
 .PHONY: podman
 podman: setup ## the contract and the container runtime, or TESTS=..., on a Podman of its own
 	@rm -f $(OUTCOMES)
-	$(PODMAN) $(COMPARED) -n auto --dist worksteal --outcomes $(OUTCOMES) $(or $(TESTS),tests/contract/test_runtime.py tests/docker)
+	$(PODMAN) $(COMPARED) $(SPREAD) --outcomes $(OUTCOMES) $(or $(TESTS),tests/contract/test_runtime.py tests/docker)
 
 .PHONY: check
 check: setup ## what takes seconds: lint, types, layers, values, goldens, properties
@@ -87,11 +90,11 @@ lint: setup
 
 .PHONY: contract
 contract: setup ## one suite over all runtimes
-	$(RIG) $(PYTEST) -n auto --dist worksteal tests/contract
+	$(RIG) $(PYTEST) $(SPREAD) tests/contract
 
 .PHONY: scenarios
 scenarios: setup ## whole stories on a real engine
-	$(RIG) $(PYTEST) -n auto --dist worksteal tests/scenarios
+	$(RIG) $(PYTEST) $(SPREAD) tests/scenarios
 
 .PHONY: mutants
 mutants: setup ## put known bugs into the code, and see that the tests find each of them
