@@ -11,6 +11,12 @@ def config_file(environ: Mapping[str, str]) -> str:
     return os.path.join(_base(environ, "XDG_CONFIG_HOME", "~/.config"), "reconciler", "config.yaml")
 
 
+def policy_files(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The machine's policy, and the user's, which is only asked where there is none of the machine's."""
+    own = os.path.join(_base(environ, "XDG_CONFIG_HOME", "~/.config"), "reconciler", "policy.yaml")
+    return "/etc/reconciler/policy.yaml", own
+
+
 def usual_home(environ: Mapping[str, str]) -> str:
     """The state of this installation."""
     given = environ.get("RECONCILER_HOME", "")

@@ -5,25 +5,33 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from reconciler import failpoints
 from reconciler.api.handover import DaemonOf
 from reconciler.daemon.run import Daemon
 from reconciler.engine.bell import Bell
 from reconciler.engine.controller import Controller
+from reconciler.engine.guard import Guard, Guarded
 from reconciler.engine.loop import Loop
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
 from reconciler.engine.reconcile import Parts
 from reconciler.engine.unhurried import Unhurried
+from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
+from reconciler.places import policy_files
 from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
 from reconciler.sources.home import Home
 from reconciler.store.sqlite import Diary, ReadDiary
+
+if TYPE_CHECKING:
+    from reconciler.core.policy import Policy
+    from reconciler.core.rules import Machine
 
 
 def _nobody(_text: str) -> None:
@@ -52,8 +60,9 @@ def controller(
     `cause` is the command line: it is kept with what it changes.
     """
     home = Home(home_path, note)
-    runtimes = _runtimes(home, acts=acts)
-    source = Applied(home, port_range=port_range, remembers=acts, cause=cause)
+    guard = guard_of(home_path, begins=acts)
+    runtimes = _runtimes(home, guard, acts=acts)
+    source = Applied(home, port_range=port_range, remembers=acts, cause=cause, refusal=guard.refusal)
     store = (Diary if acts else ReadDiary)(f"{home_path}/diary.db", note)
     parts = _parts(home, runtimes, Prober(runtimes, WallClock()), source, store)
     return Controller(parts, DaemonOf(home_path) if acts else None)
@@ -63,17 +72,50 @@ def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: 
     """The loop of a home, ready to run."""
     home = Home(home_path, note)
     bell = Bell()
-    runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in _runtimes(home, acts=True).items()}
+    guard = guard_of(home_path, begins=True)
+    runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in _runtimes(home, guard, acts=True).items()}
     prober = Prober(runtimes, WallClock())
-    parts = _parts(home, runtimes, prober, Applied(home, port_range=port_range), Diary(f"{home_path}/diary.db", note))
+    source = Applied(home, port_range=port_range, refusal=guard.refusal)
+    parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note))
     return Daemon(home_path, Controller(parts), Loop(parts, {"prober": prober, "slow verbs": bell}, resync=resync))
 
 
-def _runtimes(home: Home, *, acts: bool) -> dict[str, Any]:
+def guard_of(home_path: str, *, begins: bool) -> Guard:
+    """The policy in force. Nothing `begins` under a policy file that makes no sense, or that others may write to."""
+    present = any(os.path.lexists(path) for path in policy_files(os.environ))
+    guard = Guard(_policy, lambda: _here(home_path), os.environ, unlimited=not present)
+    if begins and present:
+        assert guard.policy, "read, or an error by now"
+    return guard
+
+
+def _policy() -> Policy:
+    from reconciler.sources.policyfile import load
+
+    return load(os.environ)
+
+
+def _here(home_path: str) -> Machine:
+    """Nobody may have a part of what only this installation knows the place of."""
+    from reconciler.hosts.here import Here
+
+    folders = (str(Path(path).parent) for path in policy_files(os.environ))
+    own = (home_path, *folders, str(Path("~/.ssh").expanduser()))
+
+    def guarded() -> list[str]:
+        try:
+            return [*own, *filter(None, [resolve(os.environ).path])]
+        except Unreachable:
+            return [*own]
+
+    return Here(guarded)
+
+
+def _runtimes(home: Home, guard: Guard, *, acts: bool) -> dict[str, Any]:
     failpoints.arm(os.environ)
     owner = home.identity(make=acts).owner
     docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home.path}/logs")
-    return {"docker": docker, "process": ProcessRuntime(str(home.path), owner)}
+    return {"docker": Guarded(docker, guard), "process": Guarded(ProcessRuntime(str(home.path), owner), guard)}
 
 
 def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary) -> Parts:

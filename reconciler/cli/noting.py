@@ -132,11 +132,11 @@ class Evidence:
 
 
 def _evidence(controller: Controller, last: Pass) -> Evidence | None:
-    from reconciler.runtimes.docker.runtime import DockerRuntime
     from reconciler.sources.applied import Applied
 
-    docker, source = controller.parts.runtimes.get("docker"), controller.parts.source
-    if not isinstance(docker, DockerRuntime) or not isinstance(source, Applied):
+    docker: Any = controller.parts.runtimes.get("docker")
+    source = controller.parts.source
+    if docker is None or not isinstance(source, Applied):
         return None
     socket, world, since = docker.glanced(last.graph.namespace)
     return Evidence(socket, world, since, source.stamps(last.graph.namespace)) if world else None

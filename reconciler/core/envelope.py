@@ -9,6 +9,7 @@ from typing import Annotated
 
 from reconciler.kinds.base import EDGE, Fault
 from reconciler.kinds.limits import Ge
+from reconciler.model.resource import MARKS
 from reconciler.values import dataclass
 
 API_VERSION = "reconciler/v1"
@@ -50,6 +51,14 @@ def faults(metadata: Metadata, kind: str) -> Iterator[Fault]:
         message = f"a service can't be called {metadata.name}: ${{{metadata.name}. ...}} means something else"
         yield Fault(("name",), message, f"choose another name, like {metadata.name}-server")
     yield from _label_faults(metadata)
+
+
+def mark_faults(metadata: Metadata) -> Iterator[Fault]:
+    """Of documents that come from outside. They could be widened, or delete something, by the marks that we go by."""
+    for name in metadata.annotations:
+        if name in MARKS:
+            message = f"the annotation {name} is ours: it is written by who keeps this document, never by hand"
+            yield Fault(("annotations", name), message, "leave it out")
 
 
 def _name_faults(name: str, text: str) -> Iterator[Fault]:

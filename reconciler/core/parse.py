@@ -60,13 +60,14 @@ class Document:
 
 def parse(
     texts: Sequence[Text], *, environment: Mapping[str, str], namespace: str = envelope.DEFAULT_NAMESPACE,
-    lenient: bool = False,
+    lenient: bool = False, kept: bool = False,
 ) -> list[Document]:  # fmt: skip
     """Every document of every text, in order. Raises SpecError with all problems at once.
 
-    `lenient` is for who only checks: a Secret's variables that are not set here stay in its `env`.
+    `lenient` is for who only checks: a Secret's variables that are not set here stay in its `env`. `kept` is for what
+    we wrote ourselves: marks of ours may stand there.
     """
-    reading = _Reading(environment, namespace, lenient)
+    reading = _Reading(environment, namespace, lenient, kept)
     with _no_collector():
         for text in texts:
             reading.text(text)
@@ -80,6 +81,7 @@ class _Reading:
     environment: Mapping[str, str]
     namespace: str
     lenient: bool = False
+    kept: bool = False
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seen: dict[Key, Origin] = field(default_factory=dict)
@@ -91,7 +93,8 @@ class _Reading:
         try:
             sheet.flaws(loaded.flaws)
             for node in loaded.documents:
-                self._document(_Page(sheet, node, text.base, self.environment, self.namespace, self.lenient))
+                page = _Page(sheet, node, text.base, self.environment, self.namespace, self.lenient, self.kept)
+                self._document(page)
         except Flooded:
             sheet.give_up()
         self.problems += sheet.problems
@@ -123,6 +126,7 @@ class _Page:
     environment: Mapping[str, str]
     namespace: str
     lenient: bool
+    kept: bool
 
     @property
     def is_list(self) -> bool:
@@ -222,6 +226,8 @@ class _Page:
         metadata: Metadata | None = validate.build(Metadata, found, fit)
         if metadata:
             self._faults("metadata", Metadata, envelope.faults(metadata, kind.name if kind else ""))
+        if metadata and not self.kept:
+            self._faults("metadata", Metadata, envelope.mark_faults(metadata))
         return metadata
 
     def _spec(self, node: Table, kind: Kind) -> Any:

@@ -102,7 +102,18 @@ def _desired(graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assi
         owner=graph.owner,
         generation=resource.generation if resource else 1,
         grants=ports.grants.get(key, {}) if ports else {},
+        profile=resource.profile if resource else "",
+        foreign=_foreign(graph, payload),
     )
+
+
+def _foreign(graph: Graph, payload: Payload) -> tuple[str, ...]:
+    if not isinstance(payload, ContainerPayload):
+        return ()
+    used = [("network", name) for name in payload.networks]
+    used += [("volume", mount.volume) for mount in payload.mounts if mount.volume]
+    found = ((name, graph.resources.get(Key(kind, graph.namespace, name))) for kind, name in used)
+    return tuple(name for name, resource in found if resource and resource.spec.external)
 
 
 class _Room:

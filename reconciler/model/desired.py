@@ -160,6 +160,10 @@ class Desired:
     owner: str
     generation: int = 1
     grants: Mapping[str, Grant] = field(default_factory=dict)
+    profile: str = ""
+    """Of the policy, for what a Source brought; empty for what a person applied here."""
+    foreign: tuple[str, ...] = ()
+    """Networks and volumes of the payload that others made, by their names on the engine."""
 
     @property
     def name(self) -> str:

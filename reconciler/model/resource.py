@@ -9,6 +9,16 @@ from typing import Any
 from reconciler.model.key import Key
 from reconciler.values import dataclass
 
+SOURCE = "reconciler/source"
+PROFILE = "reconciler/profile"
+ROOT = "reconciler/root"
+"""Annotations of what a Source brought: its name, the policy's profile that it is under, where its own files lie."""
+RESTRICTED_PROFILE = "restricted"
+TOMBSTONE = "reconciler/deleting"
+"""Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
+MARKS = frozenset({SOURCE, PROFILE, ROOT, TOMBSTONE})
+"""What nobody may write into a spec: by them somebody else's word is widened, or something is deleted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -36,3 +46,8 @@ class Resource:
     """True for a tombstone: the document was deleted, and its things in the world are to go."""
     delete_data: bool = False
     """On a tombstone: a person asked by name that the data goes too."""
+
+    @property
+    def profile(self) -> str:
+        """Empty for what a person applied here. What came from a Source and says no more is restricted."""
+        return self.annotations.get(PROFILE) or (RESTRICTED_PROFILE if SOURCE in self.annotations else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -43,11 +43,14 @@ class Applied:
         port_range: tuple[int, int] = (20000, 29999),
         remembers: bool = False,
         cause: str = "",
+        refusal: Callable[[Resource, str], str] = lambda _resource, _real: "",
     ) -> None:
         """`remembers` lets it leave what it has read for the next one, where a mere look is to write nothing.
-        `cause` is the command line on whose behalf things are kept.
+        `cause` is the command line on whose behalf things are kept. `refusal` says why what a Source brought may
+        not take content from a file, told where that really lies.
         """
         self._home = home
+        self._refusal = refusal
         self._root = home.path / "applied"
         self._port_range = port_range
         self._parsed: Known = {}
@@ -138,7 +141,7 @@ class Applied:
         kept, damaged = self._survey(namespace)
         everything = kept if resources is None else list(resources)
         given = {resource.key for resource in everything}
-        contents, unreadable = _contents(everything)
+        contents, unreadable = _contents(everything, self._refusal)
         if resources is None:
             self._pointed_at[namespace] = sorted(contents)
         return graph_of(
@@ -290,18 +293,24 @@ def _stamp_if_there(file: Path) -> Stamp | None:
         return None
 
 
-def _contents(resources: Iterable[Resource]) -> tuple[dict[str, bytes], dict[Key, str]]:
+def _contents(
+    resources: Iterable[Resource], refusal: Callable[[Resource, str], str]
+) -> tuple[dict[str, bytes], dict[Key, str]]:
     """The files that specs point at. What can't be read concerns only those who asked for it."""
-    contents: dict[str, bytes] = {}
+    found: dict[str, tuple[bytes, str]] = {}
     unreadable: dict[Key, str] = {}
     for resource in resources:
         for path in () if resource.deleting else _paths(resource):
             try:
-                if path not in contents:
-                    contents[path] = _content(path)
+                if path not in found:
+                    found[path] = _content(path)
             except OSError as error:
                 unreadable[resource.key] = f"{path} can't be read: {error.strerror or error}"
-    return contents, unreadable
+            else:
+                why = refusal(resource, found[path][1]) if resource.profile else ""
+                if why:
+                    unreadable[resource.key] = f"{path} may not be read: {why}"
+    return {path: content for path, (content, _) in found.items()}, unreadable
 
 
 def _paths(resource: Resource) -> Iterator[str]:
@@ -311,12 +320,16 @@ def _paths(resource: Resource) -> Iterator[str]:
         yield literal(path)
 
 
-def _content(path: str) -> bytes:
-    """Of what can be read again on the next pass: a pipe can't, and nobody is to wait for its other end."""
+def _content(path: str) -> tuple[bytes, str]:
+    """Of what can be read again on the next pass: a pipe can't, and nobody is to wait for its other end.
+
+    And where it really lies: asked of what was opened, for the path may lead elsewhere a moment later.
+    """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(0, "it is no regular file")
         content = stream.read(MAX_CONTENT + 1)
+        real = str(Path(f"/proc/self/fd/{stream.fileno()}").readlink())
     if len(content) > MAX_CONTENT:
         raise OSError(0, "it is larger than 1 MiB")
-    return content
+    return content, real

@@ -13,10 +13,8 @@ from pathlib import Path
 
 from reconciler.errors import ReconcilerError, SpecError
 from reconciler.model.key import Key
-from reconciler.model.resource import Resource
+from reconciler.model.resource import TOMBSTONE, Resource
 
-TOMBSTONE = "reconciler/deleting"
-"""Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
 WHEN = "%Y-%m-%dT%H:%M:%SZ"
 HEAD = re.compile(r"apiVersion: \S+  # kept (\S+) by: ([^\n]*)\n")
 """The first line: since when it is so, and which command said so. A comment, for it is not part of what is wanted."""
@@ -49,7 +47,7 @@ def read(file: Path, key: Key) -> Resource:
 
     content = _content(file)
     try:
-        found = parse([Text(str(file), content, str(file.parent))], environment={}, namespace=key.namespace)
+        found = parse([Text(str(file), content, str(file.parent))], environment={}, namespace=key.namespace, kept=True)
     except SpecError as error:
         # Not what the problem is: that would quote what may be secret.
         raise Damaged(f"its document {file} is damaged (line {error.problems[0].line or 1})", hint=NEXT) from error
