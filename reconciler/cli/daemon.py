@@ -26,11 +26,12 @@ reconciler daemon status -o json
 
 
 @verb("start", examples=START)
-def start(context: Context) -> None:
+@line.loop_options
+def start(context: Context, *, resync: float) -> None:
     """Start it, detached from this terminal, and wait until it answers."""
     from reconciler.daemon import launch
 
-    pid = launch.start(context.home, line.daemon_flags(context))
+    pid = launch.start(context.home, line.daemon_flags(context, resync))
     print(f"daemon started (pid {pid}); it looks after {context.home}", file=context.stdout)
 
 

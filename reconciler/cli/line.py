@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -38,6 +38,7 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
     def note(text: str) -> None:
         print(f"note: {clean(text)}", file=context.stderr)
 
+    _set_up_logs(context, context.verbosity)
     cause = shlex.join(["reconciler", *context.invocation.arguments])
     return wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
 
@@ -45,11 +46,9 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
 def open_daemon(context: Context, *, resync: float) -> Daemon:
     """The loop of this home. It tells what it does, where a command would only tell of trouble."""
     from reconciler import wiring
-    from reconciler.telemetry import Say, configure, get_logger
+    from reconciler.telemetry import Say, get_logger
 
-    configure(
-        "json" if context.log_format == "json" else "console", max(context.verbosity, 1), color=context.color_on_stderr
-    )
+    _set_up_logs(context, max(context.verbosity, 1))
     log = get_logger()
     return wiring.daemon(
         context.home, port_range=context.port_range, resync=resync,
@@ -57,10 +56,16 @@ def open_daemon(context: Context, *, resync: float) -> Daemon:
     )  # fmt: skip
 
 
-def daemon_flags(context: Context) -> list[str]:
-    """With which it is to run in the background as it would here."""
-    flags = context.invocation.flags
-    return [*(["--log-format", flags.log_format] if flags.log_format else []), *(["-v"] * context.verbosity)]
+def _set_up_logs(context: Context, verbosity: int) -> None:
+    from reconciler.telemetry import configure
+
+    form: Literal["json", "console"] = "json" if context.log_format == "json" else "console"
+    configure(form, verbosity, color=context.color_on_stderr)
+
+
+def daemon_flags(context: Context, resync: float) -> list[str]:
+    """With which it runs in the background as it would here."""
+    return ["--resync", f"{resync:g}s", "--log-format", context.log_format, *(["-v"] * context.verbosity)]
 
 
 def loop_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from reconciler.api import messages
@@ -41,7 +42,7 @@ def answers(
     """By the word that asks for it."""
 
     def settle(asked: dict[str, Any], tell: Tell) -> dict[str, Any]:
-        try:
+        with loop.leaving(asked["namespace"]), suppress(Deserted):
             report = controller.settle(
                 asked["namespace"],
                 {Key.parse(key) for key in asked["keys"]},
@@ -49,11 +50,8 @@ def answers(
                 timeout=asked["timeout"],
                 progress=Follower(tell),
             )
-        except Deserted:
-            return {}
-        finally:
-            loop.look_at(asked["namespace"])  # whose next moment nobody has put down yet
-        return messages.report_tree(report)
+            return messages.report_tree(report)
+        return {}
 
     def wake(asked: dict[str, Any], _tell: Tell) -> dict[str, Any]:
         loop.look_at(asked.get("namespace", ""))

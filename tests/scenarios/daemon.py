@@ -1,0 +1,42 @@
+"""The daemon of a stage's home: started as users do, and hurt as they would not."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from tests.scenarios.proc import read
+from tests.scenarios.stage import Stage, eventually
+
+
+class Daemon:
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    def start(self, *flags: str, env: Mapping[str, str] | None = None) -> int:
+        """Its pid. It is up when this returns."""
+        told = self.stage.cli("daemon", "start", *flags, env=env)
+        found = re.search(r"pid (\d+)", told.out)
+        assert found, told
+        return int(found[1])
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.stage.cli("daemon", "status", "-o", "json", expect=None).json
+        return found
+
+    @property
+    def log(self) -> str:
+        return (self.stage.home / "daemon.log").read_text()
+
+    def done(self, verb: str = "") -> int:
+        """How many actions it has done, as it says itself."""
+        return len(re.findall(rf"action ended +action={verb or chr(92) + 'w+'}", self.log))
+
+    def kill(self) -> None:
+        """As the kernel does for want of memory; gone when this returns."""
+        if pid := self.status()["pid"]:
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: (it := read(pid)) is None or not it.alive, "it has gone")
