@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from reconciler.errors import OutcomeUnknown, PortInUse, ReconcilerError, Refused, Unreachable
 from reconciler.failpoints import failpoint
@@ -19,6 +20,8 @@ from reconciler.ports import Runtime
 
 WORKERS = 8
 """The engine's own processor time is the limit from here on."""
+WORKERS_OF = {"process": 16}
+"""Where nobody else's work is the limit: a process that starts is mostly waited for, until its exec."""
 STOPPERS = 32
 """To stop is to wait, most of the time."""
 
@@ -29,9 +32,13 @@ def perform(plan: Plan, runtimes: Mapping[str, Runtime], tell: Tell = lambda _: 
     """Every sequence, to its end or its first failure."""
     if len(plan.sequences) <= 1:
         return tuple(outcome for sequence in plan.sequences for outcome in _sequence(sequence, runtimes, tell))
-    with ThreadPoolExecutor(min(WORKERS, len(plan.sequences)), "perform") as pool:
-        results = pool.map(lambda sequence: _sequence(sequence, runtimes, tell), plan.sequences)
-        return tuple(outcome for outcomes in results for outcome in outcomes)
+    with ExitStack() as stack:
+        pools = {
+            place: stack.enter_context(ThreadPoolExecutor(WORKERS_OF.get(place, WORKERS), "perform"))
+            for place in {_place(sequence[0]) for sequence in plan.sequences}
+        }
+        begun = [pools[_place(one[0])].submit(_sequence, one, runtimes, tell) for one in plan.sequences]
+        return tuple(outcome for future in begun for outcome in future.result())
 
 
 def _sequence(sequence: Sequence[Action], runtimes: Mapping[str, Runtime], tell: Tell) -> list[Outcome]:
@@ -88,8 +95,7 @@ def _fetch(desired: Desired, runtime: Runtime) -> None:
 
 
 def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
-    desired, seen = action.desired, action.seen
-    place = seen.runtime if seen else desired.runtime if desired else ""
+    desired, seen, place = action.desired, action.seen, _place(action)
     failpoint(place, action.verb, "before")
     match action.verb:
         case Verb.CREATE if desired:
@@ -105,6 +111,11 @@ def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
         case _:
             raise AssertionError(f"not an action: {action}")
     failpoint(place, action.verb, "after")
+
+
+def _place(action: Action) -> str:
+    """The runtime at which it is done."""
+    return action.seen.runtime if action.seen else action.desired.runtime if action.desired else ""
 
 
 def _outcome(action: Action, effect: Callable[[], None]) -> Outcome:
