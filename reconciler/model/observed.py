@@ -65,6 +65,8 @@ class Facts:
     """Why it is no longer what it was made as where no field tells, as a sentence: its program was replaced on disk."""
     fixed: frozenset[str] = frozenset()
     """Fields that this engine can't change on the living thing."""
+    stopping: tuple[str, float] | None = None
+    """The signal and the seconds that it was made to be stopped with, unless something else is said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
 from reconciler.failpoints import failpoint
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, Stop
-from reconciler.model.observed import Observed
-from reconciler.runtimes.docker import dialect, files, write
+from reconciler.model.observed import Observed, Phase
+from reconciler.runtimes.docker import files, write
 from reconciler.runtimes.docker.connection import READ_SECONDS, WRITE_SECONDS, Connection
 from reconciler.runtimes.docker.errors import missing_source, refusal
-from reconciler.runtimes.docker.facts import networks
+from reconciler.runtimes.docker.facts import networks, stopping
 from reconciler.runtimes.docker.wire import Reply
 
 
@@ -57,13 +57,11 @@ class Containers:
     def stop(self, seen: Observed, stop: Stop) -> None:
         """A plain Stop() says nothing in particular: then it is stopped as it was made to be."""
         doing = f"stopping {seen.title}"
-        inspected = self._connection.get(f"/containers/{seen.id}/json", doing)
-        config = inspected["Config"]
-        configured = dialect.signal_name(config.get("StopSignal") or "SIGTERM")
-        if inspected["State"].get("Paused") and self._connection.engine == "podman":
+        configured, usual = self._stopping(seen, doing)
+        if seen.phase is Phase.PAUSED and self._connection.engine == "podman":
             self._unpause(seen)  # it stops nobody who is paused
         if stop == Stop():
-            stop = Stop(configured, config.get("StopTimeout") or stop.grace_seconds)
+            stop = Stop(configured, usual)
         seconds = write.grace(stop)
         if configured == write.signal_name(stop) or seconds == 0:
             self._stop(seen, seconds, doing)
@@ -144,6 +142,12 @@ class Containers:
                 failpoint("docker.container.joined")
 
     # -- parts of adjust, stop and remove
+
+    def _stopping(self, seen: Observed, doing: str) -> tuple[str, float]:
+        """Asked for only where no closer look has told it."""
+        if seen.facts and seen.facts.stopping:
+            return seen.facts.stopping
+        return stopping(self._connection.get(f"/containers/{seen.id}/json", doing)["Config"])
 
     def _unpause(self, seen: Observed) -> None:
         doing = f"unpausing {seen.title}"

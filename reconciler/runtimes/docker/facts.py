@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.core.making import NAMELESS, capabilities, clean
+from reconciler.model.desired import Stop
 from reconciler.model.observed import Facts
+from reconciler.runtimes.docker.dialect import signal_name
 
 JSON = Mapping[str, Any]
 
@@ -45,7 +47,13 @@ def facts(inspected: JSON, image: JSON | None, stale: str = "") -> Facts:
         },
         given={} if image is None else _given(image.get("Config") or {}),
         stale=stale,
+        stopping=stopping(config),
     )
+
+
+def stopping(config: JSON) -> tuple[str, float]:
+    """As it was made to be, which stays so for its life."""
+    return signal_name(config.get("StopSignal") or "SIGTERM"), config.get("StopTimeout") or Stop().grace_seconds
 
 
 def _given(image: JSON) -> Mapping[str, Any]:

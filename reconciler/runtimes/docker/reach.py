@@ -41,7 +41,7 @@ class DockerReach:
         timestamps: bool = False,
     ) -> Iterator[bytes]:
         doing = f"reading the log of {seen.title}"
-        tty = self._inspect(seen, doing)["Config"]["Tty"]
+        tty = self._has_terminal(seen, doing)
         options = {
             "stdout": 1,
             "stderr": 1,
@@ -116,6 +116,12 @@ class DockerReach:
         raise Refused(f"{seen.title}: nothing leads to port {port}/{protocol}", hint="is it running? publish the port")
 
     # -- parts
+
+    def _has_terminal(self, seen: Observed, doing: str) -> bool:
+        """It stays so for its life: asked for only where no closer look has told it."""
+        if seen.facts and "tty" in seen.facts.fields:
+            return bool(seen.facts.fields["tty"])
+        return bool(self._inspect(seen, doing)["Config"]["Tty"])
 
     def _inspect(self, seen: Observed, doing: str) -> Any:
         return self._connection.get(f"/containers/{seen.id}/json", doing)
