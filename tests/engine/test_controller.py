@@ -249,6 +249,27 @@ def test_who_is_overtaken_by_a_delete_does_not_call_it_done(stage: Stage) -> Non
     assert (stage.objects(), stage.kept()) == ([], [])
 
 
+def test_who_is_overtaken_by_another_wish_does_not_call_his_own_fulfilled(stage: Stage) -> None:
+    class Overtaker:
+        def started(self, action: object) -> None:
+            """It comes after the action."""
+
+        def passed(self, current: object) -> None:  # noqa: ARG002
+            if not told:
+                told.append(other.apply([process("api", env={"MINE": "1"})]))
+
+    told: list[Report] = []
+    other = Controller(replace(stage.parts, source=Applied(stage.home)))
+    report = stage.controller.apply([process("api")], progress=Overtaker())
+    assert told[0].results == {API: "configured"}
+    assert report.results == {API: "overtaken"}
+    assert "service/api was changed by another command meanwhile" in report.notes[0]
+
+    told.clear()
+    scaled = stage.controller.edit([API], lambda resource: edits.scale(resource, 3), progress=Overtaker())
+    assert scaled.results == {API: "overtaken"}
+
+
 def test_two_commands_at_once_never_undo_each_others_word(stage: Stage) -> None:
     stage.controller.apply([process("api")])
 
