@@ -43,8 +43,10 @@ def command(
     controller = line.open_controller(context, acts=True)
     if paths:
         keys = [document.resource.key for document in specs.read(context, paths, recursive=recursive)]
-        known = _known(controller, {key.namespace for key in keys})
-        keys = [key for key in keys if key in known]  # what is gone already is as it should be
+        namespaces = {key.namespace for key in keys}
+        if not _declared(controller, namespaces).issuperset(keys):  # else there is no need to look for more
+            known = _known(controller, namespaces)
+            keys = [key for key in keys if key in known]  # what is gone already is as it should be
     else:
         keys = _named(context, controller, words, selector, everything=everything, missing_ok=ignore_not_found)
     with progress(context) as lines:
@@ -56,11 +58,14 @@ def command(
 
 
 def _known(controller: Controller, namespaces: set[str]) -> set[Key]:
-    found: set[Key] = set()
+    found = _declared(controller, namespaces)
     for namespace in namespaces:
-        found |= {resource.key for resource in controller.parts.source.resources(namespace)}
         found |= set(controller.orphans(namespace)) | set(controller.parts.source.damaged(namespace))
     return found
+
+
+def _declared(controller: Controller, namespaces: set[str]) -> set[Key]:
+    return {r.key for namespace in namespaces for r in controller.parts.source.resources(namespace)}
 
 
 def _named(
