@@ -26,6 +26,7 @@ from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
+from reconciler.sources.feeds import Followed
 from reconciler.sources.home import Home
 from reconciler.store.sqlite import Diary, ReadDiary
 
@@ -64,7 +65,7 @@ def controller(
     runtimes = _runtimes(home, guard, acts=acts)
     source = Applied(home, port_range=port_range, remembers=acts, cause=cause, refusal=guard.refusal)
     store = (Diary if acts else ReadDiary)(f"{home_path}/diary.db", note)
-    parts = _parts(home, runtimes, Prober(runtimes, WallClock()), source, store)
+    parts = _parts(home, runtimes, Prober(runtimes, WallClock()), source, store, guard)
     return Controller(parts, DaemonOf(home_path) if acts else None)
 
 
@@ -76,7 +77,7 @@ def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: 
     runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in _runtimes(home, guard, acts=True).items()}
     prober = Prober(runtimes, WallClock())
     source = Applied(home, port_range=port_range, refusal=guard.refusal)
-    parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note))
+    parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note), guard)
     return Daemon(home_path, Controller(parts), Loop(parts, {"prober": prober, "slow verbs": bell}, resync=resync))
 
 
@@ -118,7 +119,7 @@ def _runtimes(home: Home, guard: Guard, *, acts: bool) -> dict[str, Any]:
     return {"docker": Guarded(docker, guard), "process": Guarded(ProcessRuntime(str(home.path), owner), guard)}
 
 
-def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary) -> Parts:
+def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary, guard: Guard) -> Parts:
     return Parts(
         runtimes=runtimes,
         reach=runtimes,
@@ -127,4 +128,6 @@ def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied
         store=store,
         home=home,
         clock=WallClock(),
+        feeds=Followed(home),
+        rules=guard,
     )

@@ -16,6 +16,7 @@ from reconciler.core.preview import fold
 from reconciler.core.summarize import stalled
 from reconciler.core.world import World
 from reconciler.engine import edits
+from reconciler.engine.brought import leaving_with
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
 from reconciler.engine.news import Progress, Silent, news_of
@@ -101,6 +102,7 @@ class Controller:
     ) -> Report:  # fmt: skip
         """Tombstones, then passes until nothing of them is left. Volumes stay unless `data` names them."""
         reports = []
+        keys = self._with_brought(keys)
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
@@ -141,6 +143,13 @@ class Controller:
         and a pass could bury what was declared again while it looked.
         """
         return self.parts.home.lock(max(timeout, PATIENCE))
+
+    def _with_brought(self, keys: Sequence[Key]) -> list[Key]:
+        """A Source takes along what it brought."""
+        wanted = {key for key in keys if key.kind == "source"}
+        spaces = {key.namespace for key in wanted}
+        gone = [r for space in spaces for r in self.parts.source.resources(space) if r.key in wanted and not r.deleting]
+        return list(dict.fromkeys([*keys, *(r.key for r in leaving_with(self.parts.source, gone))]))
 
     def _burial(self, namespace: str, keys: Sequence[Key], *, data: bool) -> Edit:
         """Of what can't be read the labels on its things are the evidence that it was ours."""

@@ -12,9 +12,11 @@ from reconciler.core.planner import plan
 from reconciler.core.summarize import complaints, happened, statuses
 from reconciler.core.teardown import buried
 from reconciler.core.world import World
+from reconciler.engine.brought import leaving_with
 from reconciler.engine.causes import explained
 from reconciler.engine.executor import perform
 from reconciler.engine.observer import Observer
+from reconciler.engine.unruled import Unruled
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
@@ -37,6 +39,9 @@ class Parts:
     store: Store
     home: Home
     clock: Clock
+    feeds: Feeds | None = None
+    """What Sources follow; None where nobody follows any."""
+    rules: Rules = Unruled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,32 @@ def reconcile(
         journal = parts.store.journal(namespace)
         planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
         outcomes = perform(planned, parts.runtimes, tell)
-        _bury(parts, set(buried(graph, snapshot, outcomes)), journal)
+        _log(outcomes)
+        _bury(parts, graph, set(buried(graph, snapshot, outcomes)), journal)
         return _tell(parts, graph, snapshot, journal, planned, outcomes)
 
 
-def _bury(parts: Parts, gone: set[Key], journal: Journal) -> None:
-    """What is declared anew one day under the same name begins without its predecessor's troubles."""
+def _log(outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        action = outcome.action
+        log.info(
+            Say.ACTION_ENDED, action=str(action.verb), key=str(action.key), result=str(outcome.result),
+            cause=action.cause, message=outcome.message,
+        )  # fmt: skip
+
+
+def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
+    """What is declared anew one day under the same name begins without its predecessor's troubles. A Source takes
+    along what it brought; should that be killed half-way, its tombstone is still there.
+    """
+    sources = [
+        resource for resource in graph.removed.values() if resource.key in gone and resource.key.kind == "source"
+    ]
+    parts.source.keep(leaving_with(parts.source, sources))
     for key in gone:
         parts.source.forget(key)
+        if key.kind == "source" and parts.feeds:
+            parts.feeds.forget(key)
     if gone:
         parts.store.write_statuses(dict.fromkeys(gone))
         parts.store.write_journal({key: None for key in journal if key.resource in gone})

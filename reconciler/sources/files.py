@@ -36,6 +36,11 @@ def read(
     return [Text("<stdin>", _capped(stdin), str(Path.cwd())) if path == "-" else _text(path) for path in found.paths]
 
 
+def names(root: str, *, recursive: bool, visited: dict[str, list[str]]) -> list[str]:
+    """Paths of a directory's spec files, in order; there may be none. For who reads them in a way of his own."""
+    return list(_tree(root, visited, recursive=recursive))
+
+
 @dataclass(slots=True)
 class _Found:
     paths: list[str] = field(default_factory=list)

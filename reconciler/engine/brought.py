@@ -1,0 +1,39 @@
+"""What a Source brought along: each kept document says so itself, in a mark that nobody but a sync writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from reconciler.model.key import Key
+from reconciler.model.resource import SOURCE, Resource
+from reconciler.ports import Source
+
+
+def mark_of(source: Key) -> str:
+    return f"{source.namespace}/{source.name}"
+
+
+def source_of(resource: Resource) -> Key | None:
+    """Who brought it; None for what a person applied here."""
+    namespace, slash, name = resource.annotations.get(SOURCE, "").partition("/")
+    return Key("source", namespace, name) if slash else None
+
+
+def brought_by(kept: Mapping[Key, Resource], source: Key) -> dict[Key, Resource]:
+    """Tombstones are not among them."""
+    return {key: r for key, r in kept.items() if not r.deleting and source_of(r) == source}
+
+
+def all_kept(source: Source) -> dict[Key, Resource]:
+    """Of all namespaces, tombstones included."""
+    return {r.key: r for namespace in source.namespaces() for r in source.resources(namespace)}
+
+
+def leaving_with(source: Source, gone: Iterable[Resource]) -> list[Resource]:
+    """Tombstones of what Sources brought that are deleted themselves. With `prune: false` everything stays."""
+    owners = {resource.key for resource in gone if resource.key.kind == "source" and resource.spec.prune}
+    if not owners:
+        return []
+    found = all_kept(source).values()
+    return [replace(r, deleting=True) for r in found if not r.deleting and source_of(r) in owners]

@@ -1,0 +1,28 @@
+"""Where Sources lead: each one's directory or repository, and what is remembered of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.kinds.source import SourceSpec
+from reconciler.model.key import Key
+from reconciler.ports import Checkout, Known
+from reconciler.sources.home import Home
+from reconciler.sources.ledger import Ledger
+
+
+class Followed(Ledger):
+    """All Sources of a home."""
+
+    parsed: dict[Key, Any]
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self.parsed = {}
+
+    def fetch(self, key: Key, spec: SourceSpec, known: Known, *, revision: str = "") -> Checkout:
+        from reconciler.sources import directory, repository  # noqa: PLC0415 -- for who follows one
+
+        if spec.git is None:
+            return directory.read(spec.directory, recursive=spec.recursive)
+        return repository.read(self.folder(key), spec, known, revision=revision)

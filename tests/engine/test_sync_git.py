@@ -1,0 +1,461 @@
+"""A repository is followed: commits come into force whole, verified, in order; what is wrong with one is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.parse import Text, parse
+from reconciler.kinds.source import Git, Keys, faults
+from reconciler.model.key import Key
+from reconciler.model.resource import Resource
+from reconciler.sources import repository
+from reconciler.sources.git import Caps
+from tests.engine.following import KEY, Following, service
+from tests.engine.repositories import Repository, gpg_key, ssh_key
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repo")
+
+
+@pytest.fixture
+def stage(tmp_path: Path, repo: Repository) -> Following:
+    return Following(tmp_path, directory="", git=Git(url=str(repo.path)), verify="none")
+
+
+def again(stage: Following) -> str:
+    """One interval later."""
+    stage.clock.sleep(600)
+    return stage.follow()
+
+
+def image(stage: Following, name: str = "web") -> str:
+    return stage.thing(f"shop-{name}-0").made_from
+
+
+def test_a_commit_comes_into_force(stage: Following, repo: Repository) -> None:
+    head = repo.commit("Begin", web=service("web"), deep__db=service("db"))
+    assert stage.follow() == "Synced"
+    assert stage.objects() == ["shop-db-0", "shop-web-0"]
+    arrival = stage.store.statuses("shop")[KEY].revisions[0]
+    assert (arrival.revision, arrival.author, arrival.subject) == (head, "Ada", "Begin")
+    repo.commit("Update", web=service("web", "web:2"))
+    assert again(stage) == "Synced"
+    assert (image(stage), image(stage, "db")) == ("web:2", "web:1")
+    assert [a.subject for a in stage.store.statuses("shop")[KEY].revisions] == ["Update", "Begin"]
+
+
+def test_nothing_new_is_nothing_done(stage: Following, repo: Repository) -> None:
+    repo.commit(web=service("web"))
+    stage.follow()
+    calls = list(stage.docker.calls)
+    for _ in range(3):
+        stage.clock.sleep(60)
+        assert stage.sync().namespaces == ()
+    assert stage.docker.calls == calls
+
+
+def test_F45_one_broken_file_of_fifty_costs_the_whole_revision(stage: Following, repo: Repository) -> None:
+    repo.commit(**{f"s{number}": service(f"s{number}") for number in range(50)})
+    stage.follow()
+    updated = {f"s{number}": service(f"s{number}", "web:2") for number in range(50)}
+    broken = {
+        "yaml": "a: [", "kind": "kind: Nothing", "field": service("s7", more=", imag: x"), "duplicate": "a: 1\na: 2",
+        "tag": "!!python/object:os.system {}", "tab": "a:\n\tb: c", "type": service("s7", more=", replicas: many"),
+        "twice": service("s8"), "link": service("s7", more=", dependsOn: [nobody]"), "nul": "a: \0",
+        "variable": service("s7", "${HOME}"), "name": service("S7"), "utf16": "\ufffe", "bomb": "&a [*a]",
+        "version": service("s7").replace("v1", "v9"), "mark": service("s7", wave="x"),
+        "ours": service("s7").replace("name: s7", "name: s7, annotations: {reconciler/source: a/b}"),
+    }  # fmt: skip
+    for what, text in broken.items():
+        repo.commit(what, **updated | {"s7": text})
+        assert again(stage) == "InvalidSpec", what
+        assert "s7.yaml:" in stage.message() or "s8.yaml:" in stage.message(), what
+        assert "stays in force" in stage.message()
+        assert {image(stage, f"s{number}") for number in range(50)} == {"web:1"}, what
+    repo.commit("Repair", **updated)
+    assert again(stage) == "Synced"
+    assert {image(stage, f"s{number}") for number in range(50)} == {"web:2"}
+
+
+def test_F44_a_branch_that_was_rewound_is_held_until_a_person_says_yes(stage: Following, repo: Repository) -> None:
+    first = repo.commit("one", web=service("web", "web:1"))
+    stage.follow()
+    repo.commit("two", web=service("web", "web:2"))
+    again(stage)
+    repo.git("reset", "-q", "--hard", first)
+    assert again(stage) == "Rewound"
+    assert again(stage) == "Rewound"
+    assert image(stage) == "web:2"
+    stage.confirm()
+    assert again(stage) == "Synced"
+    assert image(stage) == "web:1"
+
+
+def test_F44_a_rewritten_branch_is_held_and_a_confirmation_of_it_is_of_that_head(
+    stage: Following, repo: Repository
+) -> None:
+    repo.commit("one", web=service("web"))
+    stage.follow()
+    repo.git("checkout", "-q", "--orphan", "other")
+    repo.commit("forged", web=service("web", "evil:1"))
+    repo.git("branch", "-q", "-M", "other", "main")
+    assert again(stage) == "Rewound"
+    stage.confirm()
+    repo.commit("worse", web=service("web", "evil:2"))
+    assert again(stage) == "Rewound"
+    assert image(stage) == "web:1"
+
+
+def test_F44_a_lost_mirror_and_a_lost_diary_forget_no_revision(stage: Following, repo: Repository) -> None:
+    first = repo.commit("one", web=service("web", "web:1"))
+    repo.commit("two", web=service("web", "web:2"))
+    stage.follow()
+    shutil.rmtree(stage.feeds.folder(KEY) / "mirror.git")
+    repo.git("reset", "-q", "--hard", first)
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    repo.git("gc", "-q", "--prune=now")
+    assert again(stage) == "Rewound"
+    assert image(stage) == "web:2"
+
+
+def test_F44_a_branch_or_repository_that_is_gone_leaves_everything_as_it_is(stage: Following, repo: Repository) -> None:
+    repo.commit(web=service("web"))
+    stage.follow()
+    repo.git("branch", "-q", "-m", "main", "trunk")
+    assert again(stage) == "Unreachable"
+    assert "has no main" in stage.message()
+    aside = repo.path.rename(repo.path.with_name("aside"))
+    assert again(stage) == "Unreachable"
+    assert stage.objects() == ["shop-web-0"]
+    aside.rename(repo.path)
+    repo.git("branch", "-q", "-m", "trunk", "main")
+    assert again(stage) == "Synced"
+
+
+def test_F44_a_directory_that_is_gone_from_the_repository_is_not_an_empty_one(
+    stage: Following, repo: Repository
+) -> None:
+    stage.declare(git=Git(url=str(repo.path), path="deploy"), verify="none")
+    repo.commit(deploy__web=service("web"), other=service("other"))
+    stage.follow()
+    assert stage.objects() == ["shop-web-0"]
+    repo.git("mv", "deploy", "moved")
+    repo.commit("Move")
+    assert again(stage) == "Unreachable"
+    assert stage.objects() == ["shop-web-0"]
+
+
+def test_F44_a_pointer_into_lfs_is_told_as_one(stage: Following, repo: Repository) -> None:
+    repo.commit(web="version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert stage.follow() == "Refused"
+    assert "web.yaml is a pointer into Git LFS" in stage.message()
+
+
+def test_F44_a_damaged_object_is_refused(stage: Following, repo: Repository) -> None:
+    repo.commit(web=service("web"))
+    stage.follow()
+    bad = repo.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=b"100644 ../up\0" + b"\1" * 20)
+    commit = repo.git("commit-tree", bad, "-p", "HEAD", "-m", "bad")
+    repo.git("update-ref", "refs/heads/main", commit)
+    assert again(stage) in {"Refused", "Unreachable"}
+    assert image(stage) == "web:1"
+
+
+def test_F43_an_emptied_repository_is_braked(stage: Following, repo: Repository) -> None:
+    repo.commit(web=service("web"), db=service("db"))
+    stage.follow()
+    repo.commit("Clean up", web=None, db=None)
+    assert again(stage) == "Braked"
+    assert stage.objects() == ["shop-db-0", "shop-web-0"]
+    stage.confirm()
+    assert again(stage) == "Synced"
+    assert stage.objects() == []
+
+
+def test_one_removed_of_few_needs_no_word_and_no_second_look(stage: Following, repo: Repository) -> None:
+    repo.commit(web=service("web"), db=service("db"), api=service("api"))
+    stage.follow()
+    repo.commit(db=None)
+    stage.sync()
+    assert stage.reason() == "Synced"
+    assert stage.declared() == ["api", "web"]
+
+
+def test_what_a_person_applied_is_not_taken_over_without_a_word(stage: Following, repo: Repository) -> None:
+    stage.source.keep(_parsed(service("db", "mine:1")))
+    repo.commit(db=service("db", "theirs:1"), web=service("web"))
+    assert stage.follow() == "Conflict"
+    assert "take over what a person applied here: service/shop/db" in stage.message()
+    assert stage.declared() == ["db"]
+    stage.confirm()
+    assert again(stage) == "Synced"
+    assert image(stage, "db") == "theirs:1"
+
+
+def _parsed(text: str) -> list[Resource]:
+    return [d.resource for d in parse([Text("t", text.encode(), "/")], environment={}, namespace="shop")]
+
+
+def test_files_of_the_repository_become_content(stage: Following, repo: Repository) -> None:
+    (repo.path / "app.ini").write_text("price = 5$ ${HOME}\n")
+    config = "apiVersion: reconciler/v1\nkind: Config\nmetadata: {name: app}\nspec: {files: {app.ini: app.ini}}\n"
+    repo.commit(app=config, web=service("web", more=", volumes: [{config: app, mountPath: /etc/app}]"))
+    assert stage.follow() == "Synced", stage.message()
+    graph = stage.source.graph("shop", stage.home.identity(make=False))
+    assert graph.resources[Key("config", "shop", "app")].spec.data == {"app.ini": "price = 5$$ $${HOME}\n"}
+    repo.commit(app=config.replace("app.ini: app.ini", "app.ini: ../../../etc/passwd"))
+    again(stage)
+    assert not [r for r in stage.source.resources("shop") if "root:" in str(r.spec)]
+    repo.commit(app=config.replace("app.ini: app.ini", "app.ini: missing"))
+    assert again(stage) == "InvalidSpec"
+    assert "there is no file missing in the repository" in stage.message()
+
+
+@pytest.mark.parametrize(
+    "more", [", volumes: [{hostPath: ./src, mountPath: /app}]", ", envFrom: [{file: ./.env}]"], ids=["mount", "env"]
+)
+def test_paths_into_a_repository_are_refused_with_a_hint(stage: Following, repo: Repository, more: str) -> None:
+    repo.commit(web=service("web", more=more))
+    assert stage.follow() == "InvalidSpec"
+    assert "use a Config or a Secret with files" in stage.message()
+
+
+def test_our_environment_is_not_for_authors(
+    stage: Following, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "canary")
+    repo.commit(web=service("web", more=", env: {A: '${TOKEN}'}"))
+    assert stage.follow() == "InvalidSpec"
+    repo.commit(web="apiVersion: reconciler/v1\nkind: Secret\nmetadata: {name: s}\nspec: {env: {A: TOKEN}}\n")
+    assert again(stage) == "InvalidSpec"
+    assert "canary" not in stage.message()
+
+
+# -- who signed
+
+
+def signed(stage: Following, repo: Repository, **keys: tuple[str, ...]) -> None:
+    stage.declare(git=Git(url=str(repo.path)), verify=Keys(**keys))
+
+
+def test_F45_an_unsigned_commit_is_refused_wherever_it_stands(
+    stage: Following, repo: Repository, tmp_path: Path
+) -> None:
+    repo.key, public = ssh_key(tmp_path / "ada")
+    signed(stage, repo, ssh_keys=(public,))
+    repo.commit("before", web=service("web"))
+    assert stage.follow() == "Unverified"
+    repo.commit("first", signed=True, web=service("web"))
+    assert again(stage) == "Synced", stage.message()
+    bad = repo.commit("between", web=service("web", "evil:1"))
+    repo.commit("after", signed=True, web=service("web", "web:2"))
+    assert again(stage) == "Unverified"
+    assert f"commit {bad[:10]} by Ada (between)" in stage.message()
+    assert image(stage) == "web:1"
+
+
+def test_F45_a_merged_branch_is_verified_too(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    repo.key, public = ssh_key(tmp_path / "ada")
+    signed(stage, repo, ssh_keys=(public,))
+    repo.commit("first", signed=True, web=service("web"))
+    stage.follow()
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit("side", other=service("other"))
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-ff", "-S", "-m", "merge", "side")
+    assert again(stage) == "Unverified"
+
+
+def test_F45_another_persons_signature_and_a_signed_tag_are_none(
+    stage: Following, repo: Repository, tmp_path: Path
+) -> None:
+    repo.key, _ = ssh_key(tmp_path / "eve")
+    _, public = ssh_key(tmp_path / "ada")
+    signed(stage, repo, ssh_keys=(public,))
+    repo.commit("eve's", signed=True, web=service("web"))
+    assert stage.follow() == "Unverified"
+    repo.key = str(tmp_path / "ada")
+    repo.commit("unsigned", web=service("web"))
+    repo.git("tag", "-s", "-m", "release", "v1")
+    stage.declare(git=Git(url=str(repo.path), ref="v1"), verify=Keys(ssh_keys=(public,)))
+    assert again(stage) == "Unverified"
+    assert stage.objects() == []
+
+
+def test_F45_a_gpg_signature_counts_while_its_key_is_good(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    repo.gnupg = tmp_path / "gnupg"
+    repo.key, public = gpg_key(repo.gnupg, "Ada <ada@example>")
+    try:
+        signed(stage, repo, gpg_keys=(public,))
+        repo.commit("first", signed=True, web=service("web"))
+        assert stage.follow() == "Synced", stage.message()
+        eve = tmp_path / "eve"
+        key, _ = gpg_key(eve, "Ada <ada@example>")
+        other = Repository(repo.path, key, eve)
+        other.commit("forged", signed=True, web=service("web", "evil:1"))
+        assert again(stage) == "Unverified"
+        assert image(stage) == "web:1"
+    finally:
+        for home in (tmp_path / "gnupg", tmp_path / "eve"):
+            subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+
+
+# -- who is at the other end
+
+
+def test_a_hook_of_the_repository_is_never_run(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    for hook in ("post-checkout", "post-merge", "reference-transaction", "pre-auto-gc", "post-index-change"):
+        file = repo.path / ".git/hooks" / hook
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\ntouch {canary}\n")
+        file.chmod(0o755)
+    repo.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "--allow-empty", "-m", "x")
+    canary.unlink(missing_ok=True)
+    (repo.path / "web.yaml").write_text(service("web"))
+    repo.git("-c", "core.hooksPath=/dev/null", "add", "-A")
+    repo.git("-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "y")
+    canary.unlink(missing_ok=True)
+    assert stage.follow() == "Synced"
+    assert not canary.exists()
+    assert not list((stage.feeds.folder(KEY) / "mirror.git").glob("hooks/*"))
+
+
+def test_a_url_that_runs_a_program_gets_as_far_as_nowhere(stage: Following, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    for url in (f"ext::sh -c touch% {canary}", f"--upload-pack=touch {canary}", "git://127.0.0.1/x", "fd::7"):
+        spec = stage.declare(git=Git(url=url), verify="none").spec
+        assert list(faults(spec)), url
+        assert stage.follow() in {"Unreachable", "Refused"}, "and Git would not follow it either"
+    assert not canary.exists()
+
+
+def test_our_own_settings_of_git_have_no_say(
+    stage: Following, repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.commit(web=service("web"))
+    (tmp_path / ".gitconfig").write_text(f'[url "ext::sh -c touch% {tmp_path}/canary "]\n insteadOf = /\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"touch {tmp_path}/canary")
+    assert stage.follow() == "Synced"
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside.yaml", ".."])
+def test_a_link_out_of_the_repository_is_refused(stage: Following, repo: Repository, target: str) -> None:
+    (repo.path / "link.yaml").symlink_to(target)
+    repo.commit(web=service("web"))
+    assert stage.follow() == "Refused"
+    assert "link.yaml is a symbolic link that leads out" in stage.message()
+    assert stage.declared() == []
+
+
+def test_a_link_inside_the_repository_is_followed(stage: Following, repo: Repository) -> None:
+    (repo.path / "deep").mkdir()
+    (repo.path / "shared.txt").write_text(service("web"))
+    (repo.path / "deep/link.yaml").symlink_to("../shared.txt")
+    repo.commit()
+    assert stage.follow() == "Synced"
+    assert stage.objects() == ["shop-web-0"]
+
+
+def test_a_submodule_is_somebody_elses(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit(evil=service("evil"))
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.path), "sub.yaml")
+    repo.commit(web=service("web"))
+    assert stage.follow() == "Synced"
+    assert stage.objects() == ["shop-web-0"]
+
+
+def test_F47_what_is_too_large_is_refused(stage: Following, repo: Repository) -> None:
+    repo.commit(web=service("web") + "#" * (1 << 20))
+    assert stage.follow() == "Refused"
+    assert "1,048,576 is the most" in stage.message()
+    repo.commit(web=None, **{f"f{number}": "# nothing\n" for number in range(2001)})
+    assert again(stage) == "Refused"
+    assert "more than 2,000 spec files" in stage.message()
+    repo.git("rm", "-q", "-r", ".")
+    repo.commit(**{f"f{number}": "#" * (1 << 20) for number in range(17)})
+    assert again(stage) == "Refused"
+    assert "more than 16,777,216 bytes together" in stage.message()
+
+
+def test_F47_a_transfer_that_is_too_much_or_too_slow_is_cut_off(
+    stage: Following, repo: Repository, tmp_path: Path
+) -> None:
+    (repo.path / "noise").write_bytes(os.urandom(8 << 20))
+    repo.commit(web=service("web"))
+    folder, spec = stage.feeds.folder(KEY), stage.source.resources("shop")[0].spec
+    folder.mkdir(parents=True)
+    with pytest.raises(Exception, match=r"sends more than 65,536 bytes|did not come"):
+        repository.read(folder, spec, stage.feeds.known(KEY), caps=Caps(seconds=20, bytes=1 << 16))
+    assert not list(folder.glob("mirror.git/objects/pack/tmp_*"))
+    with pytest.raises(Exception, match="did not come in 0 s"):
+        repository.read(folder, spec, stage.feeds.known(KEY), caps=Caps(seconds=0))
+    assert stage.follow() == "Synced"
+
+
+def test_F47_a_tree_of_a_billion_names_is_refused_soon(stage: Following, repo: Repository) -> None:
+    """Ten names for one tree that has ten names for one tree, and so on."""
+    name = repo.git("hash-object", "-w", "--stdin", stdin=b"# nothing\n")
+    mode = "100644 blob"
+    for _ in range(9):
+        listing = "".join(f"{mode} {name}\td{number}\n" for number in range(10))
+        name, mode = repo.git("mktree", stdin=listing.encode()), "040000 tree"
+    repo.git("update-ref", "refs/heads/main", repo.git("commit-tree", name, "-m", "bomb"))
+    assert stage.follow() == "Refused"
+    assert "more than 50,000 files" in stage.message()
+
+
+# -- the way back
+
+
+def test_a_revision_that_does_not_become_ready_is_left_again(stage: Following, repo: Repository) -> None:
+    stage.declare(git=Git(url=str(repo.path)), verify="none", rollback=True, timeout_seconds=30)
+    good = repo.commit("good", web=service("web"))
+    stage.follow()
+    stage.clock.sleep(2)
+    stage.sync()
+    assert stage.feeds.known(KEY).good == good
+    stage.docker.failing["create extra"] = RuntimeError("no")
+    bad = repo.commit("bad", web=service("web", "web:2"), extra=service("extra"))
+    stage.follow()
+    stage.clock.sleep(10)
+    assert stage.follow() == "Synced", "it still has time"
+    stage.clock.sleep(30)
+    assert stage.follow() == "RolledBack"
+    assert f"{bad[:10]} did not become Ready in 30 s" in stage.message()
+    assert stage.declared() == ["web"]
+    assert image(stage) == "web:1"
+    for _ in range(3):
+        assert again(stage) == "RolledBack", "it is not taken again by itself"
+    stage.docker.failing.clear()
+    repo.commit("better", extra=service("extra", "web:3"))
+    assert again(stage) == "Synced"
+    assert stage.declared() == ["extra", "web"]
+
+
+def test_a_revision_that_was_left_is_tried_again_at_a_persons_word(stage: Following, repo: Repository) -> None:
+    stage.declare(git=Git(url=str(repo.path)), verify="none", rollback=True, timeout_seconds=30)
+    repo.commit("good", web=service("web"))
+    stage.follow()
+    stage.sync()
+    stage.docker.failing["create extra"] = RuntimeError("no")
+    repo.commit("bad", extra=service("extra"))
+    stage.follow()
+    stage.clock.sleep(40)
+    stage.follow()
+    assert again(stage) == "RolledBack"
+    stage.docker.failing.clear()
+    stage.confirm()
+    assert again(stage) == "Synced"
+    assert stage.declared() == ["extra", "web"]
