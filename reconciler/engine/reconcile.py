@@ -21,8 +21,11 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
 from reconciler.model.status import Event, Status
-from reconciler.ports import Clock, Home, Reach, Runtime, Source, Store
+from reconciler.ports import Clock, Feeds, Home, Reach, Rules, Runtime, Source, Store
+from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
+
+log = get_logger()
 
 LATELY = 20
 """Events of one thing, among which a trouble that lasts is looked for."""
