@@ -124,7 +124,7 @@ def _default(item: Field[Any]) -> Any:
 _TROUBLESOME = re.compile(r"[\0-\t\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 """Characters that a spec may not hold as they are; between double quotes they are escaped."""
 
-_WORD = re.compile(r"[A-Za-z0-9/](?: ?:?[-\w./;&'$()|<>=+,~^@%*?!`\[\]{}])*", re.ASCII)
+_WORD = re.compile(r"(?:/|-?-?[A-Za-z0-9])(?: ?:?[-\w./;&'$()|<>=+,~^@%*?!`\[\]{}])*", re.ASCII)
 """Nothing in it means anything to YAML, quoted or not; whether it has to be is another question. What it has of signs
 means something only at the beginning, or between brackets; a colon only before a space, or at the end.
 """

@@ -329,5 +329,5 @@ def test_the_example_of_a_kind_reads_and_writes(kind: Any) -> None:
 
 @given(st.text(st.sampled_from("aZ09/_.:;&'$()|<>=+,~^@%*?!`[]{}-#\"\\ "), max_size=8))
 def test_a_command_line_of_a_shell_is_written_like_the_librarys(line: str) -> None:
-    for tree in ({"command": ["sh", "-c", f"a{line}"]}, {f"a{line}": 1}):
+    for tree in ({"command": ["sh", f"-{line}", f"a{line}"]}, {f"a{line}": 1, f"--{line}": 1}):
         assert to_yaml(tree) == by_the_library(tree)
