@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
+
+import click
 
 from reconciler.cli import line
 from reconciler.cli.context import Context
 from reconciler.cli.render.output import TREES, show_tree
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb, verbs
+from reconciler.errors import ReconcilerError
 
 EXAMPLES = """
 reconciler daemon start
@@ -22,6 +27,14 @@ STOP = "reconciler daemon stop"
 STATUS = """
 reconciler daemon status
 reconciler daemon status -o json
+"""
+LOGS = """
+reconciler daemon logs
+reconciler daemon logs -f --tail 20
+"""
+INSTALL = """
+reconciler daemon install
+reconciler daemon install --print
 """
 
 
@@ -83,7 +96,46 @@ def run(context: Context, *, resync: float) -> int:
     return line.open_daemon(context, resync=resync).run()
 
 
+@verb("logs", examples=LOGS)
+@click.option("-f", "--follow", is_flag=True, help="Go on, and show what comes.")
+@click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+def logs(context: Context, *, follow: bool, tail: int | None) -> None:
+    """Print what it has told of itself."""
+    from reconciler.daemon.log import lines
+
+    for text in lines(context.home, tail=tail, follow=follow):
+        print(clean(text), file=context.stdout, flush=follow)
+
+
+@verb("install", examples=INSTALL)
+@click.option("--print", "only_print", is_flag=True, help="Print the unit, and do nothing.")
+@line.loop_options
+def install(context: Context, *, only_print: bool, resync: float) -> int:
+    """Have systemd run it, from each boot on.
+
+    As root for the machine, else for your own user. What it looks after is left alone when it is stopped.
+    """
+    from reconciler.daemon.unit import unit
+
+    made = unit(context.home, line.daemon_flags(context, resync), context.invocation.environ, root=os.geteuid() == 0)
+    if only_print:
+        print(made.text, end="", file=context.stdout)
+        return 0
+    if not Path("/run/systemd/system").is_dir():
+        raise ReconcilerError(
+            "no systemd runs here, so there is nothing to install into",
+            hint="have your init run `reconciler daemon run`, or at boot `reconciler daemon start`; "
+            "--print shows the unit",
+        )
+    path = Path(made.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(made.text)
+    enable = f"{made.systemctl} daemon-reload && {made.systemctl} enable --now {path.name}"
+    print(f"{path} written; now: {enable}", file=context.stdout)
+    return 0
+
+
 command = verbs(
     "daemon", "Run the loop in the background: it heals what drifts.", examples=EXAMPLES,
-    commands=[start, stop, status, run],
+    commands=[start, stop, status, logs, install, run],
 )  # fmt: skip

@@ -12,16 +12,13 @@ from pathlib import Path
 
 from reconciler.api.call import health
 from reconciler.daemon import lock
+from reconciler.daemon.log import log_path
 from reconciler.errors import ReconcilerError
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
 POLL = 0.02
 LAST_LINES = 10
-
-
-def log_path(home: str) -> str:
-    return f"{home}/daemon.log"
 
 
 def start(home: str, flags: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import field
 from types import FrameType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.api.serve import Server
 from reconciler.daemon import lock, notify
 from reconciler.daemon.answers import answers
+from reconciler.daemon.log import turn_over
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop import RESYNC, Loop
 from reconciler.telemetry import Say, get_logger
@@ -41,7 +42,6 @@ class Daemon:
     rereading: threading.Event = field(default_factory=threading.Event)
     woken: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
-    each_second: Callable[[], None] = lambda: None
 
     def run(self) -> int:
         """Until it is told to end. Raises `lock.Held` where there is another one."""
@@ -108,7 +108,7 @@ class Daemon:
             if pulse and time.monotonic() - told > pulse / 3:
                 notify.tell("WATCHDOG=1")
                 told = time.monotonic()
-            self.each_second()
+            turn_over(self.home)
         return []
 
     def _begin_anew(self, troubles: Sequence[str]) -> None:

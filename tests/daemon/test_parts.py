@@ -1,0 +1,135 @@
+"""The daemon's smaller parts: its lock, its log, what it tells systemd, and the unit it runs under."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from reconciler.daemon import lock, log, notify
+from reconciler.daemon.unit import unit
+
+HOLDING = """
+import sys, time
+from reconciler.daemon import lock
+lock.take(sys.argv[1])
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def somebody_else(home: Path) -> Iterator[int]:
+    child = subprocess.Popen([sys.executable, "-c", HOLDING, str(home)], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child.pid
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_F8_the_lock_tells_who_has_it(home: Path) -> None:
+    assert lock.holder(str(home)) is None
+    with somebody_else(home) as pid:
+        assert lock.holder(str(home)) == pid
+        with pytest.raises(lock.Held, match=f"pid {pid}"):
+            lock.take(str(home))
+    assert lock.holder(str(home)) is None
+    os.close(lock.take(str(home)))
+
+
+def test_of_ten_at_once_one_has_it(home: Path) -> None:
+    taken, start = [], threading.Barrier(10)
+
+    def try_it() -> None:
+        start.wait()
+        try:
+            taken.append(lock.take(str(home)))
+        except lock.Held:
+            return
+
+    threads = [threading.Thread(target=try_it) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 1
+    os.close(taken[0])
+
+
+def test_F30_its_log_is_turned_over_and_followed_over_the_turn(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own, whose standard error is the log as the daemon's is."""
+    monkeypatch.setattr(log, "LARGEST", 100)
+    path = Path(log.log_path(str(home)))
+    path.write_text("first\n")
+    following = log.lines(str(home), tail=None, follow=True)
+    assert next(following) == "first"
+    script = (
+        "import sys; from reconciler.daemon import log; log.LARGEST = 100\n"
+        "for n in range(40): print(f'line {n}', file=sys.stderr, flush=True); log.turn_over(sys.argv[1])"
+    )
+    with path.open("a") as stream:
+        subprocess.run([sys.executable, "-c", script, str(home)], check=True, stdout=stream, stderr=stream)
+    assert path.with_name("daemon.log.1").stat().st_size < 150
+    assert path.stat().st_size < 150
+    told = [next(following)]
+    while told[-1] != "line 39":
+        told.append(next(following))
+    assert told[0] == "line 0"
+    following.close()
+    assert list(log.lines(str(home), tail=1, follow=False)) == ["line 39"]
+
+
+def test_systemd_is_told_where_it_listens(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(path)
+        notify.tell("READY=1", {"NOTIFY_SOCKET": path})
+        assert listener.recv(100) == b"READY=1"
+    notify.tell("READY=1", {"NOTIFY_SOCKET": path})
+    notify.tell("READY=1", {})
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({}, None),
+    ],
+)
+def test_how_often_systemd_wants_to_hear_of_it(environment: dict[str, str], seconds: float | None) -> None:
+    assert notify.watchdog_seconds(environment) == seconds
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_F11_its_unit_stops_nothing_but_itself(tmp_path: Path, root: bool) -> None:
+    made = unit("/srv/a b%c", ["--resync", "30s"], {"HOME": "/home/me", "DOCKER_HOST": "unix:///x y"}, root=root)
+    for line in (
+        "KillMode=process",
+        "Type=notify",
+        "Restart=always",
+        "Delegate=yes",
+        "Environment='DOCKER_HOST=unix:///x y'",
+    ):
+        assert line in made.text.splitlines(), made.text
+    assert "'/srv/a b%%c' daemon run" in made.text
+    assert made.path == (
+        "/etc/systemd/system/reconciler.service" if root else "/home/me/.config/systemd/user/reconciler.service"
+    )
+    if shutil.which("systemd-analyze"):
+        path = tmp_path / "reconciler.service"
+        path.write_text(made.text)
+        found = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr
