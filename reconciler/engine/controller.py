@@ -75,7 +75,8 @@ class Controller:
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
             report = _outlived(report, [r.key for r in mine])
-            reports.append(report.telling(_results(edit.results, report.actions)))
+            results = _results(edit.results, report.actions)
+            reports.append(self._overtaken(report.telling(results), namespace, edit.keep))
         return _joined(reports)
 
     def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[Foresight]:
@@ -122,9 +123,10 @@ class Controller:
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
-                results = self._change(namespace, mine, change)
+                edit = self._change(namespace, mine, change)
+                self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
-            reports.append(_outlived(report, mine).telling(results))
+            reports.append(self._overtaken(_outlived(report, mine).telling(edit.results), namespace, edit.keep))
         return _joined(reports)
 
     def orphans(self, namespace: str, *, doubtful: bool = False) -> dict[Key, Observed]:
@@ -157,7 +159,7 @@ class Controller:
         orphans = self.orphans(namespace, doubtful=True) if any(key not in kept for key in keys) else {}
         return edits.delete(kept, keys, orphans, self.parts.source.damaged(namespace), data=data)
 
-    def _change(self, namespace: str, keys: Sequence[Key], change: Callable[[Resource], Resource]) -> dict[Key, str]:
+    def _change(self, namespace: str, keys: Sequence[Key], change: Callable[[Resource], Resource]) -> Edit:
         kept = self._kept(namespace)
         damaged = self.parts.source.damaged(namespace)
         for key in keys:
@@ -169,8 +171,17 @@ class Controller:
                 f"there is no {missing[0].short} in namespace {namespace!r}", hint="see: reconciler status"
             )
         changed = {key: resource for key in keys if (resource := change(kept[key])) != kept[key]}
-        self.parts.source.keep(list(changed.values()))
-        return {key: "configured" if key in changed else "unchanged" for key in keys}
+        return Edit(tuple(changed.values()), {key: "configured" if key in changed else "unchanged" for key in keys})
+
+    def _overtaken(self, report: Report, namespace: str, wanted: Iterable[Resource]) -> Report:
+        """What was wanted otherwise by a command that came after ours: what is so now is that one's doing."""
+        now = self._kept(namespace)
+        ours = (r for r in wanted if r.key in now and not r.deleting)
+        lost = {r.key: "overtaken" for r in ours if (now[r.key].spec, now[r.key].labels) != (r.spec, r.labels)}
+        notes = [
+            f"{key.short} was changed by another command meanwhile; apply it again if yours is wanted" for key in lost
+        ]
+        return replace(report, results={**report.results, **lost}, notes=(*report.notes, *notes)) if lost else report
 
     def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:
         before = self._kept(namespace, tombstones=True)
