@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import failpoints
 from reconciler.api.handover import DaemonOf
-from reconciler.daemon.run import Daemon
-from reconciler.engine.bell import Bell
 from reconciler.engine.controller import Controller
 from reconciler.engine.guard import Guard, Guarded
-from reconciler.engine.loop import Loop
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
-from reconciler.engine.reconcile import Parts
-from reconciler.engine.unhurried import Unhurried
+from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
 from reconciler.places import policy_files
@@ -33,6 +29,8 @@ from reconciler.store.sqlite import Diary, ReadDiary
 if TYPE_CHECKING:
     from reconciler.core.policy import Policy
     from reconciler.core.rules import Machine
+    from reconciler.daemon.run import Daemon
+    from reconciler.ports import Alarm
 
 
 def _nobody(_text: str) -> None:
@@ -71,6 +69,16 @@ def controller(
 
 def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: Callable[[str], None]) -> Daemon:
     """The loop of a home, ready to run."""
+    # Whoever is no daemon does not pay for its parts.
+    from reconciler.daemon.run import Daemon
+    from reconciler.engine.bell import Bell
+    from reconciler.engine.following import Following
+    from reconciler.engine.loop import Loop
+    from reconciler.engine.unhurried import Unhurried
+    from reconciler.runtimes.docker.events import EngineEvents
+    from reconciler.runtimes.process.exits import Exits
+    from reconciler.sources.watching import Directories
+
     home = Home(home_path, note)
     bell = Bell()
     guard = guard_of(home_path, begins=True)
@@ -78,7 +86,24 @@ def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: 
     prober = Prober(runtimes, WallClock())
     source = Applied(home, port_range=port_range, refusal=guard.refusal)
     parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note), guard)
-    return Daemon(home_path, Controller(parts), Loop(parts, {"prober": prober, "slow verbs": bell}, resync=resync))
+    following = Following(parts)
+    exits = Exits(home_path)
+
+    def passed(current: Pass) -> None:
+        following.learn(current)
+        if current.outcomes:
+            exits.look_again()
+
+    alarms: dict[str, Alarm] = {
+        "prober": prober,
+        "slow verbs": bell,
+        "engine events": EngineEvents(lambda: resolve(os.environ), owner=home.identity(make=True).owner),
+        "exits": exits,
+        "files": Directories(following.paths, note),
+    }
+    loop = Loop(parts, alarms, resync=resync, handlers={"sync": following.sync}, passed=passed)
+    following.wake = loop.wake
+    return Daemon(home_path, Controller(parts), loop)
 
 
 def guard_of(home_path: str, *, begins: bool) -> Guard:

@@ -89,11 +89,13 @@ class Loop:
         log.info(Say.LOOP_ENDED, cleanly=ended)
         return ended
 
-    def look_at(self, namespace: str) -> None:
-        """What alarms and requests call: a namespace, or "" for everything."""
-        if not namespace:
+    def look_at(self, what: str) -> None:
+        """What alarms and requests call: a namespace, source/NAMESPACE/NAME, or "" for everything."""
+        if not what:
             self._stillness.disturb()
-        self.wake(Turn("pass", namespace) if namespace else RESYNC)
+            self.wake(RESYNC)
+        else:
+            self.wake(Turn("sync" if what.startswith("source/") else "pass", what))
 
     def wake(self, turn: Turn) -> None:
         self._queue.add(turn)

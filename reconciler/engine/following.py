@@ -1,0 +1,49 @@
+"""Which Sources and files the loop follows. Learned from the passes: what is kept says what is to be followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.engine.loop import Turn
+from reconciler.engine.reconcile import Parts, Pass
+from reconciler.engine.sync import sync
+from reconciler.model.key import Key
+
+SYNC = "sync"
+
+
+class Following:
+    """`wake` is to be set before the loop starts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._known: dict[Key, int] = {}
+        self._directories: dict[Key, str] = {}
+        self._files: dict[str, frozenset[str]] = {}
+        self.wake: Callable[[Turn], None] = lambda _: None
+
+    def learn(self, current: Pass) -> None:
+        """A Source that is new, or was changed, is looked at now."""
+        namespace = current.graph.namespace
+        self._files[namespace] = frozenset(current.graph.contents)
+        sources = {key: r for key, r in current.graph.resources.items() if key.kind == "source"}
+        for key in [key for key in self._known if key.namespace == namespace and key not in sources]:
+            del self._known[key]
+            self._directories.pop(key, None)
+        for key, resource in sources.items():
+            if self._known.get(key) != resource.generation:
+                self._known[key] = resource.generation
+                self._directories[key] = resource.spec.directory
+                self.wake(Turn(SYNC, str(key)))
+
+    def paths(self) -> dict[str, str]:
+        """What is to be watched, and whom to wake when it changes."""
+        files = {path: namespace for namespace, paths in list(self._files.items()) for path in paths}
+        return files | {path: str(key) for key, path in list(self._directories.items()) if path}
+
+    def sync(self, of: str) -> float | None:
+        """The turn of one Source."""
+        synced = sync(self._parts, Key.parse(of), now=self._parts.clock.now())
+        for namespace in synced.namespaces:
+            self.wake(Turn("pass", namespace))
+        return synced.due
