@@ -59,6 +59,9 @@ class ProbeState:
     since: float
     """When it started, or was first seen."""
     answers: dict[Role, Answers] = field(default_factory=dict)
+    witnessed: bool = False
+    """Whether it was seen not to be Ready yet: then it is known when it became so."""
+    ready_since: float | None = None
 
     def of(self, role: Role) -> Answers:
         return self.answers.get(role, NO_ANSWERS)
@@ -88,23 +91,45 @@ def advance(spec: Probes, state: ProbeState, role: Role, ok: bool | None, messag
             after = _failed(probe, role, asked, now)
         case None:
             after = asked
-    return replace(state, answers={**state.answers, role: after})
+    state = replace(state, witnessed=state.witnessed or ok is False)
+    found = replace(state, answers={**state.answers, role: after})
+    return replace(found, ready_since=_ready_since(spec, state, found, now))
+
+
+def _ready_since(spec: Probes, before: ProbeState, after: ProbeState, now: float) -> float | None:
+    """Of one that is Ready when it is first looked at, long after its start, nobody knows since when. It has served
+    all the while, as far as anybody can say: or each command would begin to count anew.
+    """
+    if not _ready(spec, after):
+        return None
+    if _ready(spec, before) and before.ready_since is not None:
+        return before.ready_since
+    delays = (probe.initial_delay_seconds for probe in (spec.startup, spec.readiness) if probe)
+    return now if after.witnessed else min(after.since + max(delays, default=0.0), now)
 
 
 def health(spec: Probes, state: ProbeState, now: float) -> Health:
     """What it amounts to, and when to ask next."""
-    started = spec.startup is None or state.of(Role.STARTUP).good
     live = not _beyond_hope(state)
-    ready = started and live and _well(spec, state)
+    ready = _ready(spec, state)
     times = [_next_time(probe, role, state) for role, probe in _askable(spec, state)]
     return Health(
-        started=started,
+        started=_started(spec, state),
         ready=ready,
         live=live,
         known=ready or not live or any(state.of(role).message for role in Role),
         message=_message(spec, state, now),
         next_probe=max(min(times), now) if times else None,
+        ready_since=state.ready_since if ready else None,
     )
+
+
+def _ready(spec: Probes, state: ProbeState) -> bool:
+    return _started(spec, state) and not _beyond_hope(state) and _well(spec, state)
+
+
+def _started(spec: Probes, state: ProbeState) -> bool:
+    return spec.startup is None or state.of(Role.STARTUP).good
 
 
 def _well(spec: Probes, state: ProbeState) -> bool:

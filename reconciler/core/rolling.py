@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.advice import command_line
 from reconciler.core.ports import Extras
-from reconciler.core.standing import Standing, Stands, standing
+from reconciler.core.standing import STEADY_SECONDS, Standing, Stands, standing
 from reconciler.core.surge import surge
 from reconciler.core.verdict import outdated
 from reconciler.core.world import World
@@ -171,8 +171,7 @@ def _member(world: World, key: Key, spec: ServiceSpec, item: Desired | None) -> 
     extra, fingerprint = (key.index or 0) >= spec.replicas, item.fingerprint if item else ""
     if seen is None:
         return _Member(key, stands, extra, fingerprint)
-    # An engine tells a start by the second: what has just begun may seem to begin a little after now.
-    ripe_at = min(seen.started_at or 0.0, world.now) + spec.update.min_ready_seconds
+    ripe_at = _ready_since(world, spec, seen) + spec.update.min_ready_seconds
     reason = outdated(item, seen) if item else ""
     return _Member(
         key, stands, extra, fingerprint,
@@ -183,6 +182,15 @@ def _member(world: World, key: Key, spec: ServiceSpec, item: Desired | None) -> 
         serves=stands.good and world.now >= ripe_at,
         ripe_at=ripe_at,
     )  # fmt: skip
+
+
+def _ready_since(world: World, spec: ServiceSpec, seen: Observed) -> float:
+    """As its probes tell, or else since its start, when one without probes is soon taken for Ready."""
+    health = world.snapshot.health.get(seen.id)
+    if health and health.ready_since is not None:
+        return health.ready_since
+    # An engine tells a start by the second: what has just begun may seem to begin a little after now.
+    return min(seen.started_at or 0.0, world.now) + (0.0 if spec.probes.any else STEADY_SECONDS)
 
 
 def _broken(world: World, seen: Observed, stands: Standing) -> bool:

@@ -30,6 +30,8 @@ ONCE_SECONDS = 3.0
 GRACE_SECONDS = 0.5
 """Beyond a question's own deadline, before we give it up ourselves."""
 UNDER_WAY_SECONDS = 0.2
+WITNESS_SECONDS = 2.0
+"""Who is first looked at so soon after its start is watched from its beginning."""
 SHORTEST_BEAT, LONGEST_BEAT = 0.05, 1.0
 
 
@@ -127,7 +129,8 @@ class Prober:
     def _life(self, seen: Observed, spec: Probes, now: float) -> Life:
         life = self._lives.get(seen.id)
         if life is None or _started_anew(life, seen):
-            life = Life(seen, spec, ProbeState(min(seen.started_at or now, now)), now)
+            since = min(seen.started_at or now, now)
+            life = Life(seen, spec, ProbeState(since, witnessed=now - since <= WITNESS_SECONDS), now)
             self._lives[seen.id] = life
         if spec != life.spec:
             life.state = _without_changed(life, spec)

@@ -61,7 +61,7 @@ class Update:
     max_unavailable: Annotated[int, Ge(0)] = 0
     """How many replicas may be away at once. Where no new one can come first it is 1 at least."""
     min_ready_seconds: Seconds = 0.0
-    """How long a new replica must have been up, and be Ready, before it counts and the next one is replaced."""
+    """How long a new replica must have been Ready, without a break, before it counts and the next one is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,6 +156,8 @@ class Health:
     """False while no answer has come yet: it is not ready as far as we know, which is not far."""
     message: str = ""
     next_probe: float | None = None
+    ready_since: float | None = None
+    """Without a break, as far as anybody saw; None where nobody kept watch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,15 +118,16 @@ def test_the_others_are_not_asked_until_startup_has_succeeded() -> None:
     assert first[STARTUP] == 0
     assert min(first[READINESS], first[LIVENESS]) >= 5
     assert patient.health == Health(
-        started=True, ready=True, live=True, message="", next_probe=patient.health.next_probe
-    )
+        started=True, ready=True, live=True, message="", next_probe=patient.health.next_probe,
+        ready_since=pytest.approx(min(first[READINESS], first[LIVENESS]), abs=0.001),
+    )  # fmt: skip
 
 
 def test_startup_is_not_asked_again_once_it_has_succeeded() -> None:
     patient = Patient(Probes(startup=probe())).until(100, always)
 
     assert patient.times(STARTUP) == [0]
-    assert patient.health == Health()
+    assert patient.health == Health(ready_since=0)
 
 
 @pytest.mark.parametrize(("period", "failures"), [(10.0, 3), (1.0, 1), (2.0, 30), (0.1, 4)])
@@ -146,7 +147,29 @@ def test_startup_has_as_long_as_declared_and_not_longer(period: float, failures:
 def test_startup_that_succeeds_late_but_in_time_lives() -> None:
     patient = Patient(Probes(startup=probe(10, 3))).until(60, from_then_on(29))
 
-    assert patient.health == Health()
+    assert patient.health == Health(ready_since=pytest.approx(patient.times(STARTUP)[-1], abs=0.001))
+
+
+def test_it_is_ready_since_it_answers_well_and_anew_after_each_break() -> None:
+    patient = Patient(Probes(readiness=probe(period=1.0, failures=2))).until(8, from_then_on(5))
+    became = patient.health.ready_since
+    assert became is not None
+    assert 5 <= became < 7
+    patient.until(10, lambda now, _: now < 9 or now >= 9.9)  # one bad answer is no break yet
+    assert patient.health.ready_since == became
+    patient.until(14, never)
+    assert patient.health.ready_since is None
+    patient.until(20, always)
+    assert 14 <= (patient.health.ready_since or 0) < 16
+
+
+def test_who_is_well_when_first_seen_is_ready_since_it_could_have_been_asked() -> None:
+    """Or each command that looks would begin to count anew."""
+    spec = Probes(readiness=probe(delay=20))
+    state = advance(spec, ProbeState(since=100.0), READINESS, True, "", 500.0)
+    assert health(spec, state, 500.0).ready_since == 120.0
+    watched = advance(spec, ProbeState(since=100.0, witnessed=True), READINESS, True, "", 125.0)
+    assert health(spec, watched, 125.0).ready_since == 125.0
 
 
 def test_liveness_fails_for_good_after_so_many_periods_however_often_it_was_asked() -> None:

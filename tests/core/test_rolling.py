@@ -56,6 +56,7 @@ class Play:
     snapshot: Snapshot
     well: Callable[[Observed], bool] = lambda thing: True  # noqa: ARG005
     now: float = NOW
+    ready_after: float = READY_AFTER
     crashing: bool = False
     """Only the first action of a pass happens: the power goes after it."""
     check: Callable[[Play], None] = lambda play: None  # noqa: ARG005
@@ -74,8 +75,9 @@ class Play:
         return replace(self.snapshot, health={t.id: self._health(t) for t in self.things() if t.phase is Phase.RUNNING})
 
     def _health(self, thing: Observed) -> Health:
-        ready = self.well(thing) and self.now - (thing.started_at or 0.0) >= READY_AFTER
-        return Health(ready=ready, message="" if ready else "no answer")
+        ready = self.well(thing) and self.now - (thing.started_at or 0.0) >= self.ready_after
+        since = (thing.started_at or 0.0) + self.ready_after if ready else None
+        return Health(ready=ready, message="" if ready else "no answer", ready_since=since)
 
     def one(self) -> Plan:
         planned = plan(self.graph, self.look(), {}, self.now)
@@ -213,16 +215,16 @@ def test_who_has_not_been_heard_yet_is_neither_taken_for_broken_nor_for_serving(
     assert [(action.verb, action.key.index) for action in found] == [(Verb.CREATE, 3)]
 
 
-def test_a_new_one_has_to_be_up_for_a_while_and_it_is_known_until_when() -> None:
+def test_a_new_one_has_to_be_ready_for_a_while_and_it_is_known_until_when() -> None:
     patient = {"update": Update(min_ready_seconds=10)}
-    play = Play(web("2", **patient), settled(web("1", **patient)))
+    play = Play(web("2", **patient), settled(web("1", **patient)), ready_after=50)
     play.one()
-    made_at = seen(play.snapshot, key("web", 3)).started_at or 0.0
-    play.now = made_at + 2
+    ready_at = (seen(play.snapshot, key("web", 3)).started_at or 0.0) + 50
+    play.now = ready_at + 2
     waits = {wait.key: wait for wait in play.one().waits}
-    assert waits[key("web", 0)].until == made_at + 10
+    assert waits[key("web", 0)].until == ready_at + 10, "not since its start: it has only just become Ready"
     assert "long enough" in waits[key("web", 0)].message
-    play.now = made_at + 10
+    play.now = ready_at + 10
     assert {action.key for action in play.one().actions} == {key("web", 0)}
 
 

@@ -77,7 +77,17 @@ def test_K16_a_service_that_answers_is_ready_in_the_same_look() -> None:
     with serving(saying(OK)) as port:
         (health,) = looking.at(NOW, (WEB, Probes(readiness=Probe(http_get=HttpGet(port="http"))), {"http": port}))
 
-    assert health == Health(next_probe=NOW + 10)
+    assert health == Health(next_probe=NOW + 10, ready_since=NOW)
+
+
+def test_who_is_watched_from_its_start_is_ready_since_its_answer_and_others_since_nobody_knows_when() -> None:
+    probes = Probes(readiness=tcp("http", initial_delay_seconds=1.5))
+    with serving(saying(OK)) as port:
+        watched = Looking()
+        watched.at(NOW + 1, (WEB, probes, {"http": port}))
+        (soon,) = watched.at(NOW + 30, (WEB, probes, {"http": port}))
+        (late,) = Looking().at(NOW + 30, (WEB, probes, {"http": port}))
+    assert (soon.ready_since, late.ready_since) == (NOW + 30, NOW + 1.5)
 
 
 def test_it_becomes_ready_when_it_begins_to_listen_and_says_what_is_wrong_until_then() -> None:
@@ -96,7 +106,7 @@ def test_it_becomes_ready_when_it_begins_to_listen_and_says_what_is_wrong_until_
 
     unready = Health(ready=False, message=f"readiness probe: nothing listens on 127.0.0.1:{port}", next_probe=NOW + 0.2)
     assert before == too_soon == unready
-    assert after == Health(next_probe=NOW + 10.2)
+    assert after == Health(next_probe=NOW + 10.2, ready_since=NOW + 0.2)
 
 
 def test_only_what_is_due_is_asked() -> None:
