@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Other": {
         "doctor": "Check what this machine offers, and show the settings.",
+        "policy": "Show what specs may ask for.",
         "completion": "Print or install shell completion.",
         "version": "Print the version.",
     },

@@ -22,6 +22,8 @@ FORBIDDEN = (
 """Who may write there is root; who may read there knows too much."""
 DIGEST = 64
 """Digits of one."""
+UIDS = 1 << 32
+"""There are so many: who counts on begins with root again, and the last one means "as we are"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def process(
     account = machine.account(given.user)
     who = account.name or str(account.uid)
     if allowed.root == "deny":
-        if account.uid == 0 or who == "root":
+        if who == "root" or (account.uid is not None and account.uid % UIDS in {0, UIDS - 1}):
             yield Fault(("process", "user"), "a process may not run as root", permitted(allowed.run_as))
             return
         for name in env:

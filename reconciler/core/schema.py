@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.core import envelope
 from reconciler.core.envelope import Metadata
+from reconciler.core.policy import PolicyFile
 from reconciler.core.validate import adapter
 from reconciler.errors import UsageError
 from reconciler.kinds import KINDS, find
@@ -16,6 +17,7 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ALL = "reconciler.json"
+POLICY = "policy.json"
 
 _VARIABLE = {
     "type": "string",
@@ -42,7 +44,14 @@ def schema(kind: str | None = None) -> Schema:
 def all_schemas() -> dict[str, str]:
     """What stands in `schemas/`: file names and texts."""
     named: dict[str, str | None] = {ALL: None} | {f"{kind.key}.json": kind.name for kind in KINDS.values()}
-    return {name: json.dumps(schema(kind), indent=2) + "\n" for name, kind in sorted(named.items())}
+    trees = {POLICY: policy_schema()} | {name: schema(kind) for name, kind in named.items()}
+    return {name: json.dumps(trees[name], indent=2) + "\n" for name in sorted(trees)}
+
+
+def policy_schema() -> Schema:
+    """Of the policy file, which is no document of ours and takes nothing from the environment."""
+    record, definitions = _record(PolicyFile)
+    return {"$schema": DIALECT, **record, "title": "Policy", "$defs": dict(sorted(definitions.items()))}
 
 
 def _any_document() -> Schema:
@@ -104,7 +113,7 @@ def _record(cls: type) -> tuple[Schema, Schema]:
     """A dataclass and the dataclasses that it holds, without the library's noise."""
     raw = adapter(cls, described=True).json_schema(by_alias=True, mode="validation")
     definitions = raw.pop("$defs", {})
-    variables = cls is not Metadata
+    variables = cls not in {Metadata, PolicyFile}
     tidy = {name: _tidy(definition, variables=variables) for name, definition in definitions.items()}
     return _tidy(raw, variables=variables), tidy
 

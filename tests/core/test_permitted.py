@@ -280,6 +280,16 @@ def test_what_a_profile_allows_by_name_is_allowed_and_the_rest_stays_denied() ->
     assert _starts("process", violations(read("Service", PROCESS).resource, profile, MACHINE))
 
 
+@pytest.mark.parametrize("user", ["root", "0", "toor", "svc-toor", "", "4294967296", "4294967295", "8589934592"])
+def test_root_is_denied_by_every_name_and_number_to_who_may_be_anybody_else(user: str) -> None:
+    """A number of more than 32 bits begins anew at 0 somewhere, and the last one leaves us who we are."""
+    profile = replace(PROFILE, processes=Processes(run_as=("*",)))
+    document = read("Service", process(user=user))
+    assert _starts("process.user", violations(document.resource, profile, MACHINE))
+    assert _starts("process.user", payload_violations(made(document), profile, MACHINE))
+    assert not list(violations(read("Service", process(user="www-data")).resource, profile, MACHINE))
+
+
 def test_a_namespace_that_is_not_permitted_is_refused_twice() -> None:
     profile = replace(PROFILE, namespaces=("team-*",))
     document = read("Service", CONTAINER)
