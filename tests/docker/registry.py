@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +30,8 @@ class Registry(ThreadingHTTPServer):
         self.failure = 0
         """A status with which every manifest is refused; 0 for none."""
         self.asked: list[str] = []
+        self.hold: Callable[[str], None] = lambda path: None  # noqa: ARG005
+        """What happens before a manifest is told of."""
         self.publish("one")
 
     def image(self, name: str) -> str:
@@ -76,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        if "/manifests/" in self.path:
+            self.server.hold(self.path)
         if "/manifests/" in self.path and self.server.failure:
             code = {401: "UNAUTHORIZED", 403: "DENIED", 429: "TOOMANYREQUESTS"}.get(self.server.failure, "UNKNOWN")
             self._fail(self.server.failure, code)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -133,6 +135,36 @@ def test_R7_always_means_made_anew_once_the_registry_has_another_one_and_not_bef
     assert verdict(desired, last) == Matches(), "who can't be asked proves nothing"
     other.close()
     third.close()
+
+
+def test_registries_are_asked_all_at_once_and_waited_for_no_longer_than_for_one(
+    world: World, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass holds up all others. Each answer comes only once all were asked for; one never comes in time."""
+    if world.engine.kind == "podman":
+        pytest.skip("Podman has no call that asks a registry without pulling")
+    names = [registry.image(f"app-{number}") for number in range(6)]
+    all_asked, released = threading.Barrier(len(names), timeout=20), threading.Event()
+    met: set[str] = set()
+
+    def hold(path: str) -> None:
+        name = path.split("/")[2]
+        if name not in met:
+            met.add(name)
+            all_asked.wait()
+        if name == "app-0":
+            released.wait(30)
+
+    registry.hold = hold
+    monkeypatch.setattr("reconciler.runtimes.docker.images.ASK_SECONDS", 3)
+    images = world.runtime._images
+    began = time.monotonic()
+    images.ask_registries(names)
+    assert time.monotonic() - began < 3 * 2
+    runs = {"Id": "sha256:other", "RepoDigests": ["app@sha256:other"]}
+    assert images.newer(names[0], runs) == "", "who has not answered proves nothing"
+    assert all("in its registry now" in images.newer(name, runs) for name in names[1:])
+    released.set()
 
 
 def seen(world: World, desired: Desired) -> Observed:

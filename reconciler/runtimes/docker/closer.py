@@ -23,7 +23,7 @@ class Closer:
 
     def __init__(self, connection: Connection, moments: Moments, images: Images) -> None:
         self._connection = connection
-        self._newer = images.newer
+        self._registries = images
         self._moments = moments
         self._images: dict[str, JSON | None] = {}
 
@@ -35,6 +35,7 @@ class Closer:
         answers = self._connection.get_each([f"/containers/{one.id}/json" for one in ours])
         told = {one.id: _told(reply) for one, reply in zip(ours, answers, strict=True)}
         self._know_images({str(found.get("Image")) for found in told.values() if isinstance(found, Mapping)})
+        self._registries.ask_registries(filter(None, map(_pulled_always, told.values())))
         closer = (self._deepened(one, told[one.id]) if one.id in told else one for one in seen)
         return tuple(one for one in closer if one is not None)
 
@@ -53,8 +54,8 @@ class Closer:
         return found
 
     def _stale(self, told: JSON, image: JSON | None) -> str:
-        asked = (told["Config"].get("Labels") or {}).get(labels.PULL) == labels.ALWAYS
-        return self._newer(str(told["Config"]["Image"]), image) if asked and image else ""
+        name = _pulled_always(told)
+        return self._registries.newer(name, image) if name and image else ""
 
     def _know_images(self, identities: set[str]) -> None:
         """An image that was removed under its container is not asked for again: it can't come back as it was."""
@@ -63,6 +64,14 @@ class Closer:
             told = _told(reply)
             if not isinstance(told, str):
                 self._images[identity] = told
+
+
+def _pulled_always(told: JSON | str | None) -> str:
+    """The name of its image, where that is to be looked up again and again."""
+    config = told.get("Config") if isinstance(told, Mapping) else None
+    marks = config.get("Labels") if isinstance(config, Mapping) else None
+    always = isinstance(marks, Mapping) and marks.get(labels.PULL) == labels.ALWAYS
+    return str(config.get("Image", "")) if isinstance(config, Mapping) and always else ""
 
 
 def _told(reply: Reply | Unreachable) -> JSON | str | None:

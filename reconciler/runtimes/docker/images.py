@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,8 @@ PULL_SECONDS = 600.0
 ASK_SECONDS = 5
 FRESH_SECONDS = 30.0
 """So long a registry's answer counts: a loop is not to ask it in every pass."""
+ASKERS = 32
+"""Questions to registries at once; what is left over is asked at the next look."""
 
 Progress = Callable[[str, str], None]
 """Called with the image and what is happening to it."""
@@ -33,6 +35,8 @@ class Images:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._pulled: dict[str, float] = {}
         self._digests: dict[str, tuple[float, str]] = {}
+        self._answered = threading.Condition()
+        self._under_way: set[str] = set()
 
     def prepare(self, image: str, policy: str) -> None:
         if policy != "Always" and self._is_here(image):
@@ -49,28 +53,47 @@ class Images:
                 failpoint("docker.image.pulled")
                 self._pulled[image] = time.monotonic()
 
+    def ask_registries(self, images: Iterable[str]) -> None:
+        """What they publish under these names now, for `newer` to know. All are asked at once, and waited for no longer
+        than for one: a pass holds up all others. What comes later counts later.
+        """
+        with self._answered:
+            new = [image for image in sorted(set(images)) if self._is_due(image)][
+                : max(0, ASKERS - len(self._under_way))
+            ]
+            self._under_way.update(new)
+            for image in new:
+                threading.Thread(target=self._learn, args=(image,), name="registry", daemon=True).start()
+            self._answered.wait_for(lambda: self._under_way.isdisjoint(new), timeout=ASK_SECONDS)
+
     def newer(self, image: str, runs: Mapping[str, Any]) -> str:
         """Whether the name means another image than the one that `runs`, as a sentence; empty if not, and when
-        nobody can say. The registry is asked, and nothing is pulled.
+        nobody can say. By what the registry has told lately; nothing is pulled.
         """
         if "@" in image:
             return ""
         digests = [str(text).partition("@")[2] for text in runs.get("RepoDigests") or []]
-        if current := self._published(image):
+        if current := self._digests.get(image, (0.0, ""))[1]:
             return "" if current in digests else f"image {image} is {_short(current)} in its registry now"
         here = self._connection.ask_gently(f"/images/{quote(image, safe='/:@')}/json")
         if here is None or here["Id"] == runs["Id"]:
             return ""
         return f"image {image} is {_short(here['Id'])} here now, and it runs {_short(runs['Id'])}"
 
-    def _published(self, image: str) -> str:
-        """The digest in the registry, asked at most so often; empty if that can't be had."""
-        with self._locks[image]:
-            asked, digest = self._digests.get(image, (-math.inf, ""))
-            if time.monotonic() - asked > FRESH_SECONDS:
-                digest = self._ask_registry(image)
+    def _is_due(self, image: str) -> bool:
+        asked, _ = self._digests.get(image, (-math.inf, ""))
+        return "@" not in image and image not in self._under_way and time.monotonic() - asked > FRESH_SECONDS
+
+    def _learn(self, image: str) -> None:
+        """In a thread of its own. Empty if it can't be had."""
+        digest = ""
+        try:
+            digest = self._ask_registry(image)
+        finally:
+            with self._answered:
                 self._digests[image] = time.monotonic(), digest
-            return digest
+                self._under_way.discard(image)
+                self._answered.notify_all()
 
     def _ask_registry(self, image: str) -> str:
         try:
