@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,11 +19,14 @@ from reconciler.daemon.answers import answers
 from reconciler.daemon.log import turn_over
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop import RESYNC, Loop
+from reconciler.model.resource import Resource
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
 
 END_SECONDS = 5.0
 """For what is under way to come to an end. What does not is looked at by whoever comes next."""
+PATIENCE = 60.0
+"""For a command that has the home's lock."""
 LOOK_SECONDS = 0.5
 ANEW = "RECONCILER_BEGUN_ANEW"
 """How often it had to begin anew since it last was well, in its own environment."""
@@ -43,26 +47,46 @@ class Daemon:
     woken: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
 
-    def run(self) -> int:
-        """Until it is told to end. Raises `lock.Held` where there is another one."""
+    def run(self, guests: Sequence[Resource] = ()) -> int:
+        """Until it is told to end. Raises `lock.Held` where there is another one. `guests` are Sources that are
+        followed for as long as it runs; what they brought stays.
+        """
+        Path(self.home).mkdir(mode=0o700, parents=True, exist_ok=True)
         held = lock.take(self.home)
-        server = Server(self.home, answers(self.controller, self.loop, self.health, self.stopping))
         try:
-            server.open()
-            self._listen_to_signals()
-            self.loop.threads.start("server", server.serve)
-            self.loop.start()
-            notify.tell("READY=1")
-            trouble = self._watch_over()
-            notify.tell("STOPPING=1")
-            self.loop.threads.stopping()
-            server.close()
-            self.loop.stop(END_SECONDS)
+            self._keep(guests)
+            trouble = self._serve()
+            self._forget(guests)
         finally:
             os.close(held)
         if trouble:
             self._begin_anew(trouble)
         return 0
+
+    def _keep(self, guests: Sequence[Resource]) -> None:
+        parts = self.controller.parts
+        if guests:
+            with parts.home.lock(PATIENCE):
+                parts.source.keep(guests)
+
+    def _forget(self, guests: Sequence[Resource]) -> None:
+        """Without a tombstone: a tombstone takes along what a Source has brought."""
+        for guest in guests:
+            self.controller.parts.source.forget(guest.key)
+
+    def _serve(self) -> list[str]:
+        server = Server(self.home, answers(self.controller, self.loop, self.health, self.stopping))
+        server.open()
+        self._listen_to_signals()
+        self.loop.threads.start("server", server.serve)
+        self.loop.start()
+        notify.tell("READY=1")
+        trouble = self._watch_over()
+        notify.tell("STOPPING=1")
+        self.loop.threads.stopping()
+        server.close()
+        self.loop.stop(END_SECONDS)
+        return trouble
 
     def health(self) -> dict[str, Any]:
         troubles = self.loop.troubles()
