@@ -147,3 +147,26 @@ def test_text_that_the_stream_cannot_show_is_escaped_not_fatal(cli: Run) -> None
     assert shown.returncode in (0, 1)
     assert "ok python" in shown.stdout
     assert shown.stderr == ""
+
+
+LAST_WORDS = """
+import atexit, sys
+from reconciler.cli import main
+atexit.register(print, "taken apart")
+{watched}
+sys.argv = ["reconciler", "validate", "-f", "-"]
+main()
+"""
+
+
+@pytest.mark.parametrize("watched", ["", "sys.setprofile(lambda *_: None)", "sys.settrace(lambda *_: None)"])
+def test_a_command_ends_at_once_unless_somebody_watches_who_has_to_write_it_down(
+    watched: str, environment: dict[str, str]
+) -> None:
+    """All that it had to say is out by then, through a pipe too."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LAST_WORDS.format(watched=watched)], env=environment, capture_output=True, text=True,
+        input="{apiVersion: reconciler/v1, kind: Volume, metadata: {name: data}}", check=False,
+    )  # fmt: skip
+    assert (ran.returncode, "volume/data" in ran.stdout) == (0, True)
+    assert ran.stdout.endswith("taken apart\n") is bool(watched)
