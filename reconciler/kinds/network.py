@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from reconciler.kinds.base import EDGE, Fault, Kind
@@ -31,8 +30,10 @@ def faults(spec: NetworkSpec) -> Iterator[Fault]:
             ("external",), "an external network is as it is; other fields have no effect", "remove them, or external"
         )
     if spec.subnet:
+        from ipaddress import ip_network  # noqa: PLC0415 -- few choose one
+
         try:
-            ipaddress.ip_network(spec.subnet)
+            ip_network(spec.subnet)
         except ValueError as error:
             yield Fault(("subnet",), str(error), "like 10.77.0.0/24")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -163,8 +162,10 @@ def _url_complaint(url: str) -> tuple[str, str] | None:
 
 
 def _loopback(host: str) -> bool:
+    from ipaddress import ip_address  # noqa: PLC0415 -- most give a name
+
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 
