@@ -20,6 +20,7 @@ from tests.alarms import Told, listening
 from tests.docker.conftest import OWNER, World
 from tests.engine_api import Engine
 from tests.faults.proxy import Fault, Proxy, between
+from tests.own_engine import own_engine
 from tests.waiting import until
 
 
@@ -218,6 +219,25 @@ def test_F16_a_container_whose_inspection_hangs_holds_up_nobody_else(
         engine.post(f"/containers/{other.id}/kill")
         assert told.first(world.namespace) - began < 4, "before the deadline of the one that hangs"
         until(lambda: told.keys.count(world.namespace) >= 2, 10)  # which is told of in the end
+
+
+@pytest.mark.engine
+@pytest.mark.root
+def test_F14_a_dockerd_that_is_killed_and_started_again_is_told_of_both_times() -> None:
+    with own_engine() as engine, listening(alarm(engine.address)) as told:
+        told.first("")
+        told.listen_from_now()
+        began = time.monotonic()
+        engine.kill()
+        assert told.first("") - began < 1
+        told.listen_from_now()
+        engine.start()
+        began = time.monotonic()
+        assert told.first("") - began < 5.5, "the longest pause"
+        told.listen_from_now()
+        worn = {"dev.reconciler.owner": OWNER, "dev.reconciler.namespace": "shop"}
+        engine.api.post("/volumes/create", {"Name": "shop-data", "Labels": worn})
+        told.first("shop")
 
 
 def test_without_an_engine_it_waits_for_one_and_tells_nothing(tmp_path: Path) -> None:
