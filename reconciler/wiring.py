@@ -24,10 +24,10 @@ from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
 from reconciler.sources.feeds import Followed
 from reconciler.sources.home import Home
+from reconciler.sources.policies import Policies
 from reconciler.store.sqlite import Diary, ReadDiary
 
 if TYPE_CHECKING:
-    from reconciler.core.policy import Policy
     from reconciler.core.rules import Machine
     from reconciler.daemon.run import Daemon
     from reconciler.ports import Alarm
@@ -108,17 +108,11 @@ def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: 
 
 def guard_of(home_path: str, *, begins: bool) -> Guard:
     """The policy in force. Nothing `begins` under a policy file that makes no sense, or that others may write to."""
-    present = any(os.path.lexists(path) for path in policy_files(os.environ))
-    guard = Guard(_policy, lambda: _here(home_path), os.environ, unlimited=not present)
-    if begins and present:
-        assert guard.policy, "read, or an error by now"
+    policies = Policies(os.environ)
+    guard = Guard(policies.read, lambda: _here(home_path), os.environ, unlimited=policies.silent)
+    if begins and not policies.silent():
+        policies.read()
     return guard
-
-
-def _policy() -> Policy:
-    from reconciler.sources.policyfile import load
-
-    return load(os.environ)
 
 
 def _here(home_path: str) -> Machine:

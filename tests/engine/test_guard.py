@@ -33,7 +33,7 @@ class Kept(Stage):
     def __init__(self, path: Path, policy: Policy = ROOTED, machine: Machine = MACHINE) -> None:
         super().__init__(path)
         self.machine = machine
-        self.guard = Guard(lambda: policy, lambda: self.machine, {}, unlimited=not policy.path)
+        self.guard = Guard(lambda: policy, lambda: self.machine, {}, unlimited=lambda: not policy.path)
         self.source = Applied(self.home, refusal=self.guard.refusal)
         runtimes = {name: Guarded(runtime, self.guard) for name, runtime in self.parts.runtimes.items()}
         self.parts = replace(self.parts, runtimes=runtimes, source=self.source)

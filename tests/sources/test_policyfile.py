@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.policy import BUILT_IN, RESTRICTED, TRUSTED
 from reconciler.errors import SpecError, Unusable
 from reconciler.places import policy_files
-from reconciler.sources import policyfile
+from reconciler.sources import policies, policyfile
 
 
 @pytest.fixture
@@ -130,3 +130,20 @@ def test_nor_is_a_link_that_leads_nowhere(file: Path) -> None:
     file.symlink_to("nowhere.yaml")
     with pytest.raises(Unusable, match="a link to nothing"):
         load()
+
+
+def test_who_runs_for_long_goes_by_the_file_as_it_is_now(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "policy_files", policyfile.policy_files)
+    current = policies.Policies(os.environ)
+    assert current.silent()
+    assert current.read().path == ""
+    file.write_text("defaults: {git: trusted}")
+    assert not current.silent()
+    assert current.read().name_for("git") == "trusted"
+    assert current.read() is current.read()
+    file.chmod(0o666)
+    with pytest.raises(Unusable, match="may be written by others"):
+        current.read()
+    file.unlink()
+    assert current.silent()
+    assert current.read().name_for("git") == "restricted"
