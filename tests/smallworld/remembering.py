@@ -1,54 +1,58 @@
-"""Rendering takes half of the planner's time, and in a small world it comes to the same few things again and again.
+"""Most of the planner's time goes to rendering, and to comparing what is with what was rendered; and in a small world
+that comes to the same few things again and again.
 
-So what was rendered once is remembered, by all that it was rendered from. Whether that is really all is asked again
-and again: one answer in so many is worked out anew and compared.
+So both are remembered, by all that they were worked out from. Whether that is really all is asked again and again: one
+answer in so many is worked out anew and compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
-from reconciler.core import render
+from reconciler.core import render, verdict
 from reconciler.core.graph import Graph
 from reconciler.core.ports import Assignment, Extras
-from reconciler.core.render import Rendered
-from reconciler.model.observed import Snapshot
+from reconciler.core.verdict import Deviation
+from reconciler.model.desired import Desired
+from reconciler.model.observed import Observed, Snapshot
 
 AUDITED = 53
 """One in so many."""
 
 
 @contextmanager
-def remembered_rendering() -> Iterator[None]:
-    with patch.object(render, "render", _remembering(render.render)):
+def remembered() -> Iterator[None]:
+    with (
+        patch.object(render, "render", _remembering(render.render, _rendered_from)),
+        patch.object(verdict, "deviations", _remembering(_all(verdict.deviations), _compared_by)),
+    ):
         yield
 
 
-def _remembering(honest: Callable[..., Rendered]) -> Callable[..., Rendered]:
-    known: dict[object, tuple[Graph, Rendered]] = {}
+def _remembering(honest: Callable[..., Any], form_of: Callable[..., object]) -> Callable[..., Any]:
+    """Arguments are kept with their answer, for the identity of some is part of the form."""
+    known: dict[object, tuple[object, Any]] = {}
     hits = 0
 
-    def rendered(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras) -> Rendered:
+    def answer(*arguments: Any) -> Any:
         nonlocal hits
-        form = _form(graph, snapshot, ports, extras)
+        form = form_of(*arguments)
         if form not in known:
-            known[form] = (
-                graph,
-                honest(graph, snapshot, ports, extras),
-            )  # with the graph, whose identity is part of the form
+            known[form] = arguments, honest(*arguments)
             return known[form][1]
         hits += 1
         if hits % AUDITED == 0:
-            anew = honest(graph, snapshot, ports, extras)
-            assert anew == known[form][1], f"rendering depends on more than is remembered here: {anew}"
+            anew = honest(*arguments)
+            assert anew == known[form][1], f"{honest} depends on more than is remembered here: {anew}"
         return known[form][1]
 
-    return rendered
+    return answer
 
 
-def _form(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras) -> object:
+def _rendered_from(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras) -> object:
     gateways = tuple(
         sorted((t.runtime, t.name, t.gateway) for view in snapshot.views for t in view.objects if t.kind == "network")
     )
@@ -56,3 +60,11 @@ def _form(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras) -
     seen = tuple(view.problem for view in snapshot.views)
     given = tuple(ports.bindings.items()), grants, tuple(ports.problems.items()), tuple(extras.items())
     return id(graph), seen, gateways, given
+
+
+def _compared_by(item: Desired, seen: Observed) -> object:
+    return id(item), id(seen.facts), seen.networks, seen.phase
+
+
+def _all(compare: Callable[..., Iterator[Deviation]]) -> Callable[..., tuple[Deviation, ...]]:
+    return lambda item, seen: tuple(compare(item, seen))

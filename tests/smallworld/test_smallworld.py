@@ -18,7 +18,7 @@ from reconciler.core import world as worlds
 from reconciler.model.resource import Resource
 from tests.smallworld.declared import SETS, Declared
 from tests.smallworld.explore import Explorer, Violation
-from tests.smallworld.remembering import remembered_rendering
+from tests.smallworld.remembering import remembered
 
 NIGHTLY = settings.default.max_examples >= 100_000
 ENOUGH = 200_000
@@ -26,7 +26,7 @@ ENOUGH = 200_000
 
 @pytest.mark.parametrize("declared", SETS, ids=lambda declared: declared.name)
 def test_every_small_world_finds_home(declared: Declared, record_property: Callable[[str, object], None]) -> None:
-    with remembered_rendering():
+    with remembered():
         explorer = Explorer(declared, declared.nightly if NIGHTLY else declared.faults)
         found = explorer.explore()
     record_property("worlds", found.worlds)
