@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -250,6 +251,30 @@ def test_data_that_was_there_before_outlives_the_block(home: Path, namespace: st
     assert {key.name for key in volumes_of(home, namespace)} == {"old"}
     assert list(home.glob("applied/*/*.yaml")) == []
     deleted(home, volumes_of(home, namespace), data=True)
+
+
+def test_what_is_still_on_its_way_out_is_nobodys(home: Path, namespace: str, spec: Path) -> None:
+    documents = reconciler.load([spec], namespace=namespace)
+    applied(home, documents)
+    tombstones = [replace(one.resource, deleting=True) for one in documents]
+    wiring.controller(str(home), acts=True).parts.source.keep(tombstones)  # as by a delete that was killed then
+    assert processes_of(namespace)
+    with reconciler.up(spec, namespace=namespace) as stack:
+        assert stack["web"].status().ready
+    assert processes_of(namespace) == []
+
+
+def test_what_is_there_and_declared_by_nobody_is_refused(home: Path, namespace: str, spec: Path) -> None:
+    documents = reconciler.load([spec], namespace=namespace)
+    applied(home, documents[:1])
+    (home / "applied" / namespace / "service-web.yaml").unlink()
+    with (
+        pytest.raises(Claimed, match="there already, though nobody declares it"),
+        reconciler.up(spec, namespace=namespace),
+    ):
+        pytest.fail("it was entered")
+    assert processes_of(namespace)
+    deleted(home, [documents[0].resource.key])
 
 
 def volumes_of(home: Path, namespace: str) -> list[Key]:

@@ -54,7 +54,7 @@ class Claim:
         now = parts.clock.now()
         snapshot = parts.observer.look(nothing, now)
         return _Ground(
-            kept={r.key: r for r in parts.source.resources(namespace) if not r.deleting},
+            kept={r.key: r for r in parts.source.resources(namespace)},
             damaged=parts.source.damaged(namespace),
             things=frozenset(key.resource for key, _ in World(nothing, snapshot, now).ours()),
             silent=any(not view.reachable for view in snapshot.views),
@@ -62,15 +62,13 @@ class Claim:
 
     def _admitted(self, resource: Resource, ground: _Ground) -> Resource:
         key, before = resource.key, ground.kept.get(resource.key)
-        if before:
+        if before and not before.deleting:
             self._demand_left(before)
         elif key in ground.damaged:
             raise _claimed(key, f"is declared already, and nobody can say by whom: {ground.damaged[key]}")
-        elif key in ground.things and key.kind != "volume":
+        elif before is None and key in ground.things and key.kind != "volume":
             raise _claimed(key, "is there already, though nobody declares it")
-        # Where not all can be seen, a volume may well be there. One that was left behind is as it was found.
-        found = FOUND in before.annotations if before else key in ground.things or ground.silent
-        marks = {UP_BY: self.mark, **({FOUND: "true"} if key.kind == "volume" and found else {})}
+        marks = {UP_BY: self.mark, **({FOUND: "true"} if key.kind == "volume" and ground.found(key) else {})}
         return replace(resource, annotations={**resource.annotations, **marks})
 
     def _demand_left(self, before: Resource) -> None:
@@ -86,9 +84,19 @@ class _Ground:
     """What is there of a namespace before anything is brought up in it."""
 
     kept: Mapping[Key, Resource]
+    """Tombstones included: what still is on its way out is nobody's."""
     damaged: Mapping[Key, str]
     things: frozenset[Key]
     silent: bool
+
+    def found(self, volume: Key) -> bool:
+        """Whether there is data in it that no program has brought. One that was left behind is as it was found; and
+        where not all can be seen, it may well be there.
+        """
+        before = self.kept.get(volume)
+        if before and UP_BY in before.annotations:
+            return FOUND in before.annotations
+        return volume in self.things or self.silent
 
 
 def _claimed(key: Key, why: str) -> Claimed:
