@@ -28,8 +28,11 @@ from reconciler.sources.policies import Policies
 from reconciler.store.sqlite import Diary, ReadDiary
 
 if TYPE_CHECKING:
+    from reconciler.api.webhook import Door
     from reconciler.core.rules import Machine
     from reconciler.daemon.run import Daemon
+    from reconciler.engine.following import Following
+    from reconciler.engine.loop import Loop
     from reconciler.ports import Alarm
 
 
@@ -67,7 +70,10 @@ def controller(
     return Controller(parts, DaemonOf(home_path) if acts else None)
 
 
-def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: Callable[[str], None]) -> Daemon:
+def daemon(
+    home_path: str, *, port_range: tuple[int, int], resync: float, note: Callable[[str], None],
+    webhook: tuple[str, int] | None = None,
+) -> Daemon:  # fmt: skip
     """The loop of a home, ready to run."""
     # Whoever is no daemon does not pay for its parts.
     from reconciler.daemon.run import Daemon
@@ -103,7 +109,13 @@ def daemon(home_path: str, *, port_range: tuple[int, int], resync: float, note: 
     }
     loop = Loop(parts, alarms, resync=resync, handlers={"sync": following.sync}, passed=passed)
     following.wake = loop.wake
-    return Daemon(home_path, Controller(parts), loop)
+    return Daemon(home_path, Controller(parts), loop, _door(webhook, following, loop) if webhook else None)
+
+
+def _door(address: tuple[str, int], following: Following, loop: Loop) -> Door:
+    from reconciler.api.webhook import Door, Hooks
+
+    return Door(address, Hooks(following.secrets, loop.look_at))
 
 
 def guard_of(home_path: str, *, begins: bool) -> Guard:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import click
 
-from reconciler.cli import line
+from reconciler.cli import looping
 from reconciler.cli.context import Context
+from reconciler.cli.looping import Ways
 from reconciler.cli.render.output import TREES, show_tree
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb, verbs
@@ -39,12 +40,12 @@ reconciler daemon install --print
 
 
 @verb("start", examples=START)
-@line.loop_options
-def start(context: Context, *, resync: float) -> None:
+@looping.options
+def start(context: Context, **ways: Unpack[Ways]) -> None:
     """Start it, detached from this terminal, and wait until it answers."""
     from reconciler.daemon import launch
 
-    pid = launch.start(context.home, line.daemon_flags(context, resync))
+    pid = launch.start(context.home, looping.flags(context, ways))
     print(f"daemon started (pid {pid}); it looks after {context.home}", file=context.stdout)
 
 
@@ -90,10 +91,10 @@ def _sentence(tree: dict[str, Any]) -> str:
 
 
 @verb("run", examples="reconciler daemon run")
-@line.loop_options
-def run(context: Context, *, resync: float) -> int:
+@looping.options
+def run(context: Context, **ways: Unpack[Ways]) -> int:
     """Be the daemon, in the foreground, with logs on stderr: for systemd, and whoever else looks after programs."""
-    return line.open_daemon(context, resync=resync).run()
+    return looping.open_daemon(context, ways).run()
 
 
 @verb("logs", examples=LOGS)
@@ -109,15 +110,15 @@ def logs(context: Context, *, follow: bool, tail: int | None) -> None:
 
 @verb("install", examples=INSTALL)
 @click.option("--print", "only_print", is_flag=True, help="Print the unit, and do nothing.")
-@line.loop_options
-def install(context: Context, *, only_print: bool, resync: float) -> int:
+@looping.options
+def install(context: Context, *, only_print: bool, **ways: Unpack[Ways]) -> int:
     """Have systemd run it, from each boot on.
 
     As root for the machine, else for your own user. What it looks after is left alone when it is stopped.
     """
     from reconciler.daemon.unit import unit
 
-    made = unit(context.home, line.daemon_flags(context, resync), context.invocation.environ, root=os.geteuid() == 0)
+    made = unit(context.home, looping.flags(context, ways), context.invocation.environ, root=os.geteuid() == 0)
     if only_print:
         print(made.text, end="", file=context.stdout)
         return 0

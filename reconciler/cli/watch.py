@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from reconciler.cli import line
+from reconciler.cli import looping
 from reconciler.cli.context import Context
+from reconciler.cli.looping import Ways
 from reconciler.cli.verb import verb
 from reconciler.errors import UsageError
 
@@ -30,16 +31,16 @@ URL = re.compile(r"[a-z]+://|[^/]+@[^/]+:")
 )
 @click.option("--path", default=".", show_default=True, metavar="DIR", help="Of a repository: the directory inside.")
 @click.option("--verify", metavar="none | FILE", help="Of a repository: the public SSH keys that must have signed.")
-@line.loop_options
+@looping.options
 def command(
-    context: Context, places: tuple[str, ...], *, ref: str, path: str, verify: str | None, resync: float
+    context: Context, places: tuple[str, ...], *, ref: str, path: str, verify: str | None, **ways: Unpack[Ways]
 ) -> int:
     """Run the loop in the foreground, until Ctrl-C.
 
     It keeps everything as it was applied, and follows the directories and repositories that are named: what changes
     in them is applied, and what vanishes from them is taken down. What they brought goes on running afterwards.
     """
-    daemon = line.open_daemon(context, resync=resync)
+    daemon = looping.open_daemon(context, ways)
     return daemon.run([_source(context.scope, place, ref, path, verify) for place in places])
 
 

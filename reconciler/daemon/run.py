@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.api.serve import Server
 from reconciler.daemon import lock, notify
@@ -22,6 +22,9 @@ from reconciler.engine.loop import RESYNC, Loop
 from reconciler.model.resource import Resource
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.api.webhook import Door
 
 END_SECONDS = 5.0
 """For what is under way to come to an end. What does not is looked at by whoever comes next."""
@@ -42,6 +45,8 @@ class Daemon:
     home: str
     controller: Controller
     loop: Loop
+    door: Door | None = None
+    """Where requests to look at a Source are taken, if anywhere."""
     stopping: threading.Event = field(default_factory=threading.Event)
     rereading: threading.Event = field(default_factory=threading.Event)
     woken: threading.Event = field(default_factory=threading.Event)
@@ -79,12 +84,16 @@ class Daemon:
         server.open()
         self._listen_to_signals()
         self.loop.threads.start("server", server.serve)
+        if self.door:
+            self.loop.threads.start("webhook", self.door.serve)
         self.loop.start()
         notify.tell("READY=1")
         trouble = self._watch_over()
         notify.tell("STOPPING=1")
         self.loop.threads.stopping()
         server.close()
+        if self.door:
+            self.door.close()
         self.loop.stop(END_SECONDS)
         return trouble
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reconciler.core.references import literal
 from reconciler.engine.loop import Turn
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.sync import sync
@@ -47,3 +48,15 @@ class Following:
         for namespace in synced.namespaces:
             self.wake(Turn("pass", namespace))
         return synced.due
+
+    def secrets(self, key: Key) -> list[bytes]:
+        """With which requests to look at a Source may be signed; none where it takes no requests."""
+        graph = self._parts.source.graph(key.namespace, self._parts.home.identity(make=False))
+        source = graph.resources.get(key)
+        if source is None or source.spec.webhook is None or source.spec.suspend:
+            return []
+        secret = graph.resources.get(Key("secret", key.namespace, source.spec.webhook.secret))
+        if secret is None:
+            return []
+        files = [graph.contents[path] for path in map(literal, secret.spec.files.values()) if path in graph.contents]
+        return [value for value in (*(text.encode() for text in secret.spec.data.values()), *files) if value.strip()]
