@@ -16,7 +16,6 @@ from reconciler.cli.render.progress import Progress as Lines
 from reconciler.cli.render.text import clean, paint
 
 if TYPE_CHECKING:
-    from reconciler.daemon.run import Daemon
     from reconciler.engine.controller import Controller
     from reconciler.engine.news import News
     from reconciler.engine.report import Report, Trouble
@@ -38,41 +37,16 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
     def note(text: str) -> None:
         print(f"note: {clean(text)}", file=context.stderr)
 
-    _set_up_logs(context, context.verbosity)
+    set_up_logs(context, context.verbosity)
     cause = shlex.join(["reconciler", *context.invocation.arguments])
     return wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
 
 
-def open_daemon(context: Context, *, resync: float) -> Daemon:
-    """The loop of this home. It tells what it does, where a command would only tell of trouble."""
-    from reconciler import wiring
-    from reconciler.telemetry import Say, get_logger
-
-    _set_up_logs(context, max(context.verbosity, 1))
-    log = get_logger()
-    return wiring.daemon(
-        context.home, port_range=context.port_range, resync=resync,
-        note=lambda text: log.warning(Say.NOTE, note=text),
-    )  # fmt: skip
-
-
-def _set_up_logs(context: Context, verbosity: int) -> None:
+def set_up_logs(context: Context, verbosity: int) -> None:
     from reconciler.telemetry import configure
 
     form: Literal["json", "console"] = "json" if context.log_format == "json" else "console"
     configure(form, verbosity, color=context.color_on_stderr)
-
-
-def daemon_flags(context: Context, resync: float) -> list[str]:
-    """With which it runs in the background as it would here."""
-    return ["--resync", f"{resync:g}s", "--log-format", context.log_format, *(["-v"] * context.verbosity)]
-
-
-def loop_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--resync", type=duration, default="30", metavar="SPAN", show_default=True,
-        help="Look at everything this often, whatever was heard.",
-    )(function)  # fmt: skip
 
 
 def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,6 +81,8 @@ class Bridge:
             self._lines.update(self._name(key.resource), RUNNING, _said(message, key))
         waits = {wait.key.resource: wait for wait in reversed(news.waits)}
         for key in sorted({*news.statuses, *waits} & self._shown):
+            if key.kind == "source":  # no pass changes anything about it
+                continue
             if key in waits:
                 self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {_said(waits[key].message, key)}")
             elif news.statuses[key].ready and not news.acting:
