@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ from reconciler.runtimes.process.directory import (
     read_record,
 )
 from reconciler.runtimes.process.facts import facts
-from reconciler.runtimes.process.identity import Stat, boot_id, living, slurp, wait_for_end
+from reconciler.runtimes.process.identity import Identity, Stat, boot_id, living, slurp, wait_for_end
 from reconciler.runtimes.process.recovery import Markers, lost_labels, lost_record
 from reconciler.runtimes.process.sockets import bindings
 from reconciler.runtimes.process.tree import Tree
@@ -28,6 +29,8 @@ from reconciler.values import dataclass
 
 LAST_WORDS = 0.5
 """How long the shell parent may take to write down an exit code after the service has died: seconds at most."""
+A_WORD = 0.002
+"""How long it does take."""
 LOST_LABELS = "its labels were lost, so nobody knows any more what was started"
 
 
@@ -144,9 +147,7 @@ def _in_its_phase(seen: Observed, watched: Watched, labels: dict[str, Any]) -> O
     if found := living(record.service):
         return _running(seen, watched, labels, record, found)
     seen = replace(seen, started_at=record.written)
-    if read_exit(watched.directory) is None:
-        # Between a service's death and the note of its exit code lies a moment; who looks just then waits it out.
-        wait_for_end(record.parent.pid, record.parent, LAST_WORDS)
+    _wait_for_last_words(watched.directory, record.parent)
     ended = _ended(seen, watched, "the exit code was lost")
     if ended.exit_code == 137 and cgroup.was_out_of_memory(labels.get("cgroups", ())):
         ended = replace(ended, detail="killed by the kernel: out of memory")
@@ -161,6 +162,15 @@ def _running(seen: Observed, watched: Watched, labels: dict[str, Any], record: R
     told, place = _told_to_bind(labels, seen.grants), watched.place if watched.limiting else ""
     given = facts(labels, pid, place)
     return replace(seen, phase=phase, pid=pid, started_at=record.written, bindings=told, facts=given)
+
+
+def _wait_for_last_words(directory: str, parent: Identity) -> None:
+    """Between a service's death and the note of its exit code lies a moment; who looks just then waits it out. The
+    parent may stay on after that, as long as anybody holds the log: so its end alone is not what is waited for.
+    """
+    deadline = time.monotonic() + LAST_WORDS
+    while read_exit(directory) is None and living(parent) and time.monotonic() < deadline:
+        wait_for_end(parent.pid, parent, A_WORD)
 
 
 def _in_between(watched: Watched) -> bool:
