@@ -27,6 +27,10 @@ GROUPS: dict[str, dict[str, str]] = {
     "Keep it so": {
         "daemon": "Run the loop in the background: it heals what drifts.",
         "watch": "Run the loop in the foreground, until Ctrl-C.",
+        "sync": "Look at Sources now, and put into force what they say.",
+        "confirm": "Say yes to what a Source holds back, and to nothing else.",
+        "suspend": "Follow Sources no longer; all that they brought stays.",
+        "resume": "Follow suspended Sources again, from now on.",
     },
     "Reach in": {
         "logs": "Print what services have written.",

@@ -26,7 +26,12 @@ EXIT_CODES = {
     139: "it crashed (signal 11, a bad memory access)",
     143: "it was asked to end (signal 15)",
 }
-FINE = frozenset({Reason.READY, Reason.COMPLETED, Reason.STOPPED, "Starting", "Stopping"})
+FINE = frozenset(
+    {
+        Reason.READY, Reason.COMPLETED, Reason.STOPPED, "Starting", "Stopping", Reason.SYNCED, Reason.SUSPENDED,
+        Reason.VANISHED, Reason.WAVE,
+    }
+)  # fmt: skip
 
 
 def at(key: Key, verb: str, *rest: str) -> str:
@@ -43,6 +48,8 @@ def next_step(look: Look, sight: Sight) -> str:
         return f"reconciler delete {key.short}{_place(key)}"
     if word == "Unknown":
         return "reconciler doctor"
+    if key.kind == "source":
+        return at(key, "sync" if word == Reason.NOT_SYNCED else "describe")
     tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
     if key.kind == "service" and words.actions_on(look, key) and word != "Deleting" and not tried:
         return at(key, "start")

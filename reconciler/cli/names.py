@@ -70,6 +70,11 @@ def services(ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
     return _starting(incomplete, [*found, *(f"service/{name}" for name in found)] if "/" in incomplete else found)
 
 
+def sources(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    found = resources(ctx, "source")
+    return _starting(incomplete, [*found, *(f"source/{name}" for name in found)] if "/" in incomplete else found)
+
+
 def output_formats(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     known = getattr(ctx.command, "outputs", ()) or ("json", "yaml", "name", "wide", "jsonpath=")
     return _starting(incomplete, known)

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from reconciler.core.parse import Document
 
 
+class Forbidden(SpecError):
+    """Right as specs, but more than their author may ask for."""
+
+    reason = "Denied"
+
+
 @dataclass(frozen=True, slots=True)
 class Arriving:
     """What a revision declares."""
@@ -54,7 +60,7 @@ def documents_of(parts: Parts, feeds: Feeds, source: Resource, checkout: Checkou
     documents = remembered[1]
     problems = parts.rules.check(documents, profile, root=checkout.root)  # each time: a path may lead elsewhere now
     if problems:
-        raise SpecError(problems)
+        raise Forbidden(problems)
     notes = {SOURCE: mark_of(source.key), PROFILE: profile}
     if checkout.on_disk:
         notes[ROOT] = checkout.root

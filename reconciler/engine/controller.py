@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
@@ -77,7 +78,7 @@ class Controller:
             report = _outlived(report, [r.key for r in mine])
             results = _results(edit.results, report.actions)
             reports.append(self._overtaken(report.telling(results), namespace, edit.keep))
-        return _joined(reports)
+        return joined(reports)
 
     def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[Foresight]:
         """What `apply` would do, for each namespace. Changes nothing, not even our home."""
@@ -112,7 +113,7 @@ class Controller:
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if edits.keeps_data(r)]
             reports.append(replace(report.telling(edit.results), notes=(*report.notes, *notes)))
-        return _joined(reports)
+        return joined(reports)
 
     def edit(
         self, keys: Sequence[Key], change: Callable[[Resource], Resource], *, wait: bool = True, timeout: float = 60.0,
@@ -127,7 +128,13 @@ class Controller:
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             reports.append(self._overtaken(_outlived(report, mine).telling(edit.results), namespace, edit.keep))
-        return _joined(reports)
+        return joined(reports)
+
+    def follow(self, key: Key, *, wait: bool = True, timeout: float = 60.0, progress: Progress | None = None) -> Report:
+        """One Source is looked at now, and what it brings is settled."""
+        from reconciler.engine.follow import follow  # noqa: PLC0415 -- most commands follow nothing
+
+        return follow(self.parts, key, partial(self._settle, wait=wait, progress=progress), timeout=timeout)
 
     def orphans(self, namespace: str, *, doubtful: bool = False) -> dict[Key, Observed]:
         """Things of ours in the world that nobody declares, by resource. Those whose documents can't be read are
@@ -314,7 +321,8 @@ def _results(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, s
     return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
 
 
-def _joined(reports: Sequence[Report]) -> Report:
+def joined(reports: Sequence[Report]) -> Report:
+    """Of several namespaces."""
     if len(reports) == 1:
         return reports[0]
     results = {key: word for report in reports for key, word in report.results.items()}

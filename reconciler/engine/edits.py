@@ -148,6 +148,13 @@ def restart(resource: Resource, stamp: str) -> Resource:
     return _changed(resource, resource.spec, {**resource.annotations, RESTARTED: stamp})
 
 
+def suspend(resource: Resource, *, suspended: bool) -> Resource:
+    """Of a Source."""
+    if resource.spec.suspend == suspended:
+        return resource
+    return replace(resource, spec=replace(resource.spec, suspend=suspended), generation=resource.generation + 1)
+
+
 def _changed(resource: Resource, spec: ServiceSpec, annotations: Mapping[str, str]) -> Resource:
     if (spec, annotations) == (resource.spec, resource.annotations):
         return resource

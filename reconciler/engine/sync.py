@@ -26,10 +26,13 @@ from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
 from reconciler.model.status import Arrival, Condition, Event, Status
 from reconciler.ports import Held, Known
+from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.ports import Feeds
+
+log = get_logger()
 
 PATIENCE = 60.0
 """For a command that has the home's lock."""
@@ -43,6 +46,9 @@ GONE_SECONDS = 3.0
 """So long a document has to be missing from a directory: editors and checkouts write files anew."""
 LONGEST_MESSAGE = 2000
 MOST_OVERRULED = 20
+MOST_PROBLEMS = 5
+NEXT = "; next: "
+"""Before the next step, at the end of a message."""
 
 
 class Withheld(ReconcilerError):
@@ -125,7 +131,7 @@ class _Sync:
         except Withheld as error:
             return self._withheld(error)
         except ReconcilerError as error:
-            return self._failed(error.reason, str(error), None)
+            return self._failed(error.reason, _in_one_line(error), None)
 
     def _to_its_end(self) -> _Ended:
         failpoint("sync.fetch.before")
@@ -275,16 +281,16 @@ class _Sync:
         held = None
         if error.facts is not None:
             held = Held(error.reason, error.message, plan_hash(self.key, error.reason, *error.facts))
-        return self._failed(error.reason, str(error), held)
+        return self._failed(error.reason, _in_one_line(error), held)
 
     def _failed(self, reason: str, message: str, held: Held | None) -> _Ended:
         """It is tried again, ever more seldom, and whatever the revision: what failed may be well the next time."""
         failures = self.known.failures + 1
         longest = self.spec.seconds * RETRY_INTERVALS
         due = min(RETRY_FIRST * 2.0 ** min(failures - 1, 30), longest)
-        stays = f"\n{self.known.applied[:10]} stays in force" if self.known.applied else ""
+        stays = f"{self.known.applied[:10]} stays in force; " if self.known.applied else ""
         known = replace(self.known, failures=failures, held=held)
-        return _Ended(known, reason, f"{message[:LONGEST_MESSAGE]}{stays}", due)
+        return _Ended(known, reason, f"{stays}{message[:LONGEST_MESSAGE]}", due)
 
     # -- the way back
 
@@ -317,6 +323,16 @@ class _Sync:
         if self.known.applied != revision:
             return ()
         return tuple(r.key for r in keep if r.key in kept and kept[r.key].spec != r.spec and not r.deleting)
+
+
+def _in_one_line(error: ReconcilerError) -> str:
+    """For tables, events and conditions. Of what is wrong in specs the places, without the lines themselves."""
+    if not isinstance(error, SpecError):
+        return f"{error.message}{NEXT}{error.hint}" if error.hint else error.message
+    told = [f"{p.place}: {p.path}{': ' if p.path else ''}{p.message}" for p in error.problems[:MOST_PROBLEMS]]
+    more = len(error.problems) - len(told)
+    hint = f"{NEXT}{error.problems[0].hint}" if len(error.problems) == 1 and error.problems[0].hint else ""
+    return "; ".join([*told, *([f"and {more} more"] if more else [])]) + hint
 
 
 def _ready(parts: Parts, kept: Mapping[Key, Resource], keys: Iterable[Key]) -> set[Key]:
@@ -366,6 +382,7 @@ def _tell(parts: Parts, resource: Resource, ended: _Ended, now: float) -> Status
     if old is None or (old.reason, old.message) != (str(ended.reason), ended.message):
         kind = "Normal" if well or busy else "Warning"
         told.append(Event(time=now, type=kind, reason=str(ended.reason), key=key, message=ended.message))
+        log.info(Say.SYNCED, source=str(key), reason=str(ended.reason), message=ended.message)
     if told:
         parts.store.add_events(told)
     return status

@@ -34,7 +34,8 @@ HINTS = {
 
 def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool], hints: Mapping[Key, str]) -> Iterator[Trouble]:
     """One for each resource that is not Ready, or whose update stands still, with what its log says last."""
-    ill = {key: c for key in last.statuses if concerned(key) and (c := _complaint(last.statuses[key]))}
+    told = [key for key in last.statuses if concerned(key) and key.kind != "source"]  # whose syncs tell of themselves
+    ill = {key: c for key in told if (c := _complaint(last.statuses[key]))}
     world = World(last.graph, _looked_closer(parts, last, ill), last.at)
     for key in sorted(ill):
         yield _trouble(parts, last, world, ill[key], key, hints.get(key, ""))

@@ -64,6 +64,10 @@ def _observed(item: Picked) -> str:
     runtime = words.runtime_of(item.look, item.sight)
     if problem := item.look.problems.get(runtime):
         return f"{runtime} can't be read now, so nobody knows how it stands: {problem}"
+    if item.key.kind == "source":
+        arrived = item.sight.status.revisions
+        now = f"revision {words.short_revision(arrived[0].revision)} is in force" if arrived else "nothing is in force"
+        return f"It is {words.status_word(item.look, item.sight)}, and {now}"
     if item.key.kind != "service":
         return (
             f"It is {words.status_word(item.look, item.sight)}"

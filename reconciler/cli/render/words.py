@@ -116,6 +116,8 @@ def message(look: Look, sight: Sight) -> str:
         return without_key(ready.message, sight.key) + _next_try(waits)
     if waits:
         return without_key(waits[0].message, sight.key) + _next_try(waits)
+    if sight.key.kind == "source" and ready:
+        return ready.message
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
 
 
