@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from reconciler.core import rules
 from reconciler.core.policy import TRUSTED, Profile
@@ -96,9 +96,12 @@ def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> 
             yield from rules.process(payload, payload.env, profile, machine)
         case NetworkPayload():
             yield from rules.driver(payload.driver, profile.networks.drivers)
+            yield from rules.subnet(payload.subnet, profile)
         case VolumePayload():
             yield from rules.driver(payload.driver, profile.volumes.drivers)
             yield from rules.options(payload.options, profile)
+        case unknown:
+            assert_never(unknown)
     if isinstance(payload, ContainerPayload | ProcessPayload):
         for i, port in enumerate(payload.ports):
             grant = desired.grants.get(port.name)
@@ -147,6 +150,7 @@ def _service(spec: ServiceSpec, profile: Profile, machine: Machine) -> Iterator[
 
 def _network(name: str, spec: NetworkSpec, profile: Profile) -> Iterator[Fault]:
     yield from rules.driver(spec.driver, profile.networks.drivers)
+    yield from rules.subnet(spec.subnet, profile)
     if spec.external and profile.networks.external == "deny":
         yield Fault(("external",), "a network that others made may not be used", "declare one of your own")
     elif spec.external and rules.is_host(name) and profile.containers.host_network == "deny":

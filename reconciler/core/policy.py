@@ -117,6 +117,8 @@ class Networks:
 
     drivers: tuple[str, ...] = ("bridge",)
     """Patterns of the engine's network drivers."""
+    subnets: tuple[str, ...] = ()
+    """Within which a subnet may be chosen: by one that lies elsewhere, what this machine says there is diverted."""
     external: Permission = "deny"
     """Networks that others made."""
 
@@ -198,7 +200,7 @@ TRUSTED = Profile(
     mounts=Mounts(anywhere="allow", read_only="optional"),
     processes=Processes(root="allow", run_as=("*",)),
     ports=Ports(bind=("*",), range=""),
-    networks=Networks(drivers=("*",), external="allow"),
+    networks=Networks(drivers=("*",), subnets=("0.0.0.0/0", "::/0"), external="allow"),
     volumes=Volumes(drivers=("*",), options="allow", external="allow"),
     files=Files(anywhere="allow"),
     environment=("*",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
 from reconciler.core.making import clean
@@ -232,6 +232,21 @@ def _binds(bind: str, allowed: str) -> bool:
 def driver(driver: str, allowed: Sequence[str]) -> Iterator[Fault]:
     if not matches(driver, allowed):
         yield Fault(("driver",), f"the driver {driver or 'of no name'} is not permitted", permitted(allowed))
+
+
+def subnet(chosen: str, profile: Profile) -> Iterator[Fault]:
+    allowed = profile.networks.subnets
+    if chosen and not any(_within(chosen, one) for one in allowed):
+        yield Fault(
+            ("subnet",), f"the subnet {chosen} may not be chosen", permitted(allowed, "what the engine chooses")
+        )
+
+
+def _within(chosen: str, allowed: str) -> bool:
+    inner, outer = ip_network(chosen, strict=False), ip_network(allowed, strict=False)
+    if isinstance(inner, IPv4Network) and isinstance(outer, IPv4Network):
+        return inner.subnet_of(outer)
+    return isinstance(inner, IPv6Network) and isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def options(options: Mapping[str, str], profile: Profile) -> Iterator[Fault]:

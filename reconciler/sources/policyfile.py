@@ -104,16 +104,16 @@ def _faults(file: PolicyFile) -> Iterator[Fault]:
                 if not place.startswith("/"):
                     at = ("profiles", name, field, roots, i)
                     yield Fault(at, f"{place!r} is no absolute path", "write it from the root: /srv/apps")
-        yield from _bind_faults(name, profile.ports.bind)
+        yield from _address_faults(("profiles", name, "ports", "bind"), profile.ports.bind)
+        yield from _address_faults(("profiles", name, "networks", "subnets"), profile.networks.subnets)
 
 
-def _bind_faults(name: str, binds: tuple[str, ...]) -> Iterator[Fault]:
+def _address_faults(path: tuple[str, ...], given: tuple[str, ...]) -> Iterator[Fault]:
     from ipaddress import ip_network  # noqa: PLC0415
 
-    for i, bind in enumerate(binds):
+    for i, text in enumerate(given):
         try:
-            if bind != "*":
-                ip_network(bind, strict=False)
+            if text != "*" or path[-1] != "bind":
+                ip_network(text, strict=False)
         except ValueError:
-            hint = "like 127.0.0.1 or 10.0.0.0/8, or * for any"
-            yield Fault(("profiles", name, "ports", "bind", i), f"{bind!r} is no address of a host", hint)
+            yield Fault((*path, i), f"{text!r} is no address, nor a network", "like 127.0.0.1, or 10.0.0.0/8")

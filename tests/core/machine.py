@@ -40,6 +40,7 @@ MACHINE = Machine(
     links={
         "/var/run": "/run", "/proc/self/root": "", "/srv/apps/out": "", "/srv/apps/passwords": "/etc/shadow",
         "/srv/apps/engine": "/run/docker.sock", "/srv/apps/neighbour": "/srv/secret",
+        "/srv/apps/inner": "/srv/apps/state",
     },
     special=frozenset({"/srv/apps/hard.sock", "/run/docker.sock"}),
     users={"root": 0, "toor": 0, "svc-toor": 0, "svc-web": 1001, "www-data": 33},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -25,6 +25,14 @@ from reconciler.core.policy import (
     marks,
 )
 from reconciler.core.sheet import show_path
+from reconciler.kinds import KINDS
+from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.secret import SecretSpec
+from reconciler.kinds.service import Restart, ServiceSpec
+from reconciler.kinds.source import SourceSpec
+from reconciler.kinds.volume import VolumeSpec
+from reconciler.kinds.workload import Container, EnvFrom, Port, Process, Resources, VolumeMount
 from reconciler.model.desired import Desired
 from reconciler.model.observed import Snapshot, View
 from tests.core import build
@@ -34,6 +42,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 PROFILE = replace(
     RESTRICTED,
     mounts=Mounts(bind_roots=("/srv/apps",)),
+    networks=Networks(subnets=("10.77.0.0/16",)),
     containers=Containers(images=Images(allow=("registry.example/*", "nginx"))),
 )
 CONTAINER: dict[str, Any] = {
@@ -119,7 +128,7 @@ SERVICES: list[tuple[str, dict[str, Any]]] = [
             "/var/run/../run/docker.sock", "/var", "/var/lib", "/var/lib/docker", "/var/lib/docker/volumes/x/_data",
             "/root", "/root/.ssh", "/home", "/srv", "/srv/secret", "/srv/appsevil", "/srv/apps/../secret",
             "/srv/apps/out", "/srv/apps/out/etc", "/srv/apps/passwords", "/srv/apps/engine", "/srv/apps/neighbour",
-            "/srv/apps/hard.sock", "/srv/apps/state", "/srv/apps/state/processes", "/srv/apps", "./src", "src",
+            "/srv/apps/hard.sock", "/srv/apps/inner", "/srv/apps/state", "/srv/apps/state/processes", "/srv/apps", "./src", "src",
             "~/.ssh", "/opt/engine/docker.sock", "/opt/engine", "/opt",
         )
     ),
@@ -146,6 +155,10 @@ SERVICES: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 OTHERS: list[tuple[str, str, dict[str, Any]]] = [
     *(("Network", "driver", {"driver": name}) for name in ("host", "macvlan", "ipvlan", "overlay", "null", "", "x:1")),
+    *(
+        ("Network", "subnet", {"subnet": subnet})
+        for subnet in ("169.254.169.252/30", "192.168.1.0/24", "10.78.0.0/24", "10.0.0.0/8", "0.0.0.0/0", "fd00::/64")
+    ),
     *(("Volume", "driver", {"driver": driver}) for driver in ("nfs", "rclone", "vieux/sshfs", "", "LOCAL")),
     *(
         ("Volume", f"options.{name}", {"options": {"type": "none", "o": "bind", "device": "/"}})
@@ -256,6 +269,12 @@ def test_what_is_harmless_passes_both_gates(spec: dict[str, Any]) -> None:
     assert not list(payload_violations(made(document), PROFILE, MACHINE))
 
 
+def test_a_network_in_a_subnet_that_is_permitted_passes_both_gates() -> None:
+    document = read("Network", {"subnet": "10.77.3.0/24", "internal": True})
+    assert not list(violations(document.resource, PROFILE, MACHINE))
+    assert not list(payload_violations(made(document), PROFILE, MACHINE))
+
+
 @pytest.mark.parametrize(("field", "spec"), SERVICES, ids=str)
 def test_a_person_may_do_all_of_it(field: str, spec: dict[str, Any]) -> None:
     document = read("Service", spec)
@@ -331,6 +350,35 @@ spec:
     ]  # fmt: skip
     assert "(profile restricted)" in found[0].message
     assert found[1].hint == "permitted: /srv/apps"
+
+
+JUDGED = {
+    ServiceSpec: "container process env env_from ports volumes restart resources",
+    Container: "image networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
+    Process: "user", EnvFrom: "file", Port: "host_port bind", VolumeMount: "host_path read_only",
+    Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external",
+    VolumeSpec: "driver options external", ConfigSpec: "files", SecretSpec: "files env",
+}  # fmt: skip
+HARMLESS = {
+    ServiceSpec: "replicas run_on probes stop update depends_on",
+    Container: "pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
+    Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",
+    VolumeMount: "volume config secret mount_path", Resources: "cpus",
+    Restart: "policy initial_seconds max_seconds reset_after_seconds", NetworkSpec: "internal",
+    ConfigSpec: "data", SecretSpec: "data",
+}  # fmt: skip
+"""Within a container, or as the user that a process may run as, these reach nobody else."""
+
+
+@pytest.mark.parametrize("spec", JUDGED, ids=lambda spec: spec.__name__)
+def test_of_every_field_somebody_has_said_whether_it_reaches_the_host(spec: Any) -> None:
+    """A new field belongs into one of the two tables. One that reaches the host gets a rule, and spellings above."""
+    judged, harmless = JUDGED[spec].split(), HARMLESS.get(spec, "").split()
+    assert sorted(judged + harmless) == sorted(field.name for field in fields(spec))
+
+
+def test_every_kind_is_judged_or_is_a_source() -> None:
+    assert {kind.spec for kind in KINDS.values()} - JUDGED.keys() == {SourceSpec}
 
 
 def read(kind: str, spec: Mapping[str, Any], name: str = "web") -> Document:

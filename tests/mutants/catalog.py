@@ -39,6 +39,10 @@ BY_EXECUTOR = ("tests/engine/test_executor.py",)
 BY_RECONCILE = ("tests/engine/test_reconcile.py",)
 BY_BACKOFF = ("tests/core/test_backoff.py",)
 BY_SILENCE = ("tests/docker/test_unreachable.py",)
+GUARD = "reconciler/engine/guard.py"
+RULES = "reconciler/core/rules.py"
+BY_GUARD = ("tests/engine/test_guard.py",)
+BY_RULES = ("tests/core/test_permitted.py",)
 CONTRACT = "tests/contract/test_runtime.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -126,6 +130,37 @@ MUTANTS: tuple[Mutant, ...] = (
         "who has a process's place is not asked whose he is", PROCESS,
         "        if now.key is None:\n            raise NameTaken(", "        if False:\n            raise NameTaken(",
         (f"{CONTRACT}::TestWhose::test_a_foreign_thing_in_the_way_is_reported_and_left_alone[process]",),
+    ),
+    Mutant(
+        "what a policy forbids is fetched and stopped for before it is refused", GUARD,
+        "        self._guard.admit(desired)\n        self._runtime.prepare", "        self._runtime.prepare", BY_GUARD,
+    ),
+    Mutant(
+        "who starts again is not looked at again", GUARD,
+        "        self._guard.admit(desired)\n        self._runtime.start", "        self._runtime.start", BY_GUARD,
+    ),
+    Mutant(
+        "a Source whose mark is not whole is a person", "reconciler/model/resource.py",
+        'RESTRICTED_PROFILE if SOURCE in self.annotations else ""', '""', BY_GUARD,
+    ),
+    Mutant(
+        "links are not followed before a path is judged", RULES,
+        "for place in (clean(path), landing.path):", "for place in (clean(path),):", BY_RULES,
+    ),
+    Mutant(
+        "a path that holds the engine's socket is harmless", RULES,
+        "if beneath(place, one) or beneath(one, place)), None)", "if beneath(place, one)), None)", BY_RULES,
+    ),
+    Mutant(
+        "a socket under a name of its own is a file", RULES, "    if landing.special:\n", "    if False:\n", BY_RULES,
+    ),
+    Mutant(
+        "marks of ours may stand in a spec", "reconciler/core/parse.py",
+        "        if metadata and not self.kept:\n", "        if False:\n", BY_GUARD,
+    ),
+    Mutant(
+        "a policy file that others may write is one", "reconciler/sources/policyfile.py",
+        "stat.S_IWGRP | stat.S_IWOTH", "0", ("tests/sources/test_policyfile.py",),
     ),
     Mutant(
         "a look is cut short by one container", f"{DOCKER}/runtime.py",
