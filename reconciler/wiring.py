@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ def daemon(
     # Whoever is no daemon does not pay for its parts.
     from reconciler.daemon.run import Daemon
     from reconciler.engine.bell import Bell
+    from reconciler.engine.breaker import Patient
     from reconciler.engine.following import Following
     from reconciler.engine.loop import Loop
     from reconciler.engine.unhurried import Unhurried
@@ -92,6 +94,8 @@ def daemon(
     prober = Prober(runtimes, WallClock())
     source = Applied(home, port_range=port_range, refusal=guard.refusal)
     parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note), guard)
+    patient = {name: Patient(runtime, bell.ring) for name, runtime in runtimes.items()}
+    parts = replace(parts, observer=Observer(patient, LocalHost(), prober))
     following = Following(parts)
     exits = Exits(home_path)
 
