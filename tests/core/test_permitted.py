@@ -128,7 +128,8 @@ SERVICES: list[tuple[str, dict[str, Any]]] = [
             "/var/run/../run/docker.sock", "/var", "/var/lib", "/var/lib/docker", "/var/lib/docker/volumes/x/_data",
             "/root", "/root/.ssh", "/home", "/srv", "/srv/secret", "/srv/appsevil", "/srv/apps/../secret",
             "/srv/apps/out", "/srv/apps/out/etc", "/srv/apps/passwords", "/srv/apps/engine", "/srv/apps/neighbour",
-            "/srv/apps/hard.sock", "/srv/apps/inner", "/srv/apps/state", "/srv/apps/state/processes", "/srv/apps", "./src", "src",
+            "/srv/apps/hard.sock", "/srv/apps/inner", "/srv/apps/state", "/srv/apps/state/processes", "/srv/apps",
+            "./src", "src",
             "~/.ssh", "/opt/engine/docker.sock", "/opt/engine", "/opt",
         )
     ),
