@@ -132,9 +132,7 @@ def test_with_recreate_all_old_ones_leave_before_a_new_one_comes(stage: Stage) -
     web = box("web", replicas=2, update={"strategy": "Recreate"})
     stage.apply(web)
     told = stage.apply(changed(web, env={"V": "2"}))
-    assert told.actions == [f"{verb} web/{i}" for i in (0, 1) for verb in ("Stop", "Remove")] + [
-        "Create web/0", "Create web/1",
-    ]  # fmt: skip
+    assert told.actions == [f"{verb} web/{i}" for verb in ("Stop", "Remove", "Create") for i in (0, 1)]
 
 
 def test_rollout_restart_rolls(stage: Stage) -> None:
