@@ -219,6 +219,7 @@ def _lived() -> int:
         code = 1
     threading._shutdown()
     atexit._run_exitfuncs()
+    gc.collect()  # what is let go closes its files
     sys.stdout.flush()
     sys.stderr.flush()
     return code
