@@ -22,6 +22,7 @@ from reconciler.model.resource import SOURCE, Resource
 from reconciler.sources.applied import Applied
 from tests.core.machine import MACHINE, Machine
 from tests.core.test_permitted import DIGEST
+from tests.engine.following import Following, service
 from tests.engine.stage import NAMESPACE, Stage
 
 ROOTED = policy_of(PolicyFile(profiles={"restricted": Profile(mounts=Mounts(bind_roots=("/srv/apps",)))}), "p.yaml")
@@ -236,3 +237,22 @@ spec: {{process: {{command: [run]}}}}
     assert (problem.line, problem.hint) == (6, "leave it out")
     assert f"the annotation {name} is ours" in problem.message
     parse([Text("web.yaml", text.encode(), "/")], environment={}, kept=True)
+
+
+def test_a_revision_that_asks_for_too_much_is_held_with_its_line_and_the_last_good_one_stays(tmp_path: Path) -> None:
+    source = Following(tmp_path, profile="restricted")
+    source.parts = replace(source.parts, rules=Guard(lambda: ROOTED, lambda: MACHINE, {}))
+    limits = ", resources: {memory: 64Mi, pids: 64}"
+    source.write(web=service("web", f"registry.example/web@{DIGEST}", limits))
+    source.sync()
+    before = source.source.resources("shop")
+    assert {r.key.short: r.profile for r in before} == {"service/web": "restricted", "source/specs": ""}
+
+    volumes = ", volumes: [{hostPath: /srv/apps/engine, mountPath: /mnt, readOnly: true}]"
+    source.write(web=service("web", f"registry.example/web@{DIGEST}", limits + volumes))
+    status = source.sync().status
+    assert source.source.resources("shop") == before
+    assert status is not None
+    (ready,) = [condition for condition in status.conditions if condition.type == "Ready"]
+    assert f"{source.folder}/web.yaml:4:" in ready.message
+    assert "/srv/apps/engine (really /run/docker.sock) may not be mounted" in ready.message
