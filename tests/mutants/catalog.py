@@ -48,7 +48,8 @@ CONTRACT = "tests/contract/test_runtime.py"
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a failed action does not end its sequence", EXECUTOR,
-        "        if any(outcome.result is not Result.DONE for outcome in outcomes):\n            break\n", "", BY_EXECUTOR,
+        "        if any(outcome.result is not Result.DONE for outcome in outcomes):\n            break\n", "",
+        BY_EXECUTOR,
     ),
     Mutant(
         "what is unknown is tried again blindly", EXECUTOR,
