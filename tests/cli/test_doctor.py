@@ -91,6 +91,16 @@ def test_podman_is_called_by_its_name(cli: Run, tmp_path: Path) -> None:
     assert told["engine"] == "podman 4.3.1"
 
 
+def test_a_rootless_podman_with_the_old_cgroups_is_warned_of(cli: Run, tmp_path: Path) -> None:
+    version = {"Version": "4.3.1", "ApiVersion": "1.41", "Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}
+    info = {**ENGINE["/info"], "LoggingDriver": "", "Rootless": True, "CgroupVersion": "1", "CgroupDriver": "cgroupfs"}
+    answers = {"/version": version, "/info": info}
+    with engine_that_answers(tmp_path / "s", {path: http(tree) for path, tree in answers.items()}) as env:
+        found = checks(cli, env)
+    assert (found["containers/cgroups"]["level"], found["containers/logging"]["level"]) == ("warning", "ok")
+    assert found["containers/cgroups"]["hint"].startswith("limits of containers have no effect")
+
+
 def test_an_engine_whose_logs_are_lost_is_warned_of(cli: Run, tmp_path: Path) -> None:
     answers = {
         **ENGINE,

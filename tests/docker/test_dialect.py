@@ -12,6 +12,7 @@ from reconciler.runtimes.docker.dialect import (
     described,
     engine_name,
     familiar,
+    ignores_limits,
     is_noise,
     signal_name,
     understood,
@@ -32,6 +33,7 @@ TAKEN = (
         (TAKEN, 409, "in use by container 81f6b681c836"),
         ("network name shop-default already used: network already exists", 409, "network shop-default already exists"),
         ("can only kill running containers. 8c00 is in state exited: container state improper", 409, "is not running"),
+        ("8c00 is running or paused, refusing to clean up: container state improper", 409, "is paused"),
         ('"n1" has associated containers with it. Use -f to forcibly delete them', 403, "active endpoints"),
         (
             "volume v is being used by the following container(s): 4f51: volume is being used",
@@ -56,6 +58,14 @@ def test_what_is_no_message_is_left_as_it_is(body: bytes) -> None:
 def test_the_engine_is_told_by_its_parts() -> None:
     assert engine_name({"Components": [{"Name": "Podman Engine"}, {"Name": "Conmon"}]}) == "podman"
     assert engine_name({"Components": [{"Name": "Engine"}]}) == engine_name({"Components": None}) == "docker"
+
+
+def test_limits_are_ignored_by_a_rootless_podman_that_has_only_the_old_cgroups() -> None:
+    podman = {"Components": [{"Name": "Podman Engine"}], "Rootless": True, "CgroupVersion": "1"}
+    assert ignores_limits(podman)
+    assert not ignores_limits({**podman, "CgroupVersion": "2"})
+    assert not ignores_limits({**podman, "Rootless": False})
+    assert not ignores_limits({**podman, "Components": [{"Name": "Engine"}]})
 
 
 def test_a_stop_signal_may_be_a_number() -> None:

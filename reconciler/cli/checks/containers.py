@@ -83,15 +83,20 @@ def _live_restore(facts: dict[str, Any]) -> Finding:
 
 
 def _cgroups(facts: dict[str, Any]) -> Finding:
+    from reconciler.runtimes.docker.dialect import ignores_limits
+
     version, driver = facts.get("CgroupVersion", "1"), facts.get("CgroupDriver", "unknown")
-    if driver == "none":
+    if driver == "none" or ignores_limits(facts):
         hint = "limits of containers have no effect; a rootless engine needs cgroup v2 with delegation"
-        return Finding(GROUP, "cgroups", Level.WARNING, f"v{version}, no driver", hint)
+        shown = "no driver" if driver == "none" else "rootless"
+        return Finding(GROUP, "cgroups", Level.WARNING, f"v{version}, {shown}", hint)
     return Finding(GROUP, "cgroups", Level.OK, f"v{version}, driver {driver}")
 
 
 def _logging(facts: dict[str, Any]) -> Finding:
     driver = str(facts.get("LoggingDriver", "unknown"))
+    if not driver and named(facts).startswith("podman"):  # it does not tell, and takes the one that it is asked for
+        driver = "k8s-file"
     if driver in BOUNDED_LOGS:
         return Finding(GROUP, "logging", Level.OK, f"driver {driver}")
     hint = "the engine can't give these logs back: `logs` and log probes will see nothing"

@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
 from reconciler.failpoints import failpoint
 from reconciler.model import labels
-from reconciler.model.desired import ContainerPayload, Desired, Stop
+from reconciler.model.desired import ContainerPayload, Desired, Limits, Stop
 from reconciler.model.observed import Observed, Phase
 from reconciler.runtimes.docker import files, write
 from reconciler.runtimes.docker.connection import READ_SECONDS, WRITE_SECONDS, Connection
+from reconciler.runtimes.docker.dialect import ignores_limits
 from reconciler.runtimes.docker.errors import missing_source, refusal
 from reconciler.runtimes.docker.facts import networks, stopping
 from reconciler.runtimes.docker.wire import Reply
@@ -25,6 +27,16 @@ class Containers:
     def __init__(self, connection: Connection, save_log: Callable[[Observed], None]) -> None:
         self._connection = connection
         self._save_log = save_log
+
+    def prepare(self, desired: Desired, payload: ContainerPayload) -> None:
+        """Limits that would silently not be made are refused while the old one still runs: else it would be made anew
+        for their sake again and again.
+        """
+        if payload.limits != Limits() and self._limits_ignored:
+            raise Refused(
+                f"{desired.key}: this engine ignores limits, as a rootless Podman does with cgroups v1",
+                hint="take cpus, memory and pids out of spec.resources, or use cgroups v2, or an engine of root's",
+            )
 
     def create(self, desired: Desired, payload: ContainerPayload) -> None:
         doing = f"creating container {desired.name}"
@@ -81,7 +93,14 @@ class Containers:
         except Gone:
             return
 
-    # -- parts of create
+    # -- parts of prepare and create
+
+    @cached_property
+    def _limits_ignored(self) -> bool:
+        if self._connection.engine != "podman":
+            return False
+        version, info = self._connection.get_all(["/version", "/info"])
+        return ignores_limits({**info, **version})
 
     def _make(self, desired: Desired, payload: ContainerPayload, doing: str) -> tuple[str, bool]:
         """The id of the container under our name, and whether it runs already."""
@@ -191,7 +210,13 @@ class Containers:
         self._connection.post(f"/networks/{quote(network)}/disconnect", doing, body, minding={404})
 
     def _stop(self, seen: Observed, seconds: int, doing: str) -> None:
-        self._connection.post(f"/containers/{seen.id}/stop?t={seconds}", doing, seconds=seconds + WRITE_SECONDS)
+        path, patience = f"/containers/{seen.id}/stop?t={seconds}", seconds + WRITE_SECONDS
+        reply = self._connection.post(path, doing, seconds=patience, minding={409})
+        if reply.status == 409:
+            if "is paused" not in reply.message:
+                raise refusal(reply.status, reply.message, doing)
+            self._unpause(seen)  # somebody has paused it since the last look
+            self._connection.post(path, doing, seconds=patience)
 
     def _ask_to_end(self, seen: Observed, signal: str, seconds: int, doing: str) -> None:
         """The spec names another signal than the container was made with: ours first, the engine's own after it."""

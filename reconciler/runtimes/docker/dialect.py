@@ -34,6 +34,7 @@ SAYINGS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
         (r'the container name "(\S+)" is already in use by (\w+)', 409, r"the name \1 is in use by container \2"),
         (r"network name (\S+) already used", 409, r"network \1 already exists"),
         (r"can only (?:kill|create exec sessions on) running containers", 409, "the container is not running"),
+        (r"is running or paused, refusing to clean up", 409, "the container is paused"),
         (r"has associated containers with it", 403, "the network has active endpoints"),
         (r"volume (\S+) is being used by the following container\(s\): (\w+)", 409, r"volume \1 is in use by \2"),
         (r"already (?:being removed|in the process of being removed)", 409, "removal is already in progress"),
@@ -47,6 +48,13 @@ def engine_name(version: Mapping[str, Any]) -> str:
     """Of its answer about its version: `podman` or `docker`."""
     parts = [str(part.get("Name")) for part in version.get("Components") or ()]
     return "podman" if "Podman Engine" in parts else "docker"
+
+
+def ignores_limits(facts: Mapping[str, Any]) -> bool:
+    """Of its answers about its version and about itself: without a word, and it tells of its containers as if none had
+    been asked for.
+    """
+    return engine_name(facts) == "podman" and bool(facts.get("Rootless")) and str(facts.get("CgroupVersion")) == "1"
 
 
 def as_docker(status: int, body: bytes) -> tuple[int, bytes]:

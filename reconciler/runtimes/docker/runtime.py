@@ -78,6 +78,7 @@ class DockerRuntime(DockerReach):
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ContainerPayload):
+            self._containers.prepare(desired, desired.payload)
             self._images.prepare(desired.payload.image, desired.payload.pull_policy)
 
     def create(self, desired: Desired) -> None:
