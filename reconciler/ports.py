@@ -223,6 +223,8 @@ class Held:
 class Known:
     """What is remembered of a Source, apart from the diary: losing that must not lose this."""
 
+    origin: str = ""
+    """Where all of this comes from: who follows another place begins anew."""
     applied: str = ""
     """The revision that is in force."""
     arrivals: tuple[Arrival, ...] = ()
@@ -241,6 +243,11 @@ class Known:
     failures: int = 0
     """How often in a row it could not be put into force."""
     held: Held | None = None
+
+    @property
+    def in_force(self) -> str:
+        """Wherever it came from."""
+        return self.arrivals[0].revision if self.arrivals else ""
 
     @property
     def newest(self) -> str:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from reconciler.engine.brought import all_kept, brought_by
 from reconciler.engine.controller import joined
+from reconciler.engine.outcome import NEXT
 from reconciler.engine.reconcile import Parts
 from reconciler.engine.report import Report, Trouble
-from reconciler.engine.sync import NEXT, Synced, sync
+from reconciler.engine.sync import Synced, sync
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource

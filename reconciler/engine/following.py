@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.core.references import literal
-from reconciler.engine.loop import Turn
+from reconciler.engine.loop import Turn, spread
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.sync import sync
 from reconciler.model.key import Key
@@ -47,7 +47,7 @@ class Following:
         synced = sync(self._parts, Key.parse(of), now=self._parts.clock.now())
         for namespace in synced.namespaces:
             self.wake(Turn("pass", namespace))
-        return synced.due
+        return None if synced.due is None else spread(synced.due)
 
     def secrets(self, key: Key) -> list[bytes]:
         """With which requests to look at a Source may be signed; none where it takes no requests."""

@@ -15,8 +15,9 @@ from reconciler.core.graph import link_faults
 from reconciler.core.waves import step
 from reconciler.engine import edits
 from reconciler.engine.arriving import Arriving, documents_of
-from reconciler.engine.brought import all_kept, brought_by, source_of
+from reconciler.engine.brought import all_kept, brought_by, leaving_with, source_of
 from reconciler.engine.edits import Edit
+from reconciler.engine.outcome import Ended, in_one_line, tell
 from reconciler.engine.reconcile import Parts
 from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.failpoints import failpoint
@@ -24,15 +25,12 @@ from reconciler.kinds.source import SourceSpec
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
-from reconciler.model.status import Arrival, Condition, Event, Status
+from reconciler.model.status import Arrival, Status
 from reconciler.ports import Held, Known
-from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.ports import Feeds
-
-log = get_logger()
 
 PATIENCE = 60.0
 """For a command that has the home's lock."""
@@ -44,11 +42,8 @@ SOON = 2.0
 """While a revision is half-way."""
 GONE_SECONDS = 3.0
 """So long a document has to be missing from a directory: editors and checkouts write files anew."""
+SLACK = 0.5
 LONGEST_MESSAGE = 2000
-MOST_OVERRULED = 20
-MOST_PROBLEMS = 5
-NEXT = "; next: "
-"""Before the next step, at the end of a message."""
 
 
 class Withheld(ReconcilerError):
@@ -79,31 +74,44 @@ def sync(parts: Parts, key: Key, *, now: float) -> Synced:
         return Synced()
     feeds = feeds_of(parts)
     with feeds.turn(key):
+        ended = _looked_at(parts, feeds, resource, now)
+        if _is_gone(parts, key):  # with all that was known of it
+            feeds.forget(key)
+            return Synced(ended.touched)
+        status = tell(parts, resource, ended, now)
+    return Synced(ended.touched, ended.due, status, ended.settled)
+
+
+def _looked_at(parts: Parts, feeds: Feeds, resource: Resource, now: float) -> Ended:
+    key = resource.key
+    try:
         known = feeds.known(key)
-        ended = _Sync(parts, feeds, resource, known, now).run()
+        ended = _Sync(parts, feeds, resource, _of_this_place(known, resource.spec), now).run()
         if ended.known != known:
             failpoint("sync.remember.before")
             feeds.remember(key, ended.known)
             failpoint("sync.remember.after")
-        status = _tell(parts, resource, ended, now)
-    return Synced(ended.touched, ended.due, status, ended.settled)
+    except ReconcilerError as error:  # what is known can't be read or written: that too is told where people look
+        return Ended(Known(), error.reason, in_one_line(error), resource.spec.seconds)
+    return ended
+
+
+def _is_gone(parts: Parts, key: Key) -> bool:
+    return all(resource.key != key for resource in parts.source.resources(key.namespace))
+
+
+def _of_this_place(known: Known, spec: SourceSpec) -> Known:
+    """Who declares that it follows another place has said so himself: nothing there has to contain what was here."""
+    origin = f"{spec.git.url} {spec.git.ref}" if spec.git else spec.directory
+    if known.origin == origin:
+        return known
+    return Known(origin=origin, arrivals=known.arrivals, brought=known.brought)
 
 
 def feeds_of(parts: Parts) -> Feeds:
     if parts.feeds is None:
         raise ReconcilerError("nothing here can follow a Source", hint="this is a bug: wiring gives every verb one")
     return parts.feeds
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    known: Known
-    reason: Reason | str
-    message: str
-    due: float | None
-    touched: tuple[str, ...] = ()
-    settled: bool = True
-    overruled: tuple[Key, ...] = ()
 
 
 @dataclass(slots=True)
@@ -123,17 +131,17 @@ class _Sync:
         spec: SourceSpec = self.resource.spec
         return spec
 
-    def run(self) -> _Ended:
+    def run(self) -> Ended:
         if self.spec.suspend:
-            return _Ended(self.known, Reason.SUSPENDED, "nobody looks at it until it is resumed", None)
+            return Ended(self.known, Reason.SUSPENDED, "nobody looks at it until it is resumed", None)
         try:
             return self._to_its_end()
         except Withheld as error:
             return self._withheld(error)
         except ReconcilerError as error:
-            return self._failed(error.reason, _in_one_line(error), None)
+            return self._failed(error.reason, in_one_line(error), None)
 
-    def _to_its_end(self) -> _Ended:
+    def _to_its_end(self) -> Ended:
         failpoint("sync.fetch.before")
         checkout = self.feeds.fetch(self.key, self.spec, self.known)
         failpoint("sync.fetch.after")
@@ -147,11 +155,11 @@ class _Sync:
             return self._back()
         return self._into_force(documents_of(self.parts, self.feeds, self.resource, checkout))
 
-    def _into_force(self, arriving: Arriving, *, back: bool = False) -> _Ended:
+    def _into_force(self, arriving: Arriving, *, back: bool = False) -> Ended:
         with self.parts.home.lock(PATIENCE):
             kept = all_kept(self.parts.source)
             if kept.get(self.key) != self.resource:
-                return _Ended(self.known, Reason.NOT_SYNCED, "it was changed meanwhile", 0.0, settled=False)
+                return Ended(self.known, Reason.NOT_SYNCED, "it was changed meanwhile", 0.0, settled=False)
             edit = self._edit(kept, arriving)
             going = self._going(kept, arriving, braked=not back)
             self._check(kept, edit, going, arriving)
@@ -190,10 +198,13 @@ class _Sync:
         if self.spec.directory:
             self._await_agreement(gone)
         most, share = self.parts.rules.limits(arriving.profile)
-        why = brake(mine, gone, stays=bool(arriving.resources), most=most, share=share) if braked else ""
+        leaving = leaving_with(self.parts.source, [mine[key] for key in gone])
+        going = {**{r.key: r for r in leaving}, **{key: replace(mine[key], deleting=True) for key in gone}}
+        stays = bool(arriving.resources)
+        why = brake({*mine, *going}, going, stays=stays, most=most, share=share) if braked else ""
         if why:
-            self._ask(Reason.BRAKED, why, list(map(str, gone)))
-        return tuple(replace(mine[key], deleting=True) for key in gone)
+            self._ask(Reason.BRAKED, why, sorted(map(str, going)))
+        return tuple(going.values())
 
     def _await_agreement(self, gone: Sequence[Key]) -> None:
         """A file that an editor writes anew is missing for a moment, and a checkout takes seconds."""
@@ -225,7 +236,7 @@ class _Sync:
 
     def _keep(
         self, kept: Mapping[Key, Resource], edit: Edit, going: Sequence[Resource], arriving: Arriving, *, back: bool
-    ) -> _Ended:
+    ) -> Ended:
         revision, numbered = arriving.revision, {r.key: r for r in edit.keep}
         ready = _ready(self.parts, {**kept, **numbered}, [r.key for r in arriving.resources])
         waves = step([numbered.get(r.key, r) for r in arriving.resources], numbered, ready)
@@ -241,18 +252,18 @@ class _Sync:
             message = f"{revision[:10]}: {', '.join(key.short for key in waves.waiting[:3])} must be Ready first"
             known = replace(self.known, held=None, brought=_keys(self.known.brought, waves.keep))
             touched = tuple(sorted({*touched, *(key.namespace for key in waves.waiting)}))
-            return _Ended(known, Reason.WAVE, message, SOON, touched, settled=False, overruled=overruled)
+            return Ended(known, Reason.WAVE, message, SOON, touched, settled=False, overruled=overruled)
         whole = not keep and ready >= {r.key for r in arriving.resources}
         return self._arrived(arriving, touched, overruled, ready=whole, back=back)
 
     def _arrived(
         self, arriving: Arriving, touched: tuple[str, ...], overruled: tuple[Key, ...], *, ready: bool, back: bool
-    ) -> _Ended:
+    ) -> Ended:
         revision = arriving.revision
         if self.feeds.confirmed(self.key):
             self.feeds.confirm(self.key, "")
         arrivals = self.known.arrivals
-        if self.known.applied != revision:
+        if self.known.in_force != revision:
             new = Arrival(revision=revision, time=self.now, author=arriving.author, subject=arriving.subject)
             arrivals = (new, *arrivals)[:REVISIONS]
         known = replace(
@@ -262,10 +273,10 @@ class _Sync:
         )  # fmt: skip
         if back:
             message = self._left()
-            return _Ended(known, Reason.ROLLED_BACK, message, self.spec.seconds, touched, overruled=overruled)
+            return Ended(known, Reason.ROLLED_BACK, message, self.spec.seconds, touched, overruled=overruled)
         watched = self.spec.rollback and known.good != revision
         due = min(self.spec.seconds, SOON) if watched else self.spec.seconds
-        return _Ended(known, Reason.SYNCED, _said(arriving), due, touched, overruled=overruled)
+        return Ended(known, Reason.SYNCED, _said(arriving), due, touched, overruled=overruled)
 
     # -- what is kept back
 
@@ -275,22 +286,22 @@ class _Sync:
             hint = f"look at it; then: reconciler confirm {self.key.short}{_place(self.key)}"
             raise Withheld(reason, message, facts=facts, hint=hint)
 
-    def _withheld(self, error: Withheld) -> _Ended:
+    def _withheld(self, error: Withheld) -> Ended:
         if error.reason == Reason.VANISHED:
-            return _Ended(self.known, error.reason, error.message, GONE_SECONDS, settled=False)
+            return Ended(self.known, error.reason, error.message, GONE_SECONDS + SLACK, settled=False)
         held = None
         if error.facts is not None:
             held = Held(error.reason, error.message, plan_hash(self.key, error.reason, *error.facts))
-        return self._failed(error.reason, _in_one_line(error), held)
+        return self._failed(error.reason, in_one_line(error), held)
 
-    def _failed(self, reason: str, message: str, held: Held | None) -> _Ended:
+    def _failed(self, reason: str, message: str, held: Held | None) -> Ended:
         """It is tried again, ever more seldom, and whatever the revision: what failed may be well the next time."""
         failures = self.known.failures + 1
         longest = self.spec.seconds * RETRY_INTERVALS
         due = min(RETRY_FIRST * 2.0 ** min(failures - 1, 30), longest)
-        stays = f"{self.known.applied[:10]} stays in force; " if self.known.applied else ""
+        stays = f"{self.known.in_force[:10]} stays in force; " if self.known.in_force else ""
         known = replace(self.known, failures=failures, held=held)
-        return _Ended(known, reason, f"{stays}{message[:LONGEST_MESSAGE]}", due)
+        return Ended(known, reason, f"{stays}{message[:LONGEST_MESSAGE]}", due)
 
     # -- the way back
 
@@ -306,7 +317,7 @@ class _Sync:
         mine = brought_by(kept, self.key)
         return self.known.applied == self.known.begun and _ready(self.parts, kept, mine) >= set(mine)
 
-    def _back(self) -> _Ended:
+    def _back(self) -> Ended:
         """To the last good revision. What it takes away is what the bad one brought, so nobody is asked."""
         checkout = self.feeds.fetch(self.key, self.spec, self.known, revision=self.known.good)
         self.known = replace(self.known, bad=self.known.begun)
@@ -323,16 +334,6 @@ class _Sync:
         if self.known.applied != revision:
             return ()
         return tuple(r.key for r in keep if r.key in kept and kept[r.key].spec != r.spec and not r.deleting)
-
-
-def _in_one_line(error: ReconcilerError) -> str:
-    """For tables, events and conditions. Of what is wrong in specs the places, without the lines themselves."""
-    if not isinstance(error, SpecError):
-        return f"{error.message}{NEXT}{error.hint}" if error.hint else error.message
-    told = [f"{p.place}: {p.path}{': ' if p.path else ''}{p.message}" for p in error.problems[:MOST_PROBLEMS]]
-    more = len(error.problems) - len(told)
-    hint = f"{NEXT}{error.problems[0].hint}" if len(error.problems) == 1 and error.problems[0].hint else ""
-    return "; ".join([*told, *([f"and {more} more"] if more else [])]) + hint
 
 
 def _ready(parts: Parts, kept: Mapping[Key, Resource], keys: Iterable[Key]) -> set[Key]:
@@ -362,43 +363,3 @@ def _more(keys: Collection[Key]) -> str:
 
 def _place(key: Key) -> str:
     return "" if key.namespace == "default" else f" -n {key.namespace}"
-
-
-def _tell(parts: Parts, resource: Resource, ended: _Ended, now: float) -> Status:
-    """Its status and its events."""
-    key = resource.key
-    before = parts.store.statuses(key.namespace).get(key)
-    well = ended.reason in {Reason.SYNCED, Reason.SUSPENDED}
-    busy = not ended.settled
-    conditions = (
-        _condition("Ready", "True" if ended.reason == Reason.SYNCED else "False", ended, resource, before, now),
-        _condition("Progressing", "True" if busy else "False", ended, resource, before, now),
-    )
-    status = Status(observed_generation=resource.generation, conditions=conditions, revisions=ended.known.arrivals)
-    if status != before:
-        parts.store.write_statuses({key: status})
-    told = [_overrule(resource, changed, now) for changed in ended.overruled[:MOST_OVERRULED]]
-    old = before.condition("Ready") if before else None
-    if old is None or (old.reason, old.message) != (str(ended.reason), ended.message):
-        kind = "Normal" if well or busy else "Warning"
-        told.append(Event(time=now, type=kind, reason=str(ended.reason), key=key, message=ended.message))
-        log.info(Say.SYNCED, source=str(key), reason=str(ended.reason), message=ended.message)
-    if told:
-        parts.store.add_events(told)
-    return status
-
-
-def _condition(
-    kind: str, status: str, ended: _Ended, resource: Resource, before: Status | None, now: float
-) -> Condition:
-    old = before.condition(kind) if before else None
-    since = old.last_transition_time if old and old.status == status else now
-    return Condition(
-        type=kind, status=status, reason=str(ended.reason), message=ended.message,
-        observed_generation=resource.generation, last_transition_time=since,
-    )  # fmt: skip
-
-
-def _overrule(source: Resource, key: Key, now: float) -> Event:
-    message = f"it was changed here, and is set back to what {source.key.short} says; change it there"
-    return Event(time=now, type="Warning", reason=Reason.OVERRULED, key=key, message=message)

@@ -352,6 +352,61 @@ def test_what_is_remembered_of_it_is_for_nobody_else(stage: Following) -> None:
 def test_a_state_that_is_damaged_is_said_and_not_guessed(stage: Following) -> None:
     stage.write(web=service("web"))
     stage.follow()
-    (stage.feeds.folder(KEY) / "state.json").write_text("{")
-    with pytest.raises(Exception, match=r"can't be read: .*state.json"):
-        stage.sync()
+    state = stage.feeds.folder(KEY) / "state.json"
+    state.write_text("{")
+    stage.write(web=service("web", "web:2"))
+    assert stage.follow() == "Failed"
+    assert f"can't be read: {state}" in stage.message()
+    assert stage.thing("shop-web-0").made_from == "web:1"
+    assert state.read_text() == "{"
+    state.unlink()
+    assert stage.follow() == "Synced"
+
+
+def test_a_source_that_brings_others_is_braked_for_all_that_goes_with_them(stage: Following) -> None:
+    inner = stage.folder.with_name("inner")
+    inner.mkdir()
+    for number in range(12):
+        (inner / f"s{number}.yaml").write_text(service(f"s{number}"))
+    nested = f"apiVersion: reconciler/v1\nkind: Source\nmetadata: {{name: inner}}\nspec: {{directory: {inner}}}\n"
+    stage.write(inner=nested, web=service("web"), db=service("db"))
+    stage.follow()
+    stage.follow(replace(KEY, name="inner"))
+    assert len(stage.objects()) == 14
+    stage.write(inner=None)
+    assert stage.follow() == "Braked"
+    assert "it would remove 13 of 15 objects" in stage.message()
+    stage.confirm()
+    stage.follow()
+    stage.follow()
+    assert stage.objects() == ["shop-db-0", "shop-web-0"]
+
+
+def test_who_follows_another_directory_begins_anew(stage: Following) -> None:
+    stage.write(web=service("web"), db=service("db"))
+    stage.follow()
+    other = stage.folder.with_name("other")
+    other.mkdir()
+    (other / "all.yaml").write_text("---\n".join([service("web", "web:2"), service("db")]))
+    stage.declare(directory=str(other))
+    assert stage.follow() == "Synced"
+    assert stage.thing("shop-web-0").made_from == "web:2"
+    assert len(stage.store.statuses("shop")[KEY].revisions) == 2
+
+
+def test_a_source_that_is_deleted_while_it_is_read_leaves_nothing_behind(
+    stage: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.write(web=service("web"))
+    fetch = stage.feeds.fetch
+
+    def meddle(*args: object, **more: object) -> object:
+        found = fetch(*args, **more)  # type: ignore[arg-type]
+        stage.controller.delete([KEY])
+        return found
+
+    monkeypatch.setattr(stage.feeds, "fetch", meddle)
+    stage.sync()
+    assert stage.source.namespaces() == []
+    assert not stage.feeds.folder(KEY).exists()
+    assert KEY not in stage.store.statuses("shop")

@@ -113,6 +113,16 @@ def test_F44_a_rewritten_branch_is_held_and_a_confirmation_of_it_is_of_that_head
     assert image(stage) == "web:1"
 
 
+def test_who_follows_another_branch_begins_anew(stage: Following, repo: Repository) -> None:
+    repo.commit("one", web=service("web", "web:1"))
+    repo.git("branch", "old")
+    repo.commit("two", web=service("web", "web:2"))
+    stage.follow()
+    stage.declare(git=Git(url=str(repo.path), ref="old"), verify="none")
+    assert again(stage) == "Synced", "a person said so"
+    assert image(stage) == "web:1"
+
+
 def test_F44_a_lost_mirror_and_a_lost_diary_forget_no_revision(stage: Following, repo: Repository) -> None:
     first = repo.commit("one", web=service("web", "web:1"))
     repo.commit("two", web=service("web", "web:2"))
