@@ -43,6 +43,9 @@ GUARD = "reconciler/engine/guard.py"
 RULES = "reconciler/core/rules.py"
 BY_GUARD = ("tests/engine/test_guard.py",)
 BY_RULES = ("tests/core/test_permitted.py",)
+SYNC = "reconciler/engine/sync.py"
+BY_SYNC = "tests/engine/test_sync.py::test_"
+BY_GIT = "tests/engine/test_sync_git.py::test_"
 CONTRACT = "tests/contract/test_runtime.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -191,5 +194,53 @@ MUTANTS: tuple[Mutant, ...] = (
         "files are not delivered before a start", f"{DOCKER}/containers.py",
         "        files.deliver(self._connection, container, payload, doing)\n", "",
         ("tests/docker/test_containers.py",), engine=True,
+    ),
+    Mutant(
+        "a Source has no brake", SYNC, "        if why:\n", "        if False:\n",
+        (f"{BY_SYNC}F43_an_emptied_directory_waits_for_a_person",),
+    ),
+    Mutant(
+        "a word for one thing is a word for all", SYNC,
+        "if self.feeds.confirmed(self.key) != plan_hash(self.key, reason, *facts):",
+        "if not self.feeds.confirmed(self.key):",
+        (f"{BY_SYNC}F43_a_confirmation_is_of_one_plan_and_of_no_other",),
+    ),
+    Mutant(
+        "a file that is away for a moment is deleted", SYNC, "        if fresh:\n", "        if False:\n",
+        (f"{BY_SYNC}F40_a_file_that_is_away_for_a_moment_deletes_nothing",),
+    ),
+    Mutant(
+        "prune: false deletes all the same", SYNC, "if not self.spec.prune or not gone:", "if not gone:",
+        (f"{BY_SYNC}without_prune_nothing_is_ever_taken_down",),
+    ),
+    Mutant(
+        "a failed sync is tried without a pause between", SYNC, "2.0 ** min(failures - 1, 30)", "1.0",
+        (f"{BY_SYNC}a_failure_is_tried_again_ever_more_seldom",),
+    ),
+    Mutant(
+        "all waves come at once", "reconciler/core/waves.py", "        if waiting and _more(wanted, wave, changed):",
+        "        if False:", (f"{BY_SYNC}waves_wait_for_one_another",),
+    ),
+    Mutant(
+        "a directory that is not there is an empty one", "reconciler/sources/directory.py",
+        "        raise Unreadable(error.message, hint=_hint(path)) from error\n", "        return {}\n", (f"{BY_SYNC}F43_a_directory_that_can_not_be_read_is_not_an_empty_one[missing]",),
+    ),
+    Mutant(
+        "a rewound branch is taken", SYNC, "        if checkout.rewound:\n", "        if False:\n",
+        (f"{BY_GIT}F44_a_branch_that_was_rewound_is_held_until_a_person_says_yes",),
+    ),
+    Mutant(
+        "only the head has to be signed", "reconciler/sources/git.py",
+        "        if not since:\n            return [head]\n", "        return [head]\n",
+        (f"{BY_GIT}F45_an_unsigned_commit_is_refused_wherever_it_stands",),
+    ),
+    Mutant(
+        "links lead out of a repository", "reconciler/sources/repository.py",
+        'if led.startswith(("/", "../")) or led == "..":', "if False:",
+        (f"{BY_GIT}a_link_out_of_the_repository_is_refused",),
+    ),
+    Mutant(
+        "a Source takes over what a person applied", SYNC, "        if foreign:\n", "        if False:\n",
+        (f"{BY_GIT}what_a_person_applied_is_not_taken_over_without_a_word",),
     ),
 )  # fmt: skip
