@@ -23,6 +23,7 @@ Resize = Callable[[int, int], None]
 
 def converse(stream: Stream, *, tty: bool, stdin: bool, resize: Resize) -> None:
     """Until the other side ends. Input goes in from a thread of its own, so that no direction holds up the other."""
+    stream.talking = True
     with ExitStack() as stack:
         if tty and stdin and sys.stdin.isatty():
             stack.enter_context(_raw(sys.stdin.fileno()))

@@ -10,6 +10,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
@@ -143,6 +144,7 @@ class Stream:
         self.endpoint = endpoint
         self.deadline = deadline
         self.status = 0
+        self.talking = False
         self._seconds = seconds
         self._length: int | None = None
         self._rest = b""
@@ -189,8 +191,18 @@ class Stream:
         try:
             self.socket.settimeout(self._patience())
             return self.socket.recv(most)
+        except ConnectionResetError as error:
+            if not self.talking:
+                raise unreachable(self.endpoint, error, self._seconds) from error
+            return self._last_words(most)
         except OSError as error:
             raise unreachable(self.endpoint, error, self._seconds) from error
+
+    def _last_words(self, most: int) -> bytes:
+        """Who hangs up without having read all that we said resets the line; what he said before is still there."""
+        with suppress(OSError):
+            return self.socket.recv(most)
+        return b""
 
     def pieces(self) -> Iterator[bytes]:
         while piece := self.read():
