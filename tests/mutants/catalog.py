@@ -223,7 +223,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a directory that is not there is an empty one", "reconciler/sources/directory.py",
-        "        raise Unreadable(error.message, hint=_hint(path)) from error\n", "        return {}\n", (f"{BY_SYNC}F43_a_directory_that_can_not_be_read_is_not_an_empty_one[missing]",),
+        "        raise Unreadable(error.message, hint=_hint(path)) from error\n", "        return {}\n",
+        (f"{BY_SYNC}F43_a_directory_that_can_not_be_read_is_not_an_empty_one[missing]",),
     ),
     Mutant(
         "a rewound branch is taken", SYNC, "        if checkout.rewound:\n", "        if False:\n",
