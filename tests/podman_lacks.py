@@ -10,7 +10,7 @@ from tests.engine_api import Engine
 
 CHANGE_IN_PLACE = "Podman has no call that changes limits or the restart policy of one that lives: it is made anew"
 ASK_REGISTRY = "Podman has no call that asks a registry without pulling"
-TELL_EVERY_FIELD = "Podman tells devices, rights and some others in its own way, and not wholly"
+TELL_EVERY_FIELD = "Podman tells some fields in its own way, and has no call to change a container in place"
 TELL_AT_ONCE = "Podman waits for two minutes before it tells that a registry limits how often one may pull"
 
 

@@ -15,6 +15,7 @@ from reconciler.model.observed import Observed
 from reconciler.runtimes.docker import write
 from tests.docker.conftest import World
 from tests.engine_api import Engine
+from tests.podman_lacks import TELL_EVERY_FIELD, skip_on_podman
 
 pytestmark = pytest.mark.engine
 
@@ -25,8 +26,7 @@ FIRST = 27480 + 10 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removepref
 
 @pytest.fixture
 def docker_only(engine: Engine) -> None:
-    if engine.kind == "podman":
-        pytest.skip("Podman tells some fields in its own way, and has no call to change a container in place")
+    skip_on_podman(engine, TELL_EVERY_FIELD)
 
 
 def everything(world: World) -> ContainerPayload:

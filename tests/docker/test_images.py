@@ -19,6 +19,7 @@ from reconciler.runtimes.docker.runtime import DockerRuntime
 from tests.docker.conftest import OWNER, World
 from tests.docker.registry import Registry, serving
 from tests.engine_api import EngineError
+from tests.podman_lacks import ASK_REGISTRY, TELL_AT_ONCE, skip_on_podman
 
 
 @pytest.fixture
@@ -96,8 +97,8 @@ def test_an_image_that_does_not_exist_is_told_as_such(world: World, registry: Re
     ],
 )
 def test_a_registry_that_says_no_is_told_apart(world: World, registry: Registry, status: int, words: str) -> None:
-    if status == 429 and world.engine.kind == "podman":
-        pytest.skip("Podman waits for two minutes before it tells")
+    if status == 429:
+        skip_on_podman(world.engine, TELL_AT_ONCE)
     registry.failure = status
     with pytest.raises(ImageUnavailable, match=words) as failed:
         world.runtime.prepare(world.service("web", image=registry.image("app")))
@@ -107,8 +108,7 @@ def test_a_registry_that_says_no_is_told_apart(world: World, registry: Registry,
 def test_R7_always_means_made_anew_once_the_registry_has_another_one_and_not_before(
     world: World, registry: Registry
 ) -> None:
-    if world.engine.kind == "podman":
-        pytest.skip("Podman has no call that asks a registry without pulling")
+    skip_on_podman(world.engine, ASK_REGISTRY)
     image = registry.image("app")
     desired = world.service(
         "web", image=image, command=("/sh", "-c", "read x"), tty=True, init=False, pull_policy="Always"
@@ -141,8 +141,7 @@ def test_registries_are_asked_all_at_once_and_waited_for_no_longer_than_for_one(
     world: World, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pass holds up all others. Each answer comes only once all were asked for; one never comes in time."""
-    if world.engine.kind == "podman":
-        pytest.skip("Podman has no call that asks a registry without pulling")
+    skip_on_podman(world.engine, ASK_REGISTRY)
     names = [registry.image(f"app-{number}") for number in range(6)]
     all_asked, released = threading.Barrier(len(names), timeout=20), threading.Event()
     met: set[str] = set()
