@@ -107,7 +107,12 @@ class Site:
     def containers(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for item in self._ours("/containers/json?all=1"):
-            seen = self.engine.inspect(item["Id"])
+            try:
+                seen = self.engine.inspect(item["Id"])
+            except EngineError as error:
+                if error.status == 404:  # what a killed command has asked for, the engine still does
+                    continue
+                raise
             key = _key(seen["Config"]["Labels"])
             assert key not in found, f"two containers are {key}"
             found[key] = self._container(seen)
