@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -31,6 +31,8 @@ PATIENCE = 60.0
 RETRY_FIRST, RETRY_LONGEST = 1.0, 60.0
 UNHEALTHY_AFTER = 3
 """Resync intervals without a complete round, or at one thing."""
+SLOW_PATIENCE = 900.0
+"""For what waits for others: servers, people's commands. It has deadlines of its own, which together are shorter."""
 
 log = get_logger()
 
@@ -52,8 +54,10 @@ class Loop:
 
     def __init__(
         self, parts: Parts, alarms: Mapping[str, Alarm], *, resync: float = RESYNC_SECONDS,
-        handlers: Mapping[str, Handler] | None = None, passed: Callable[[Pass], None] = lambda _: None,
+        handlers: Mapping[str, Handler] | None = None, slow: Collection[str] = (),
+        passed: Callable[[Pass], None] = lambda _: None,
     ) -> None:  # fmt: skip
+        """What of `handlers` is `slow` never has one of the workers: a server that hangs would soon have them all."""
         self.parts = parts
         self.threads = Threads(UNHEALTHY_AFTER * resync)
         self._alarms = alarms
@@ -61,6 +65,7 @@ class Loop:
         self._queue: Queue[Turn] = Queue()
         self._schedule: Schedule[Turn] = Schedule()
         self._handlers: dict[str, Handler] = {"pass": self._pass, "resync": self._round, **(handlers or {})}
+        self._slow = frozenset(slow)
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._failures: dict[Turn, int] = {}
         self._stopping = threading.Event()
@@ -125,11 +130,17 @@ class Loop:
     def _work(self) -> None:
         while (turn := self._queue.take()) is not None:
             failpoint("loop.worker.turn")
-            with self.threads.at_work(" ".join(turn).strip()):
-                pause = self._guarded(turn)
-            if pause is not None:
-                self._after(turn, pause)
-            self._queue.done(turn)
+            if turn.what in self._slow:
+                self.threads.aside(_title(turn), partial(self._take, turn, SLOW_PATIENCE))
+            else:
+                self._take(turn)
+
+    def _take(self, turn: Turn, patience: float = 0.0) -> None:
+        with self.threads.at_work(_title(turn), patience=patience):
+            pause = self._guarded(turn)
+        if pause is not None:
+            self._after(turn, pause)
+        self._queue.done(turn)
 
     def _keep_time(self) -> None:
         while due := self._schedule.next():
@@ -189,6 +200,10 @@ class Loop:
         """Nothing is due but this round."""
         rested = all(self._paces[namespace].rested for namespace in self.parts.source.namespaces())
         return rested and not self._failures and self._queue.alone(RESYNC)
+
+
+def _title(turn: Turn) -> str:
+    return " ".join(turn).strip()
 
 
 def spread(seconds: float) -> float:

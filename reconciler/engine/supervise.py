@@ -23,21 +23,30 @@ class Threads:
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience = patience
         self._clock = clock
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._ended: list[str] = []
-        self._busy: dict[str, tuple[str, float]] = {}
+        self._busy: dict[str, tuple[str, float, float]] = {}
         self._stopping = False
 
     def start(self, name: str, body: Body) -> None:
-        thread = threading.Thread(target=self._live, args=(name, body), name=name, daemon=True)
-        self._threads.append(thread)
+        self._begin(name, lambda: self._live(name, body))
+
+    def aside(self, name: str, body: Body) -> None:
+        """One that does a single thing, and then ends."""
+        self._begin(name, lambda: self._guarded(name, body))
+
+    def _begin(self, name: str, body: Callable[[], object]) -> None:
+        thread = threading.Thread(target=body, name=name, daemon=True)
         thread.start()
+        with self._lock:
+            self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
 
     @contextmanager
-    def at_work(self, on: str) -> Iterator[None]:
-        """What the calling thread is at, and since when."""
+    def at_work(self, on: str, *, patience: float = 0.0) -> Iterator[None]:
+        """What the calling thread is at, and since when; `patience` is for what may take longer than other things."""
         name = threading.current_thread().name
-        self._busy[name] = (on, self._clock())
+        self._busy[name] = (on, self._clock(), max(patience, self._patience))
         try:
             yield
         finally:
@@ -48,8 +57,8 @@ class Threads:
         now = self._clock()
         stuck = [
             f"thread {name} has been at {on} for {now - since:.0f} s"
-            for name, (on, since) in list(self._busy.items())
-            if now - since > self._patience
+            for name, (on, since, patience) in list(self._busy.items())
+            if now - since > patience
         ]
         return [*self._ended, *stuck]
 
@@ -65,11 +74,16 @@ class Threads:
         self._stopping = True
 
     def _live(self, name: str, body: Body) -> None:
+        if self._guarded(name, body) and not self._stopping:
+            self._ended.append(f"thread {name} has ended")
+
+    def _guarded(self, name: str, body: Body) -> bool:
+        """Whether it came to its own end."""
         try:
             body()
-            why = "has ended"
         except BaseException as error:
             log.exception(Say.THREAD_DIED, thread=name, error=f"{type(error).__name__}: {error}")
-            why = f"has died of {type(error).__name__}: {error}"
-        if not self._stopping:
-            self._ended.append(f"thread {name} {why}")
+            if not self._stopping:
+                self._ended.append(f"thread {name} has died of {type(error).__name__}: {error}")
+            return False
+        return True

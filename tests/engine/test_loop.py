@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import failpoints
-from reconciler.engine.loop import Loop
+from reconciler.engine.loop import Loop, Turn
 from reconciler.engine.reconcile import Pass
 from reconciler.engine.stillness import MOST, Stillness
 from reconciler.engine.supervise import Threads
@@ -69,6 +69,33 @@ def test_it_makes_what_is_declared_and_then_rests(stage: Stage) -> None:
         assert count <= 8
         time.sleep(0.3)
         assert len(passes) == count, "it goes on though nothing happened"
+
+
+def test_what_is_slow_holds_up_nobody_and_has_its_turn_again(stage: Stage) -> None:
+    """A dozen servers that hang, where there are four workers."""
+    stage.source.keep([WEB])
+    go, turns = threading.Event(), []
+
+    def hang(of: str) -> float | None:
+        turns.append(of)
+        go.wait(30)
+        return None
+
+    with running(stage, 0.01, handlers={"sync": hang}, slow=["sync"]) as (loop, ring, _):
+        for number in range(12):
+            loop.wake(Turn("sync", str(number)))
+        until(lambda: len(turns) == 12)
+        for _ in range(2):
+            loop.wake(Turn("sync", "0"))
+        until(lambda: stage.objects() == ["shop-web-0"])
+        stage.change("shop-web-0", phase=Phase.EXITED, exit_code=137)
+        ring.tell(NAMESPACE)
+        until(lambda: stage.thing("shop-web-0").phase is Phase.RUNNING)
+        assert loop.troubles() == [], "it is used to that"
+        assert len(turns) == 12, "each in one pair of hands"
+        go.set()
+        until(lambda: len(turns) == 13)
+        assert turns[-1] == "0", "what was told meanwhile is looked at afterwards, once"
 
 
 def test_an_alarm_has_its_namespace_looked_at(stage: Stage) -> None:
