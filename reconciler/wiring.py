@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import failpoints
 from reconciler.api.handover import DaemonOf
+from reconciler.engine.clocks import SteadyClock, WallClock
 from reconciler.engine.controller import Controller
 from reconciler.engine.guard import Guard, Guarded
 from reconciler.engine.observer import Observer
@@ -41,16 +41,6 @@ def _nobody(_text: str) -> None:
     """Whom a note is told to when nobody asked for notes."""
 
 
-class WallClock:
-    """The real one."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
 def controller(
     home_path: str,
     *,
@@ -67,8 +57,9 @@ def controller(
     runtimes = _runtimes(home, guard, acts=acts)
     source = Applied(home, port_range=port_range, remembers=acts, cause=cause, refusal=guard.refusal)
     store = (Diary if acts else ReadDiary)(f"{home_path}/diary.db", note)
-    parts = _parts(home, runtimes, Prober(runtimes, WallClock()), source, store, guard)
-    return Controller(parts, DaemonOf(home_path) if acts else None)
+    clock = SteadyClock()
+    parts = _parts(home, runtimes, Prober(runtimes, clock), source, store, guard)
+    return Controller(replace(parts, clock=clock), DaemonOf(home_path) if acts else None)
 
 
 def daemon(
@@ -111,7 +102,7 @@ def daemon(
         "exits": exits,
         "files": Directories(following.paths, note),
     }
-    loop = Loop(parts, alarms, resync=resync, handlers={"sync": following.sync}, passed=passed)
+    loop = Loop(parts, alarms, resync=resync, handlers={"sync": following.sync}, slow=["sync"], passed=passed)
     following.wake = loop.wake
     return Daemon(home_path, Controller(parts), loop, _door(webhook, following, loop) if webhook else None)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
+from reconciler.core.past import lies_ahead
 from reconciler.core.verdict import outdated
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
@@ -28,8 +29,8 @@ def earliest(record: Record, restart: Restart) -> float:
 def held_back(
     key: Key, fingerprint: str, record: Record | None, restart: Restart, now: float, cause: str = ""
 ) -> Wait | None:
-    """A changed spec is tried at once; the same one only after its pause."""
-    if record is None or record.fingerprint != fingerprint:
+    """A changed spec is tried at once; the same one only after its pause, where anybody can say when that began."""
+    if record is None or record.fingerprint != fingerprint or lies_ahead(record.last_at, now):
         return None
     until = earliest(record, restart)
     if until <= now:

@@ -156,9 +156,9 @@ def _beyond_hope(state: ProbeState) -> bool:
 
 
 def _time_has_come(probe: Probe, role: Role, state: ProbeState, now: float) -> bool:
-    """Also when the clock was set back: the last question can't lie in the future."""
+    """Also when the clock was set back: neither the start nor the last question can lie in the future."""
     answers = state.of(role)
-    return now >= _next_time(probe, role, state) or (answers.asked > 0 and now < answers.asked_at)
+    return now >= _next_time(probe, role, state) or now < (answers.asked_at if answers.asked else state.since)
 
 
 def _next_time(probe: Probe, role: Role, state: ProbeState) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.advice import command_line
+from reconciler.core.past import lies_ahead
 from reconciler.core.ports import Extras
 from reconciler.core.standing import STEADY_SECONDS, Standing, Stands, standing
 from reconciler.core.surge import surge
@@ -187,10 +188,14 @@ def _member(world: World, key: Key, spec: ServiceSpec, item: Desired | None) -> 
 def _ready_since(world: World, spec: ServiceSpec, seen: Observed) -> float:
     """As its probes tell, or else since its start, when one without probes is soon taken for Ready."""
     health = world.snapshot.health.get(seen.id)
-    if health and health.ready_since is not None:
-        return health.ready_since
+    told = health.ready_since if health else None
+    since = (seen.started_at or 0.0) if told is None else told
+    if lies_ahead(since, world.now):
+        return 0.0
+    if told is not None:
+        return told
     # An engine tells a start by the second: what has just begun may seem to begin a little after now.
-    return min(seen.started_at or 0.0, world.now) + (0.0 if spec.probes.any else STEADY_SECONDS)
+    return min(since, world.now) + (0.0 if spec.probes.any else STEADY_SECONDS)
 
 
 def _broken(world: World, seen: Observed, stands: Standing) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from reconciler.core.past import lies_ahead
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Observed, Phase, Snapshot
 from reconciler.values import dataclass
@@ -60,7 +61,7 @@ def _running(spec: ServiceSpec, seen: Observed, snapshot: Snapshot, now: float) 
         if spec.probes.any:
             return Standing(Stands.STARTING, "not probed yet")
         steady_at = (seen.started_at or 0.0) + STEADY_SECONDS
-        if now < steady_at:
+        if now < steady_at and not lies_ahead(seen.started_at or 0.0, now):
             return Standing(Stands.STARTING, "it has only just started", steady_at)
         return Standing(Stands.READY)
     if not health.live:

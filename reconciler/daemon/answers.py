@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from reconciler.api import messages
 from reconciler.api.serve import Handler, Tell
+from reconciler.engine.clocks import SteadyClock
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop import Loop
 from reconciler.engine.news import News
@@ -43,7 +45,7 @@ def answers(
 
     def settle(asked: dict[str, Any], tell: Tell) -> dict[str, Any]:
         with loop.leaving(asked["namespace"]), suppress(Deserted):
-            report = controller.settle(
+            report = _in_steady_time(controller).settle(
                 asked["namespace"],
                 {Key.parse(key) for key in asked["keys"]},
                 wait=asked["wait"],
@@ -62,3 +64,8 @@ def answers(
         return {}
 
     return {"settle": settle, "wake": wake, "stop": stop, "health": lambda _asked, _tell: health()}
+
+
+def _in_steady_time(controller: Controller) -> Controller:
+    """Who asked has so many seconds, wherever the clock on the wall goes meanwhile."""
+    return Controller(replace(controller.parts, clock=SteadyClock()))

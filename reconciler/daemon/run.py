@@ -51,6 +51,7 @@ class Daemon:
     rereading: threading.Event = field(default_factory=threading.Event)
     woken: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
+    begun: float = field(default_factory=time.monotonic)
 
     def run(self, guests: Sequence[Resource] = ()) -> int:
         """Until it is told to end. Raises `lock.Held` where there is another one. `guests` are Sources that are
@@ -148,7 +149,7 @@ class Daemon:
         """In the same process, so that whoever watches over us sees one and the same. Ever more slowly, if it does
         not help.
         """
-        times = int(os.environ.get(ANEW, "0")) if time.time() - self.started_at < LONGEST_PAUSE else 0
+        times = int(os.environ.get(ANEW, "0")) if time.monotonic() - self.begun < LONGEST_PAUSE else 0
         time.sleep(min(0.1 * 2.0**times, LONGEST_PAUSE))
         os.environ[ANEW] = str(times + 1)
         notify.tell(f"STATUS=beginning anew: {'; '.join(troubles)}")

@@ -217,11 +217,12 @@ def _started_anew(life: Life, seen: Observed) -> bool:
     """Another process, or a start after we last looked.
 
     A different start time alone says nothing: an engine's list tells it as an age in whole seconds, minutes or
-    hours, so it wanders. It never wanders past the moment of looking.
+    hours, so it wanders. It never wanders past the moment of looking. Nor does the same one, where the clock was set
+    back behind it.
     """
     if seen.pid is not None and life.seen.pid is not None and seen.pid != life.seen.pid:
         return True
-    return seen.started_at is not None and seen.started_at > life.seen_at
+    return seen.started_at is not None and seen.started_at > life.seen_at and seen.started_at != life.seen.started_at
 
 
 def _without_changed(life: Life, spec: Probes) -> ProbeState:
