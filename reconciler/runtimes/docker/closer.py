@@ -11,6 +11,7 @@ from reconciler.model import labels
 from reconciler.model.observed import Observed, Phase
 from reconciler.runtimes.docker import read
 from reconciler.runtimes.docker.connection import Connection
+from reconciler.runtimes.docker.hanging import Hanging
 from reconciler.runtimes.docker.images import Images
 from reconciler.runtimes.docker.uptime import Moments
 from reconciler.runtimes.docker.wire import Reply
@@ -23,6 +24,7 @@ class Closer:
 
     def __init__(self, connection: Connection, moments: Moments, images: Images) -> None:
         self._connection = connection
+        self._inspections = Hanging(connection)
         self._registries = images
         self._moments = moments
         self._images: dict[str, JSON | None] = {}
@@ -32,7 +34,7 @@ class Closer:
         others are none the worse for it.
         """
         ours = [one for one in seen if one.kind == "service" and one.key is not None]
-        answers = self._connection.get_each([f"/containers/{one.id}/json" for one in ours])
+        answers = self._inspections.get_each([f"/containers/{one.id}/json" for one in ours])
         told = {one.id: _told(reply) for one, reply in zip(ours, answers, strict=True)}
         self._know_images({str(found.get("Image")) for found in told.values() if isinstance(found, Mapping)})
         self._registries.ask_registries(filter(None, map(_pulled_always, told.values())))
