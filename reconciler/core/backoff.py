@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from zlib import crc32
 
 from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
@@ -16,14 +17,21 @@ from reconciler.model.plan import Journal, Outcome, Reason, Record, Result, Verb
 DRIFTED = "Drifted"
 ASKED_OF_THE_ENGINE = frozenset({"limits", "restartPolicy", "networks"})
 """Changes in place that an engine may say yes to, and not make: where the kernel lacks a controller, for one."""
+JITTER = 0.1
+"""Of a pause. What failed together, for want of one and the same thing, does not come back for it all at once."""
 
 
-def earliest(record: Record, restart: Restart) -> float:
+def earliest(key: Key, record: Record, restart: Restart) -> float:
     """When the next try is due: at once after the first failure, then after pauses that double."""
     if record.failures < 1:
         return 0.0
-    pause = restart.initial_seconds * 2.0 ** min(record.failures - 1, 30)
-    return record.last_at + min(pause, restart.max_seconds)
+    pause = min(restart.initial_seconds * 2.0 ** min(record.failures - 1, 30), restart.max_seconds)
+    return record.last_at + pause * (1 - JITTER * _lot(key, record.failures))
+
+
+def _lot(key: Key, number: int) -> float:
+    """Between 0 and 1: another one for each key and each try, and the same whenever it is asked for."""
+    return crc32(f"{key} {number}".encode()) / 2**32
 
 
 def held_back(
@@ -32,7 +40,7 @@ def held_back(
     """A changed spec is tried at once; the same one only after its pause, where anybody can say when that began."""
     if record is None or record.fingerprint != fingerprint or lies_ahead(record.last_at, now):
         return None
-    until = earliest(record, restart)
+    until = earliest(key, record, restart)
     if until <= now:
         return None
     said = record.message if record.reason or not cause else cause
@@ -48,13 +56,13 @@ def remember(record: Record | None, outcome: Outcome, restart: Restart, now: flo
     action = outcome.action
     fingerprint = action.desired.fingerprint if action.desired else ""
     if _drifted(outcome):
-        known = _known(record, fingerprint, restart, now)
+        known = _known(action.key, record, fingerprint, restart, now)
         return replace(known, failures=known.failures + 1, last_at=now, reason=DRIFTED, message=action.cause)
     if action.verb is Verb.CREATE and outcome.result is Result.DONE:
         if record and record.reason == DRIFTED:
             return record
         return Record(fingerprint=fingerprint, restarts=record.restarts, last_at=now) if record else None
-    known = _known(record, fingerprint, restart, now)
+    known = _known(action.key, record, fingerprint, restart, now)
     match outcome.result:
         case Result.DONE if action.verb is Verb.START:
             failures, restarts = known.failures + 1, known.restarts + 1
@@ -82,13 +90,13 @@ def _drifted(outcome: Outcome) -> bool:
     return seen.key == item.key and seen.fingerprint == item.fingerprint and bool(outdated(item, seen))
 
 
-def _known(record: Record | None, fingerprint: str, restart: Restart, now: float) -> Record:
+def _known(key: Key, record: Record | None, fingerprint: str, restart: Restart, now: float) -> Record:
     """What still counts. Refused ports do even for another spec: it may be another one because of them."""
     if record is None:
         return Record(fingerprint=fingerprint)
     if record.fingerprint != fingerprint:
         return Record(fingerprint=fingerprint, restarts=record.restarts, avoid=record.avoid)
-    calm_since = max(record.last_at, earliest(record, restart))
+    calm_since = max(record.last_at, earliest(key, record, restart))
     return replace(record, failures=0) if now - calm_since > restart.reset_after_seconds else record
 
 

@@ -123,7 +123,7 @@ def failures_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
 
 
 def pauses_do_not_grow(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(backoff, "earliest", lambda record, restart: record.last_at)
+    patch.setattr(backoff, "earliest", lambda _key, record, _restart: record.last_at)
 
 
 def all_replicas_go_at_once(patch: pytest.MonkeyPatch) -> None:

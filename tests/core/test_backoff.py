@@ -27,13 +27,27 @@ def outcome(verb: Verb = Verb.START, result: Result = Result.DONE, fingerprint: 
 
 
 def test_the_first_restart_comes_at_once_and_pauses_double_up_to_a_limit() -> None:
-    assert [earliest(Record(n, NOW), RESTART) - NOW for n in range(1, 7)] == [1, 2, 4, 8, 8, 8]
-    assert earliest(Record(0, NOW), RESTART) == 0
+    for n, pause in enumerate([1, 2, 4, 8, 8, 8], start=1):
+        assert pause * 0.9 <= earliest(key("web"), Record(n, NOW), RESTART) - NOW <= pause
+    assert earliest(key("web"), Record(0, NOW), RESTART) == 0
+
+
+def test_what_failed_at_one_moment_is_tried_again_at_different_ones_and_always_at_the_same() -> None:
+    patient = replace(RESTART, max_seconds=300)
+    names = [f"s{number}" for number in range(20)]
+
+    def due() -> list[float]:
+        return [earliest(key(name), Record(9, NOW), patient) - NOW for name in names]
+
+    assert due() == due()
+    assert max(due()) - min(due()) > 300 * 0.07
+    ordered = sorted(due())
+    assert max(b - a for a, b in zip(ordered, ordered[1:], strict=False)) < 300 * 0.03
 
 
 @given(st.integers(0, 10_000))
 def test_a_pause_is_never_longer_than_the_limit(failures: int) -> None:
-    assert earliest(Record(failures, NOW), RESTART) <= NOW + 8
+    assert earliest(key("web"), Record(failures, NOW), RESTART) <= NOW + 8
 
 
 def test_a_restart_counts_as_a_failure_that_came_before() -> None:

@@ -168,7 +168,7 @@ class Forms:
     def _record(self, world: World, key: Key, record: Record) -> int:
         if record.failures > MOST_FAILURES:
             record = replace(record, failures=MOST_FAILURES)
-        held = record.failures > 0 and earliest(record, PAUSES) > world.now
+        held = record.failures > 0 and earliest(key, record, PAUSES) > world.now
         if (known := self._kept.get((id(record), held))) is not None:
             return known
         canonical = replace(

@@ -197,7 +197,7 @@ def _retries(item: Picked) -> Iterator[str]:
         return
     for key, record in sorted(item.look.journal.items()):
         if key.resource == item.key and record.failures and not _well(item, key.index):
-            due = earliest(record, spec.restart) - item.look.at
+            due = earliest(key, record, spec.restart) - item.look.at
             when = f"in {age(due)}" if due > 0 else "with the next pass"
             said = f"; last: {f'{record.reason} {record.message}'.strip()}" if record.message else ""
             yield f"{short(key)}: {when}, after {record.failures} tries{said}"
