@@ -34,12 +34,15 @@ def run(arguments: list[str], invocation: Invocation) -> int:
 
     invocation.arguments = tuple(arguments)
     shown = ["version"] if arguments == ["--version"] else arguments or ["--help"]
-    return guarded(lambda: dispatch(shown, invocation), invocation)
+    try:
+        return guarded(lambda: dispatch(shown, invocation), invocation)
+    finally:
+        invocation.let_go()
 
 
 def _leave(code: int) -> None:
     """At once, for nothing is left to do, and to take a thousand classes apart takes a quarter of the whole command.
-    The diary is whole at any moment. Whoever watches the interpreter, as coverage does, has still to write down what
+    Whoever watches the interpreter, as coverage does, has still to write down what
     it saw; and for a stream that fails at its last flush the interpreter has words of its own.
     """
     import os

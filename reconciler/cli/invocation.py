@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from typing import Any, BinaryIO, TextIO
 
@@ -51,6 +51,12 @@ class Invocation:
     flags: Flags = field(default_factory=Flags)
     arguments: tuple[str, ...] = ()
     """The command line as it was typed."""
+    held: list[Callable[[], None]] = field(default_factory=list)
+    """How to let go of what is open, at the end: an interpreter that ends at once lets go of nothing by itself."""
+
+    def let_go(self) -> None:
+        while self.held:
+            self.held.pop()()
 
     @classmethod
     def real(cls) -> Invocation:

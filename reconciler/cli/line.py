@@ -39,7 +39,9 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
 
     set_up_logs(context, context.verbosity)
     cause = shlex.join(["reconciler", *context.invocation.arguments])
-    return wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
+    controller = wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
+    context.invocation.held.append(controller.parts.store.close)
+    return controller
 
 
 def set_up_logs(context: Context, verbosity: int) -> None:
