@@ -1,0 +1,68 @@
+"""What has to be true after every fault that a daemon lives through, whatever it was.
+
+As much was created, started, stopped and removed as without the fault, what is foreign is as it was, and then nothing
+more happens, however often it is looked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Mapping
+
+from tests.scenarios.daemon import Daemon
+from tests.scenarios.stage import Stage, eventually
+
+ENDED = re.compile(r"action ended +action=(\w+) .* key=\w+/[^/ ]+/(\S+) .*result=done")
+QUIET_PASSES = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 3
+
+
+class Oracle:
+    """Of one daemon, which it starts, so that its passes can be counted."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.stage: Stage = daemon.stage
+        self._trace = self.stage.directory / "trace"
+        self._before: Counter[str] = Counter()
+        self._foreign: dict[str, object] = {}
+
+    def start(self, *flags: str, env: Mapping[str, str] | None = None) -> int:
+        return self.daemon.start(*flags, env={"RECONCILER_FAILPOINTS_TRACE": str(self._trace), **(env or {})})
+
+    def begin(self) -> None:
+        """From here on it is counted."""
+        self._before = self._done()
+        self._foreign = self._bystanders()
+
+    def deeds(self) -> Counter[str]:
+        """How often each thing was done since: `Create web/0`."""
+        return self._done() - self._before
+
+    def check(self, reference: Mapping[str, int], *, passes: int = QUIET_PASSES) -> None:
+        """Exactly these things were done; nothing is done in passes to come."""
+        assert self.deeds() == Counter(reference)
+        assert self._bystanders() == self._foreign
+        self.quiet(passes)
+        assert self.deeds() == Counter(reference), "it goes on though all is done"
+
+    def quiet(self, passes: int) -> None:
+        """So many passes, though nothing has happened: what is kept looks as if somebody had written to it."""
+        pid = self.daemon.status()["pid"]
+        for _ in range(passes):
+            before = self.passes()
+            for file in (self.stage.home / "applied").rglob("*.yaml"):
+                os.utime(file)
+            os.kill(pid, signal.SIGHUP)
+            eventually(lambda before=before: self.passes() > before, "it has looked again")
+
+    def passes(self) -> int:
+        return self._trace.read_text().split().count("loop.pass.after")
+
+    def _done(self) -> Counter[str]:
+        return Counter(f"{verb} {name}" for verb, name in ENDED.findall(self.daemon.log))
+
+    def _bystanders(self) -> dict[str, object]:
+        return {container: self.stage.life(container) for container in self.stage.foreign}
