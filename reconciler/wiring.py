@@ -92,8 +92,7 @@ def daemon(
 
     def passed(current: Pass) -> None:
         following.learn(current)
-        if current.outcomes:
-            exits.look_again()
+        exits.look_again()  # after each: what a command had the daemon do, no pass of the loop has done
 
     alarms: dict[str, Alarm] = {
         "prober": prober,

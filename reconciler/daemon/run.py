@@ -30,7 +30,7 @@ END_SECONDS = 5.0
 """For what is under way to come to an end. What does not is looked at by whoever comes next."""
 PATIENCE = 60.0
 """For a command that has the home's lock."""
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 ANEW = "RECONCILER_BEGUN_ANEW"
 """How often it had to begin anew since it last was well, in its own environment."""
 LONGEST_PAUSE = 60.0

@@ -12,12 +12,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from reconciler.ending import readable_once
 from reconciler.sources.stamps import Stamps, is_remote, stamps
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ LONGEST_DEBOUNCE = 2.0
 POLL = 2.0
 RETRY = 60.0
 """Until inotify is tried again."""
-NOTICE = 0.1
-"""How often it is asked whether a change has settled: finer than that nobody would notice."""
 HAPPENINGS = ("Created", "Deleted", "Modified", "Moved", "Attrib")
 """As watchdog calls them. The last it tells apart only since its seventh version."""
 
@@ -45,41 +45,64 @@ class Directories:
     def __init__(self, paths: Callable[[], Mapping[str, str]], note: Note) -> None:
         self._paths = paths
         self._note = note
+        self._stirred = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        """Lasts as long as we do: watchdog's threads may be a little late to end."""
 
     def watch(self, tell: Tell, stopping: threading.Event) -> None:
         places: dict[str, _Place] = {}
         try:
-            with _overflows(places):
-                self._go_on(places, tell, stopping)
+            with _overflows(places), readable_once(stopping) as ending:
+                self._go_on(places, tell, stopping, _Sleep(self._stirred, ending))
         finally:
             for place in places.values():
                 place.close()
 
-    def _go_on(self, places: dict[str, _Place], tell: Tell, stopping: threading.Event) -> None:
+    def _go_on(self, places: dict[str, _Place], tell: Tell, stopping: threading.Event, sleep: _Sleep) -> None:
         due = 0.0
-        while not stopping.wait(NOTICE if due else 0):
+        while not stopping.is_set():
             if time.monotonic() >= due:
-                self._keep(places)
+                self._keep(places, sleep.wake)
                 due = time.monotonic() + POLL
             for place in places.values():
                 if place.look_if_due():
                     tell(place.key)
+            sleep.until(min([due, *(place.due for place in places.values())]))
 
-    def _keep(self, places: dict[str, _Place]) -> None:
+    def _keep(self, places: dict[str, _Place], wake: Callable[[], None]) -> None:
         wanted = self._paths()
         for path in [path for path, place in places.items() if wanted.get(path) != place.key]:
             places.pop(path).close()
         for path in wanted.keys() - places.keys():
-            places[path] = _Place(path, wanted[path], self._note)
+            places[path] = _Place(path, wanted[path], self._note, wake)
+
+
+class _Sleep:
+    """Until a moment, the end, or until somebody wakes us; nothing stirs, and it costs nothing."""
+
+    def __init__(self, stirred: int, ending: int) -> None:
+        self._stirred = stirred
+        self._poll = select.poll()
+        self._poll.register(stirred, select.POLLIN)
+        self._poll.register(ending, select.POLLIN)
+
+    def wake(self) -> None:
+        """Called by watchdog's threads."""
+        os.eventfd_write(self._stirred, 1)
+
+    def until(self, moment: float) -> None:
+        ready = self._poll.poll(max(0.0, moment - time.monotonic()) * 1000)
+        if (self._stirred, select.POLLIN) in ready:
+            os.eventfd_read(self._stirred)
 
 
 class _Place:
     """One directory, what it looked like last, and how it is watched."""
 
-    def __init__(self, path: str, key: str, note: Note) -> None:
+    def __init__(self, path: str, key: str, note: Note, wake: Callable[[], None]) -> None:
         self.path = path
         self.key = key
         self._note = note
+        self._wake = wake
         self._first = self._last = 0.0
         """Since when there are changes that were not looked at, and how long ago the last one was."""
         self._seen: Stamps | None = None
@@ -92,12 +115,23 @@ class _Place:
     def stir(self) -> None:
         """Called by watchdog's threads. To be late by a moment here does no harm: it is looked afterwards."""
         self._last = time.monotonic()
-        self._first = self._first or self._last
+        if not self._first:  # of all that follow within a moment, the first is enough to wake somebody
+            self._first = self._last
+            self._wake()
+
+    @property
+    def due(self) -> float:
+        """When it is to be looked at next."""
+        return min(self._next_look, self._settles) if self._first else self._next_look
+
+    @property
+    def _settles(self) -> float:
+        return min(self._last + DEBOUNCE, self._first + LONGEST_DEBOUNCE)
 
     def look_if_due(self) -> bool:
         """Whether something is different; the first time it always is, for nobody can say what was before."""
         now = time.monotonic()
-        settled = self._first and (now - self._last > DEBOUNCE or now - self._first > LONGEST_DEBOUNCE)
+        settled = self._first and now >= self._settles
         if not settled and now < self._next_look:
             return False
         self._next_look = now + POLL

@@ -24,7 +24,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def exits(home: Path) -> Exits:
-    return Exits(str(home))
+    return Exits(str(home), rescan=1.0)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_F4_a_stranger_that_got_the_number_of_a_dead_service_is_not_waited_for(
 
 def test_more_services_than_descriptors_are_asked_about_one_by_one(processes: Processes, home: Path) -> None:
     some = [processes.made(processes.desired(name=f"web{number}")) for number in range(4)]
-    with listening(Exits(str(home), most=2)) as told:
+    with listening(Exits(str(home), most=2, rescan=1.0)) as told:
         ours = {seen.pid for seen in some}
         watched = until(lambda: len(held() & ours) == 2 and held() & ours)
         unwatched = next(seen.pid for seen in some if seen.pid not in watched)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from reconciler.ending import readable_once
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model import labels
 from reconciler.runtimes.docker.connection import AT_ONCE, READ_SECONDS
@@ -41,8 +42,10 @@ Tell = Callable[[str], None]
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 NOTICE = 0.2
-"""How long it takes at most until `stopping` is seen."""
+"""How long it takes at most until `stopping` is seen, while an engine is dialled."""
 LONGEST_LINE = 1 << 20
+ENDING = "ending"
+"""No path begins like this."""
 LISTS = ("/containers/json?all=1&", "/networks?", "/volumes?")
 
 log = get_logger()
@@ -106,15 +109,17 @@ class _Listening:
             raise
 
     def go_on(self) -> None:
-        """Until `stopping`; raises Unreachable at the stream's end."""
-        while not self._stopping.is_set():
-            for key, _ in self._selector.select(NOTICE):
-                if key.data is None:
-                    for event in self._events():
-                        self._hear(event)
-                else:
-                    self._take_answer(key.data)
-            self._give_up_late_answers()
+        """Until `stopping`; raises Unreachable at the stream's end. Sleeps for as long as nobody says anything."""
+        with readable_once(self._stopping) as ending:
+            self._selector.register(ending, selectors.EVENT_READ, ENDING)
+            while not self._stopping.is_set():
+                for key, _ in self._selector.select(self._patience()):
+                    if key.data is None:
+                        for event in self._events():
+                            self._hear(event)
+                    elif key.data != ENDING:
+                        self._take_answer(key.data)
+                self._give_up_late_answers()
 
     def close(self) -> None:
         for stream in (self._stream, *self._asked.values()):
@@ -197,6 +202,11 @@ class _Listening:
             self._ask(subject)
         elif namespace := self._namespaces.get(subject):
             self._tell(namespace)
+
+    def _patience(self) -> float | None:
+        """Until the first of the answers that are waited for is late."""
+        deadlines = [stream.deadline for stream in self._asked.values() if stream.deadline]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _give_up_late_answers(self) -> None:
         """One container that hangs holds up nobody else."""

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from reconciler.ending import readable_once
 from reconciler.runtimes.process.directory import Record, read_record
 from reconciler.runtimes.process.identity import Identity, boot_id, living, open_pidfd
 from reconciler.runtimes.process.observation import LAST_WORDS
@@ -24,9 +25,8 @@ from reconciler.values import dataclass
 
 Tell = Callable[[str], None]
 
-RESCAN = 2.0
-NOTICE = 0.2
-"""How long it takes at most until `stopping` is seen."""
+RESCAN = 5.0
+"""For those whom somebody else started. Of our own we are told."""
 SETTLED = 100_000_000
 """Nanoseconds. What was changed more lately than this may be changed again under the same time stamp."""
 
@@ -42,8 +42,9 @@ class _Waiting:
 class Exits:
     """Of the services under one home. At most so many are waited for by pidfds: others need descriptors too."""
 
-    def __init__(self, home: str, *, most: int | None = None) -> None:
+    def __init__(self, home: str, *, most: int | None = None, rescan: float = RESCAN) -> None:
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 if most is None else most
+        self._rescan = rescan
         self._root = os.path.join(os.path.abspath(home), "processes")
         self._poked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
@@ -52,17 +53,19 @@ class Exits:
         os.eventfd_write(self._poked, 1)
 
     def watch(self, tell: Tell, stopping: threading.Event) -> None:
-        watch = _Watch(self._root, self._most, tell)
+        watch = _Watch(self._root, self._most, self._rescan, tell)
         try:
-            watch.go_on(self._poked, stopping)
+            with readable_once(stopping) as ending:
+                watch.go_on(self._poked, stopping, ending)
         finally:
             watch.close()
 
 
 class _Watch:
-    def __init__(self, root: str, most: int, tell: Tell) -> None:
+    def __init__(self, root: str, most: int, rescan: float, tell: Tell) -> None:
         self._root = root
         self._most = most
+        self._rescan = rescan
         self._tell = tell
         self._epoll = select.epoll()
         self._waiting: dict[int, _Waiting] = {}
@@ -72,18 +75,19 @@ class _Watch:
         self._seen: dict[str, tuple[int, Identity | None]] = {}
         """By directory: when it was changed last, and whom it spoke of."""
 
-    def go_on(self, poked: int, stopping: threading.Event) -> None:
+    def go_on(self, poked: int, stopping: threading.Event, ending: int) -> None:
         self._epoll.register(poked, select.EPOLLIN)
+        self._epoll.register(ending, select.EPOLLIN)
         due = 0.0
         while not stopping.is_set():
             if time.monotonic() >= due:
                 self._look()
-                due = time.monotonic() + RESCAN
-            for fd, _ in self._epoll.poll(NOTICE):
+                due = time.monotonic() + self._rescan
+            for fd, _ in self._epoll.poll(max(0.0, due - time.monotonic())):
                 if fd == poked:
                     os.eventfd_read(poked)
                     due = 0.0
-                else:
+                elif fd != ending:
                     self._end(fd)
 
     def close(self) -> None:
