@@ -35,11 +35,12 @@ CHUNK = 1 << 16
 
 
 def run(
-    arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdin: str = "", seconds: float = 120.0
-) -> subprocess.CompletedProcess[str]:
-    """As `subprocess.run` of `python -m reconciler`, with its output captured as text."""
+    arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdin: str = "", seconds: float = 120.0,
+    module: str = "reconciler",
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    """As `subprocess.run` of `python -m reconciler`, or of another module, with its output captured as text."""
     settled = tuple(sorted(item for item in env.items() if item[0].startswith(SETTLED_AT_START)))
-    return _forker(settled).run(arguments, env, cwd, stdin, seconds)
+    return _forker(settled).run([module, *arguments], env, cwd, stdin, seconds)
 
 
 @functools.cache
@@ -196,22 +197,22 @@ def _become(descriptors: list[int]) -> None:
     request, *streams, _ = descriptors
     with open(request, closefd=False) as file:
         file.seek(0)
-        arguments, environment, directory = json.load(file)
+        (module, *arguments), environment, directory = json.load(file)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
-    sys.argv = ["reconciler", *arguments]
-    os._exit(_lived())
+    sys.argv = [module, *arguments]
+    os._exit(_lived(module))
 
 
-def _lived() -> int:
+def _lived(module: str) -> int:
     """As the interpreter would end, but for the taking apart of all modules, which takes longer than most verbs."""
     code = 0
     try:
-        runpy.run_module("reconciler", run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException:  # noqa: BLE001 -- the outermost place of this process
@@ -219,7 +220,6 @@ def _lived() -> int:
         code = 1
     threading._shutdown()
     atexit._run_exitfuncs()
-    gc.collect()  # what is let go closes its files
     sys.stdout.flush()
     sys.stderr.flush()
     return code

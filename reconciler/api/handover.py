@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 
 from reconciler.api import messages
 from reconciler.api.call import Broken, Line, connect
@@ -12,6 +12,7 @@ from reconciler.engine.report import Report
 from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 
+ANSWER_SECONDS = 5.0
 MORE_SECONDS = 30.0
 """Beyond the time that was asked for, before a silent daemon is given up."""
 
@@ -22,12 +23,32 @@ class DaemonOf:
     def __init__(self, home: str) -> None:
         self._home = home
 
+    @contextmanager
+    def taking(self, namespaces: Collection[str]) -> Iterator[Handed | None]:
+        """None where nobody is there to be talked to."""
+        line = connect(self._home)
+        if line is None:
+            yield None
+            return
+        with closing(line):
+            try:
+                for _ in line.ask({"ask": "leave", "namespaces": sorted(namespaces)}, deadline=ANSWER_SECONDS):
+                    pass
+            except Broken:
+                yield None
+            else:
+                yield Handed(line)
+
+
+class Handed:
+    """An open line, on which the passes of these namespaces are ours to ask for."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
     def settle(
         self, namespace: str, keys: Collection[Key], *, wait: bool, timeout: float, progress: Progress
     ) -> Report | None:
-        line = connect(self._home)
-        if line is None:
-            return None
         question = {
             "ask": "settle",
             "namespace": namespace,
@@ -35,11 +56,10 @@ class DaemonOf:
             "wait": wait,
             "timeout": timeout,
         }
-        with closing(line):
-            try:
-                return _follow(line, question, timeout + MORE_SECONDS, progress)
-            except (Broken, ValueError, LookupError):
-                return None
+        try:
+            return _follow(self._line, question, timeout + MORE_SECONDS, progress)
+        except (Broken, ValueError, LookupError):
+            return None
 
 
 def _follow(line: Line, question: dict[str, object], deadline: float, progress: Progress) -> Report:

@@ -9,13 +9,14 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from reconciler.api.call import VERSION, address
 from reconciler.errors import ReconcilerError
 from reconciler.telemetry import Say, get_logger
+from reconciler.values import dataclass
 
 LONGEST_QUESTION = 1 << 20
 QUESTION_SECONDS = 60.0
@@ -24,7 +25,17 @@ MOST_CALLS = 64
 log = get_logger()
 Tell = Callable[[dict[str, Any]], bool]
 """Sends one more line of what happens; False once nobody listens any more."""
-Handler = Callable[[dict[str, Any], Tell], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One caller, for as long as his line is open."""
+
+    tell: Tell
+    until_it_ends: ExitStack
+
+
+Handler = Callable[[dict[str, Any], Call], dict[str, Any]]
 
 
 class Server:
@@ -76,28 +87,36 @@ class Server:
             connection.settimeout(QUESTION_SECONDS)
             with suppress(OSError):  # whoever hangs up does not want to hear more
                 connection.sendall(_line({"version": VERSION, "pid": os.getpid()}))
-                with connection.makefile("rb") as stream:
-                    while question := stream.readline(LONGEST_QUESTION):
-                        connection.sendall(_line(self._answer(question, connection)))
+                self._converse(connection)
 
-    def _answer(self, question: bytes, connection: socket.socket) -> dict[str, Any]:
-        lock = threading.Lock()
+    def _converse(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream, ExitStack() as ends:
+            call = Call(_teller(connection), ends)
+            while question := stream.readline(LONGEST_QUESTION):
+                connection.sendall(_line(self._answer(question, call)))
 
-        def tell(told: dict[str, Any]) -> bool:
-            with lock, suppress(OSError):
-                connection.sendall(_line(told))
-                return True
-            return False
-
+    def _answer(self, question: bytes, call: Call) -> dict[str, Any]:
         try:
             asked = json.loads(question)
             log.debug(Say.REQUEST, ask=asked["ask"])
-            return {"answer": self._handlers[asked["ask"]](asked, tell)}
+            return {"answer": self._handlers[asked["ask"]](asked, call)}
         except ReconcilerError as error:
             return {"error": error.message, "hint": error.hint, "exitCode": error.exit_code}
         except Exception as error:
             log.exception(Say.REQUEST, error=str(error))
             return {"error": f"the daemon: {type(error).__name__}: {error}", "hint": "see: reconciler daemon logs"}
+
+
+def _teller(connection: socket.socket) -> Tell:
+    lock = threading.Lock()
+
+    def tell(told: dict[str, Any]) -> bool:
+        with lock, suppress(OSError):
+            connection.sendall(_line(told))
+            return True
+        return False
+
+    return tell
 
 
 def _line(told: dict[str, Any]) -> bytes:

@@ -9,13 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.api import messages
-from reconciler.api.serve import Handler, Tell
+from reconciler.api.serve import Call, Handler, Tell
 from reconciler.engine.clocks import SteadyClock
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop import Loop
 from reconciler.engine.news import News
 from reconciler.model.key import Key
 from reconciler.model.plan import Action
+
+LEFT_SECONDS = 30.0
+"""So long a command may take from its announcement to the passes that it asks for. It may have been stopped."""
 
 
 class Deserted(Exception):
@@ -43,27 +46,32 @@ def answers(
 ) -> dict[str, Handler]:
     """By the word that asks for it."""
 
-    def settle(asked: dict[str, Any], tell: Tell) -> dict[str, Any]:
-        with loop.leaving(asked["namespace"]), suppress(Deserted):
+    def leave(asked: dict[str, Any], call: Call) -> dict[str, Any]:
+        """What is about to be declared is for the caller to bring about: he wants to tell of all that it took."""
+        call.until_it_ends.enter_context(loop.leaving(asked["namespaces"], LEFT_SECONDS))
+        return {}
+
+    def settle(asked: dict[str, Any], call: Call) -> dict[str, Any]:
+        with loop.leaving([asked["namespace"]]), suppress(Deserted):
             report = _in_steady_time(controller).settle(
                 asked["namespace"],
                 {Key.parse(key) for key in asked["keys"]},
                 wait=asked["wait"],
                 timeout=asked["timeout"],
-                progress=Follower(tell),
+                progress=Follower(call.tell),
             )
             return messages.report_tree(report)
         return {}
 
-    def wake(asked: dict[str, Any], _tell: Tell) -> dict[str, Any]:
+    def wake(asked: dict[str, Any], _call: Call) -> dict[str, Any]:
         loop.look_at(asked.get("namespace", ""))
         return {}
 
-    def stop(_asked: dict[str, Any], _tell: Tell) -> dict[str, Any]:
+    def stop(_asked: dict[str, Any], _call: Call) -> dict[str, Any]:
         stopping.set()
         return {}
 
-    return {"settle": settle, "wake": wake, "stop": stop, "health": lambda _asked, _tell: health()}
+    return {"leave": leave, "settle": settle, "wake": wake, "stop": stop, "health": lambda _asked, _call: health()}
 
 
 def _in_steady_time(controller: Controller) -> Controller:

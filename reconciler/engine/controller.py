@@ -7,10 +7,10 @@ half-way has either changed what is desired or not; the next pass, whoever calls
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
-from typing import Protocol
+from functools import partial, wraps
+from typing import Any, Protocol, TypeVar, cast
 
 from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
 from reconciler.core.preview import fold
@@ -46,20 +46,44 @@ class Unlinkable(ReconcilerError):
         super().__init__("\n".join(f"{key.short}: {fault.message}" for key, fault in faults))
 
 
-class Handover(Protocol):
-    """Somebody else who makes the passes of this home: its daemon."""
+class Hands(Protocol):
+    """Somebody else who makes the passes."""
 
     def settle(
         self, namespace: str, keys: Collection[Key], *, wait: bool, timeout: float, progress: Progress
     ) -> Report | None:
-        """None: nobody took it over, or not to the end. Then it is done here, which is always right."""
+        """None: it was not done, or not to the end. Then it is done here, which is always right."""
+
+
+class Handover(Protocol):
+    """The daemon of this home, or nobody."""
+
+    def taking(self, namespaces: Collection[str]) -> AbstractContextManager[Hands | None]:
+        """From here on nobody but us has passes made there: what we are about to declare is ours to tell of."""
+
+
+Method = TypeVar("Method", bound=Callable[..., Report])
+
+
+def handed_over(method: Method) -> Method:
+    """Of resources or keys. Its passes are made by the daemon of this home, where there is one."""
+
+    @wraps(method)
+    def wrapped(self: Controller, things: Sequence[Resource] | Sequence[Key], *rest: Any, **more: Any) -> Report:
+        namespaces = {thing.key.namespace if isinstance(thing, Resource) else thing.namespace for thing in things}
+        with self.daemon.taking(namespaces) if self.daemon else nullcontext() as self.hands:
+            return method(self, things, *rest, **more)
+
+    return cast("Method", wrapped)
 
 
 class Controller:
     def __init__(self, parts: Parts, daemon: Handover | None = None) -> None:
         self.parts = parts
-        self._daemon = daemon
+        self.daemon = daemon
+        self.hands: Hands | None = None
 
+    @handed_over
     def apply(
         self, given: Sequence[Resource], *, prune: bool = False, wait: bool = True, timeout: float = 60.0,
         progress: Progress | None = None, admit: Callable[[Sequence[Resource]], Sequence[Resource]] | None = None,
@@ -98,6 +122,7 @@ class Controller:
         """What passes over what is already desired would do."""
         return self._fold(self.parts.source.graph(namespace, self.parts.home.identity(make=False)))
 
+    @handed_over
     def delete(
         self, keys: Sequence[Key], *, data: bool = False, wait: bool = True, timeout: float = 60.0,
         progress: Progress | None = None,
@@ -115,6 +140,7 @@ class Controller:
             reports.append(replace(report.telling(edit.results), notes=(*report.notes, *notes)))
         return joined(reports)
 
+    @handed_over
     def edit(
         self, keys: Sequence[Key], change: Callable[[Resource], Resource], *, wait: bool = True, timeout: float = 60.0,
         progress: Progress | None = None,
@@ -231,8 +257,8 @@ class Controller:
         """By the daemon, if there is one; it has the same method."""
         listener = progress or Silent()
         began = self.parts.clock.now()
-        if self._daemon:
-            report = self._daemon.settle(namespace, keys, wait=wait, timeout=timeout, progress=listener)
+        if self.hands:
+            report = self.hands.settle(namespace, keys, wait=wait, timeout=timeout, progress=listener)
             if report is not None:
                 return report
         left = timeout - (self.parts.clock.now() - began)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -70,7 +71,7 @@ class Loop:
         self._failures: dict[Turn, int] = {}
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._left: Counter[str] = Counter()
+        self._left: defaultdict[str, list[float]] = defaultdict(list)
         self._passed = passed
         self._last_round = time.monotonic()
         self._stillness = Stillness([parts.source, *parts.runtimes.values()])
@@ -106,16 +107,25 @@ class Loop:
         self._queue.add(turn)
 
     @contextmanager
-    def leaving(self, namespace: str) -> Iterator[None]:
-        """To somebody who makes its passes himself for a while, and wants to hear how each of them ended."""
+    def leaving(self, namespaces: Collection[str], seconds: float = math.inf) -> Iterator[None]:
+        """To somebody who makes their passes himself, and wants to hear how each of them ended; at most for so long."""
+        until = time.monotonic() + seconds
         with self._lock:
-            self._left[namespace] += 1
+            for namespace in namespaces:
+                self._left[namespace].append(until)
         try:
             yield
         finally:
             with self._lock:
-                self._left[namespace] -= 1
-            self.look_at(namespace)
+                for namespace in namespaces:
+                    self._left[namespace].remove(until)
+            for namespace in namespaces:
+                self.look_at(namespace)
+
+    def _is_left(self, namespace: str) -> float:
+        """For how many seconds more at most."""
+        with self._lock:
+            return max(self._left[namespace], default=0.0) - time.monotonic()
 
     def troubles(self) -> list[str]:
         """Why it is not to be trusted any more."""
@@ -178,8 +188,8 @@ class Loop:
             self._schedule.after(turn, pause)
 
     def _pass(self, namespace: str) -> float | None:
-        if self._left[namespace]:
-            return None
+        if (left := self._is_left(namespace)) > 0:
+            return min(left, self._resync)
         failpoint("loop.pass.before")
         current = reconcile(self.parts, namespace, patience=PATIENCE)
         failpoint("loop.pass.after")

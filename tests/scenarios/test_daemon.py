@@ -53,7 +53,8 @@ def test_commands_hand_over_and_report_the_same_way(stage: Stage, daemon: Daemon
     alone = stage.other_home("alone", f"{stage.namespace}x")
     documents = [box("db"), native("web", dependsOn=["db"])]
     daemon.start()
-    assert _story(stage, documents) == _story(alone, documents)
+    with_it, without = _story(stage, documents), _story(alone, documents)
+    assert with_it == without, daemon.log
     assert daemon.done("Create") >= 2, "the daemon did it"
 
 
