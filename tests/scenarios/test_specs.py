@@ -68,7 +68,7 @@ def test_the_examples_do_what_their_comments_say(stage: Stage, specs: Path) -> N
 
 
 def test_each_example_keeps_to_a_namespace_of_its_own() -> None:
-    found = {path.name: set(re.findall(r"namespace: ([a-z-]+)", path.read_text())) for path in EXAMPLES}
+    found = {path.name: set(re.findall(r"metadata: .*namespace: ([a-z-]+)", path.read_text())) for path in EXAMPLES}
     assert all(len(namespaces) == 1 for namespaces in found.values()), found
 
 
