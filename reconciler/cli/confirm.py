@@ -23,7 +23,7 @@ reconciler confirm source/shop --plan 5f0c7d2ab1e94c33
 
 @verb("confirm", examples=EXAMPLES, outputs=line.OUTPUTS)
 @click.argument("word", metavar="NAME | source/NAME", shell_complete=names.sources)
-@click.option("--plan", metavar="HASH", help="Only if just this is what waits; as `confirm` and -o json name it.")
+@click.option("--plan", metavar="HASH", help="Only if just this is what waits; its status names it.")
 @line.waiting_options
 def command(context: Context, word: str, *, plan: str | None, wait: bool, timeout: float | None) -> int:
     """Say yes to what a Source holds back, and to nothing else.

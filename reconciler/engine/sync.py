@@ -47,12 +47,12 @@ LONGEST_MESSAGE = 2000
 
 
 class Withheld(ReconcilerError):
-    """A revision that is kept back. With `facts`, a person can say yes to just this."""
+    """A revision that is kept back. With a `plan`, a person can say yes to just this."""
 
-    def __init__(self, reason: Reason, message: str, *, facts: Sequence[str] | None = None, hint: str = "") -> None:
+    def __init__(self, reason: Reason, message: str, *, plan: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.reason = str(reason)
-        self.facts = facts
+        self.plan = plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,16 +282,15 @@ class _Sync:
 
     def _ask(self, reason: Reason, message: str, facts: Sequence[str]) -> None:
         """Goes on only with a person's word for just this."""
-        if self.feeds.confirmed(self.key) != plan_hash(self.key, reason, *facts):
-            hint = f"look at it; then: reconciler confirm {self.key.short}{_place(self.key)}"
-            raise Withheld(reason, message, facts=facts, hint=hint)
+        plan = plan_hash(self.key, reason, *facts)
+        if self.feeds.confirmed(self.key) != plan:
+            hint = f"look at it; then: reconciler confirm {self.key.short}{_place(self.key)} --plan {plan}"
+            raise Withheld(reason, message, plan=plan, hint=hint)
 
     def _withheld(self, error: Withheld) -> Ended:
         if error.reason == Reason.VANISHED:
             return Ended(self.known, error.reason, error.message, GONE_SECONDS + SLACK, settled=False)
-        held = None
-        if error.facts is not None:
-            held = Held(error.reason, error.message, plan_hash(self.key, error.reason, *error.facts))
+        held = Held(error.reason, error.message, error.plan) if error.plan else None
         return self._failed(error.reason, in_one_line(error), held)
 
     def _failed(self, reason: str, message: str, held: Held | None) -> Ended:

@@ -26,3 +26,7 @@ class Followed(Ledger):
         if spec.git is None:
             return directory.read(spec.directory, recursive=spec.recursive)
         return repository.read(self.folder(key), spec, known, revision=revision)
+
+    def forget(self, key: Key) -> None:
+        self.parsed.pop(key, None)
+        super().forget(key)
