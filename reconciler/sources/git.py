@@ -55,6 +55,8 @@ class Caps:
     files: int = 50_000
     listing: int = 16 << 20
     """Bytes of their names."""
+    packs: int = 50
+    """Beyond so many the mirror is tidied up: every fetch that brings something leaves one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Mirror:
                      "--no-write-fetch-head", "--end-of-options", git.url, f"+{git.ref}:{FETCHED}"]  # fmt: skip
         self._run_capped(arguments, git)
         failpoint("git.fetch.after")
+        if len(list(self.path.glob("objects/pack/*.pack"))) > self.caps.packs:
+            self.ask("repack", "-a", "-d", "-q")
         found = self._git("rev-parse", "--verify", "--quiet", f"{FETCHED}^{{commit}}")
         if found.returncode:
             raise Refused(f"{git.ref} is no commit", hint="name a branch, a tag of a commit, or a commit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,27 @@ def test_F43_an_emptied_directory_waits_for_a_person(stage: Following) -> None:
     stage.confirm()
     assert stage.follow() == "Synced"
     assert stage.objects() == []
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_F43_a_directory_that_is_unmounted_is_held_and_comes_back(stage: Following, tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    for name in ("web", "db", "api"):
+        (real / f"{name}.yaml").write_text(service(name))
+    stage.folder.mkdir()
+    subprocess.run(["mount", "--bind", str(real), str(stage.folder)], check=True)
+    try:
+        assert stage.follow() == "Synced"
+        calls = list(stage.docker.calls)
+        subprocess.run(["umount", str(stage.folder)], check=True)
+        assert stage.follow() == "Braked"
+        subprocess.run(["mount", "--bind", str(real), str(stage.folder)], check=True)
+        assert stage.follow() == "Synced"
+        assert stage.docker.calls == calls
+    finally:
+        subprocess.run(["umount", str(stage.folder)], check=True)
 
 
 def test_F43_a_confirmation_is_of_one_plan_and_of_no_other(stage: Following) -> None:

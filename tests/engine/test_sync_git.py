@@ -414,6 +414,17 @@ def test_F47_a_transfer_that_is_too_much_or_too_slow_is_cut_off(
     assert stage.follow() == "Synced"
 
 
+def test_a_mirror_does_not_grow_without_end(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    spec = stage.source.resources("shop")[0].spec
+    (tmp_path / "folder").mkdir()
+    for number in range(8):
+        head = repo.commit(web=service("web", f"web:{number}"))
+        known = stage.feeds.known(KEY)
+        found = repository.read(tmp_path / "folder", spec, known, caps=Caps(packs=3))
+        assert (found.revision, f"web:{number}" in found.texts[0].content.decode()) == (head, True)
+    assert len(list(tmp_path.glob("folder/mirror.git/objects/pack/*.pack"))) <= 4
+
+
 def test_F47_a_tree_of_a_billion_names_is_refused_soon(stage: Following, repo: Repository) -> None:
     """Ten names for one tree that has ten names for one tree, and so on."""
     name = repo.git("hash-object", "-w", "--stdin", stdin=b"# nothing\n")
