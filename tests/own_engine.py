@@ -27,7 +27,8 @@ class OwnEngine:
     def start(self) -> None:
         (self._directory / "daemon.json").write_text("{}")
         options = {"config-file": "daemon.json", "data-root": "data", "exec-root": "exec", "pidfile": "pid"}
-        argv = ["dockerd", "--bridge=none", "--iptables=false", f"--host={self.address}"]
+        # In a network namespace of its own: without a bridge it takes away the one that the other has.
+        argv = ["unshare", "--net", "dockerd", "--bridge=none", "--iptables=false", f"--host={self.address}"]
         argv += [f"--{name}={self._directory}/{place}" for name, place in options.items()]
         with (self._directory / "log").open("ab") as log:
             self._daemon = subprocess.Popen(
