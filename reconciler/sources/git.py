@@ -79,6 +79,7 @@ class Mirror:
         """The commit that the ref means now. What was known before stays, whatever comes of it."""
         self._make()
         failpoint("git.fetch.before")
+        self._git("update-ref", "-d", FETCHED)  # or what a fetch leaves as it was would pass for what is there now
         arguments = [*_allowing(git.url), "fetch", "--quiet", "--no-tags", "--force", "--no-recurse-submodules",
                      "--no-write-fetch-head", "--end-of-options", git.url, f"+{git.ref}:{FETCHED}"]  # fmt: skip
         self._run_capped(arguments, git)
@@ -87,7 +88,8 @@ class Mirror:
             self.ask("repack", "-a", "-d", "-q")
         found = self._git("rev-parse", "--verify", "--quiet", f"{FETCHED}^{{commit}}")
         if found.returncode:
-            raise Refused(f"{git.ref} is no commit", hint="name a branch, a tag of a commit, or a commit")
+            message = f"nothing came for {git.ref}: it is no commit, or the repository is a shallow clone"
+            raise Refused(message, hint="name a branch, or a tag of a commit, of a whole repository")
         return found.stdout.decode().strip()
 
     def contains(self, head: str, earlier: str) -> bool:
@@ -107,7 +109,7 @@ class Mirror:
         """Author and first line; for people, so nothing that a terminal would obey."""
         text = self.ask("show", "--no-patch", "--no-notes", "--format=%an%x00%s", commit).decode(errors="replace")
         author, _, subject = text.strip("\n").partition("\0")
-        return _plain(author)[:100], _plain(subject)[:200]
+        return plain(author)[:100], plain(subject)[:200]
 
     def entries(self, commit: str) -> list[Entry]:
         """Everything in it, in order. A few objects can be made to mean more names than any memory holds, so it is
@@ -291,8 +293,9 @@ def _size(path: Path) -> int:
 def _last_line(text: bytes) -> str:
     lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "no word")
-    return _plain(re.sub(r"//[^/@\s]*@", "//", said))[:300]
+    return plain(re.sub(r"//[^/@\s]*@", "//", said))[:300]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """What somebody else called something, for a line that people read: nothing that a terminal would obey."""
     return "".join(c if c.isprintable() else "?" for c in text)

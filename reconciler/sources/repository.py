@@ -12,7 +12,7 @@ from reconciler.errors import Refused, Unreachable
 from reconciler.kinds.source import Keys, SourceSpec
 from reconciler.ports import Checkout, Known
 from reconciler.sources.files import SUFFIXES
-from reconciler.sources.git import Caps, Entry, Mirror
+from reconciler.sources.git import Caps, Entry, Mirror, plain
 from reconciler.sources.tree import MAX_FILES, MAX_TREE_BYTES
 from reconciler.sources.verify import verify
 from reconciler.values import dataclass
@@ -74,9 +74,9 @@ class _Tree:
         for name, entry in found.items():
             content = contents[entry.id]
             if content.startswith(LFS):
-                message = f"{name} is a pointer into Git LFS, not a spec"
+                message = f"{plain(name)} is a pointer into Git LFS, not a spec"
                 raise Refused(message, hint="keep specs in Git itself: they are small")
-            texts.append(Text(name, content, posixpath.dirname(f"{ROOT}/{name}")))
+            texts.append(Text(plain(name), content, posixpath.dirname(f"{ROOT}/{name}")))
         return tuple(texts)
 
     def content(self, path: str) -> bytes:
@@ -113,7 +113,7 @@ class _Tree:
         for link in links:
             led = _led(link.path, contents[link.id])
             if led.startswith(("/", "../")) or led == "..":
-                message = f"{link.path} is a symbolic link that leads out of the repository"
+                message = f"{plain(link.path)} is a symbolic link that leads out of the repository"
                 raise Refused(message, hint="replace it with a file")
 
     def _check_sizes(self, found: Mapping[str, Entry]) -> None:
@@ -121,7 +121,7 @@ class _Tree:
             raise Refused(f"more than {MAX_FILES:,} spec files", hint="follow a directory inside the repository: path")
         large = next((name for name, entry in found.items() if entry.size > MAX_BYTES), "")
         if large:
-            message = f"{large}: the file has {found[large].size:,} bytes; {MAX_BYTES:,} is the most"
+            message = f"{plain(large)}: the file has {found[large].size:,} bytes; {MAX_BYTES:,} is the most"
             raise Refused(message, hint="is it a spec at all? if so, split it into several files")
         if _total(found.values()) > MAX_TREE_BYTES:
             raise Refused(f"the spec files have more than {MAX_TREE_BYTES:,} bytes together", hint="split them up")

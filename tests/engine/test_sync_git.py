@@ -70,6 +70,8 @@ def test_F45_one_broken_file_of_fifty_costs_the_whole_revision(stage: Following,
         "tag": "!!python/object:os.system {}", "tab": "a:\n\tb: c", "type": service("s7", more=", replicas: many"),
         "twice": service("s8"), "link": service("s7", more=", dependsOn: [nobody]"), "nul": "a: \0",
         "variable": service("s7", "${HOME}"), "name": service("S7"), "utf16": "\ufffe", "bomb": "&a [*a]",
+        "self": service("s7", more=", dependsOn: [s7]"), "address": service("s7", more=", env: {A: '${nobody.addr}'}"),
+        "probe": service("s7", more=", probes: {readiness: {tcpSocket: {port: http}}}"),
         "version": service("s7").replace("v1", "v9"), "mark": service("s7", wave="x"),
         "ours": service("s7").replace("name: s7", "name: s7, annotations: {reconciler/source: a/b}"),
     }  # fmt: skip
@@ -166,6 +168,27 @@ def test_F44_a_pointer_into_lfs_is_told_as_one(stage: Following, repo: Repositor
     repo.commit(web="version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     assert stage.follow() == "Refused"
     assert "web.yaml is a pointer into Git LFS" in stage.message()
+
+
+def test_F44_a_shallow_repository_is_told_as_one(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    repo.commit("one", web=service("web"))
+    repo.commit("two", web=service("web"))
+    subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{repo.path}", str(tmp_path / "shallow")], check=True)
+    stage.declare(git=Git(url=str(tmp_path / "shallow")), verify="none")
+    assert stage.follow() == "Refused"
+    assert "shallow clone" in stage.message()
+    stage.declare(git=Git(url=str(repo.path)), verify="none")
+    assert again(stage) == "Synced"
+    stage.declare(git=Git(url=str(tmp_path / "shallow")), verify="none")
+    assert again(stage) in {"Refused", "Synced"}, "by now all of it is known"
+
+
+def test_F51_a_file_with_an_odd_name_is_told_in_plain_letters(stage: Following, repo: Repository) -> None:
+    (repo.path / os.fsdecode(b"\xff\x1b[31m\n.yaml")).write_text("kind: Nothing")
+    repo.commit(web=service("web"))
+    assert stage.follow() == "InvalidSpec"
+    assert "??[31m?.yaml:1:" in stage.message()
+    stage.message().encode()
 
 
 def test_F44_a_damaged_object_is_refused(stage: Following, repo: Repository) -> None:
