@@ -7,6 +7,7 @@ event of the list below and never carries a value: values are keys, so that line
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -70,7 +71,8 @@ class Logger:
 
     def _say(self, level: int, event: str, values: dict[str, Any]) -> None:
         if level >= _settings.level:
-            _settings.writer().log(level, str(event), **{**self._bound, **values})
+            with suppress(OSError):  # a log that is full is no reason to leave half of something undone
+                _settings.writer().log(level, str(event), **{**self._bound, **values})
 
 
 class _Settings:

@@ -31,8 +31,12 @@ def turn_over(home: str) -> None:
         return
     if (there.st_dev, there.st_ino) != (writing.st_dev, writing.st_ino) or there.st_size < LARGEST:
         return
+    try:
+        fresh = os.open(f"{path}.new", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return  # no room for another one: this one goes on, and the next look tries again
     path.replace(f"{path}.1")
-    fresh = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    Path(f"{path}.new").replace(path)
     for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
         os.dup2(fresh, descriptor)
     os.close(fresh)

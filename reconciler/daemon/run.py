@@ -20,6 +20,7 @@ from reconciler.daemon.log import turn_over
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop import RESYNC, Loop
 from reconciler.model.resource import Resource
+from reconciler.room import is_full
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
 
@@ -99,7 +100,7 @@ class Daemon:
         return trouble
 
     def health(self) -> dict[str, Any]:
-        troubles = self.loop.troubles()
+        troubles = [*self.loop.troubles(), *self._state_of_disk()]
         return {
             "running": True,
             "pid": os.getpid(),
@@ -108,6 +109,11 @@ class Daemon:
             "healthy": not troubles,
             "troubles": troubles,
         }
+
+    def _state_of_disk(self) -> list[str]:
+        """No reason to begin anew: what needs no room there is healed all the same."""
+        why = f"no space left on the disk of {self.home}: what happens is not written down; make room"
+        return [why] if is_full(self.home) else []
 
     def _listen_to_signals(self) -> None:
         def end(number: int, _frame: FrameType | None) -> None:

@@ -23,6 +23,7 @@ from reconciler.failpoints import failpoint
 from reconciler.model.key import Key
 from reconciler.model.plan import Record
 from reconciler.model.status import Event, Status
+from reconciler.room import is_full
 from reconciler.store.memory import Memory
 
 if TYPE_CHECKING:
@@ -205,7 +206,8 @@ class ReadDiary(Diary):
                 return question(file)
         except (tables.Damaged, tables.Newer, tables.Unavailable) as trouble:
             if not self._complained:
-                self._notes.append(f"the diary {self._path} can't be read ({trouble}); what it knows is left out")
+                why = f"can't be read ({trouble}{_and_full(self._path)})"
+                self._notes.append(f"the diary {self._path} {why}; what it knows is left out")
             self._complained = True
             return question(Memory())
 
@@ -232,6 +234,11 @@ def _lock_within(fd: int, seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
+
+
+def _and_full(path: str) -> str:
+    """Of that sqlite says "disk I/O error" when it only wanted to read."""
+    return "; no space left on its disk" if is_full(os.path.dirname(path)) else ""  # noqa: PTH120
 
 
 def _inode(path: str) -> int | None:

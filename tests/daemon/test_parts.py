@@ -90,6 +90,23 @@ def test_F30_its_log_is_turned_over_and_followed_over_the_turn(home: Path, monke
     assert list(log.lines(str(home), tail=1, follow=False)) == ["line 39"]
 
 
+def test_F5_where_there_can_be_no_other_log_the_old_one_goes_on_until_there_can(home: Path) -> None:
+    path = Path(log.log_path(str(home)))
+    script = (
+        "import sys; from reconciler.daemon import log; log.LARGEST = 100\n"
+        "for n in range(40): print(f'line {n}', file=sys.stderr, flush=True); log.turn_over(sys.argv[1])"
+    )
+    obstacle = path.with_name("daemon.log.new")
+    obstacle.mkdir()
+    with path.open("a") as stream:
+        subprocess.run([sys.executable, "-c", script, str(home)], check=True, stderr=stream)
+        assert len(path.read_text().splitlines()) == 40
+        obstacle.rmdir()
+        subprocess.run([sys.executable, "-c", script, str(home)], check=True, stderr=stream)
+    assert path.with_name("daemon.log.1").exists()
+    assert path.stat().st_size < 150
+
+
 def test_systemd_is_told_where_it_listens(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
