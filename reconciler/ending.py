@@ -19,8 +19,11 @@ def readable_once(event: threading.Event) -> Iterator[int]:
         os.eventfd_write(telling, 1)
         os.close(telling)
 
-    threading.Thread(target=wait, name="ending", daemon=True).start()
+    waiting = threading.Thread(target=wait, name="ending", daemon=True)
+    waiting.start()
     try:
         yield told
     finally:
         os.close(told)
+        if event.is_set():
+            waiting.join()

@@ -21,15 +21,15 @@ from reconciler.runtimes.process.directory import (
     directories,
     directory_name,
     make_private,
-    read_exit,
     read_labels,
     read_record,
     write_labels,
     write_new,
 )
-from reconciler.runtimes.process.identity import living, wait_for_end
+from reconciler.runtimes.process.identity import wait_for_end
 from reconciler.runtimes.process.observation import Watched, observe
 from reconciler.runtimes.process.payload import check, check_room, payload_of, placed
+from reconciler.runtimes.process.pulse import Pulse
 from reconciler.runtimes.process.recovery import Markers, is_lost, parent_of, untouched
 from reconciler.runtimes.process.starter import Starter
 from reconciler.runtimes.process.tree import Tree
@@ -55,6 +55,7 @@ class ProcessRuntime:
         self._root = os.path.join(self._home, "processes")
         self._volumes = Volumes(self._home, owner, host)
         self._starter = Starter(owner)
+        self._pulse = Pulse(self._root)
         self._parents: set[int] = set()
         """Shell parents that are children of this very process: somebody has to reap them while we last."""
         self._mutex = threading.Lock()
@@ -72,16 +73,7 @@ class ProcessRuntime:
         return View(self.name, self.host, tuple(found))
 
     def glance(self) -> str:
-        """Who there is, who of them lives and who was halted."""
-        try:
-            return repr([(name, *self._pulse(os.path.join(self._root, name))) for name in directories(self._root)])
-        except OSError:
-            return ""
-
-    def _pulse(self, directory: str) -> tuple[object, ...]:
-        record = read_record(directory)
-        lives = living(record.service) if record else None
-        return record, lives and lives.state == "T", read_exit(directory)
+        return self._pulse.feel()
 
     def _instances(self) -> Iterator[Observed]:
         markers = Markers(self._owner)
