@@ -20,6 +20,8 @@ class Repository:
     key: str = ""
     """Of the file with the private SSH key, or the id of a GPG key."""
     gnupg: Path | None = None
+    gpg: str = "gpg"
+    """The program that signs."""
 
     def __post_init__(self) -> None:
         if not (self.path / ".git").exists():
@@ -51,7 +53,7 @@ class Repository:
 
     def _signing(self) -> list[str]:
         if self.gnupg:
-            return ["-c", f"user.signingkey={self.key}"]
+            return ["-c", f"user.signingkey={self.key}", "-c", f"gpg.program={self.gpg}"]
         return ["-c", "gpg.format=ssh", "-c", f"user.signingkey={self.key}"] if self.key else []
 
 
@@ -61,10 +63,11 @@ def ssh_key(path: Path) -> tuple[str, str]:
     return str(path), path.with_suffix(".pub").read_text().strip()
 
 
-def gpg_key(home: Path, name: str, expires: str = "never") -> tuple[str, str]:
-    """The id of a new key in a key ring of its own, and the public one, armoured."""
+def gpg_key(home: Path, name: str, expires: str = "never", when: str = "") -> tuple[str, str]:
+    """The id of a new key in a key ring of its own, and the public one, armoured. `when` it says that it was made."""
     home.mkdir(mode=0o700, parents=True)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"]
+    gpg += ["--faked-system-time", when] if when else []
     subprocess.run([*gpg, "--quick-generate-key", name, "ed25519", "sign", expires], check=True, capture_output=True)
     listed = subprocess.run([*gpg, "--list-keys", "--with-colons"], check=True, capture_output=True, text=True).stdout
     key = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))

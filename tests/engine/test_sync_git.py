@@ -340,6 +340,21 @@ def test_F45_a_gpg_signature_counts_while_its_key_is_good(stage: Following, repo
             subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
 
 
+def test_F45_a_signature_by_a_key_that_has_expired_is_none(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    repo.gnupg = tmp_path / "gnupg"
+    repo.key, public = gpg_key(repo.gnupg, "Ada <ada@example>", "7d", "20200101T000000")
+    old = tmp_path / "old-gpg"
+    old.write_text('#!/bin/sh\nexec gpg --faked-system-time 20200102T000000 "$@"\n')
+    old.chmod(0o755)
+    repo.gpg = str(old)
+    try:
+        repo.commit("first", signed=True, web=service("web"))
+        signed(stage, repo, gpg_keys=(public,))
+        assert stage.follow() == "Unverified"
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(repo.gnupg), "--kill", "all"], check=False)
+
+
 # -- who is at the other end
 
 
