@@ -33,8 +33,8 @@ class Line:
 
     def ask(self, question: dict[str, Any], *, deadline: float | None = None) -> Iterator[dict[str, Any]]:
         """Everything that is told, up to the answer. `deadline` is for each line, in seconds."""
-        self._connection.settimeout(deadline)
         try:
+            self._connection.settimeout(deadline)
             self._connection.sendall(json.dumps(question).encode() + b"\n")
             while line := self._stream.readline(LONGEST_LINE):
                 told = json.loads(line)

@@ -6,8 +6,8 @@ half-way has either changed what is desired or not; the next pass, whoever calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, Protocol, TypeVar, cast
@@ -71,7 +71,7 @@ def handed_over(method: Method) -> Method:
     @wraps(method)
     def wrapped(self: Controller, things: Sequence[Resource] | Sequence[Key], *rest: Any, **more: Any) -> Report:
         namespaces = {thing.key.namespace if isinstance(thing, Resource) else thing.namespace for thing in things}
-        with self.daemon.taking(namespaces) if self.daemon else nullcontext() as self.hands:
+        with self._handed_over(namespaces):
             return method(self, things, *rest, **more)
 
     return cast("Method", wrapped)
@@ -160,7 +160,8 @@ class Controller:
         """One Source is looked at now, and what it brings is settled."""
         from reconciler.engine.follow import follow  # noqa: PLC0415 -- most commands follow nothing
 
-        return follow(self.parts, key, partial(self._settle, wait=wait, progress=progress), timeout=timeout)
+        with self._handed_over([key.namespace]):
+            return follow(self.parts, key, partial(self._settle, wait=wait, progress=progress), timeout=timeout)
 
     def orphans(self, namespace: str, *, doubtful: bool = False) -> dict[Key, Observed]:
         """Things of ours in the world that nobody declares, by resource. Those whose documents can't be read are
@@ -172,6 +173,15 @@ class Controller:
         declared = {*graph.resources, *graph.removed, Key("network", namespace, DEFAULT_NETWORK)}
         declared |= set() if doubtful else set(graph.damaged)
         return {key.resource: thing for key, thing in world.ours() if key.resource not in declared}
+
+    @contextmanager
+    def _handed_over(self, namespaces: Collection[str]) -> Iterator[None]:
+        """Until its end: who does something else afterwards has to ask anew."""
+        with self.daemon.taking(namespaces) if self.daemon else nullcontext() as self.hands:
+            try:
+                yield
+            finally:
+                self.hands = None
 
     def _turn(self, timeout: float) -> AbstractContextManager[None]:
         """What is kept is read, changed and kept in one turn: or two commands at once would undo each other's word,
