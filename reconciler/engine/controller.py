@@ -177,7 +177,8 @@ class Controller:
     @contextmanager
     def _handed_over(self, namespaces: Collection[str]) -> Iterator[None]:
         """Until its end: who does something else afterwards has to ask anew."""
-        with self.daemon.taking(namespaces) if self.daemon else nullcontext() as self.hands:
+        with self.daemon.taking(namespaces) if self.daemon else nullcontext() as hands:
+            self.hands = hands
             try:
                 yield
             finally:
