@@ -43,10 +43,10 @@ class Oracle:
 
     def check(self, reference: Mapping[str, int], *, passes: int = QUIET_PASSES) -> None:
         """Exactly these things were done; nothing is done in passes to come."""
-        assert self.deeds() == Counter(reference)
+        assert self.deeds() == Counter(reference), self.deeds()
         assert self._bystanders() == self._foreign
         self.quiet(passes)
-        assert self.deeds() == Counter(reference), "it goes on though all is done"
+        assert self.deeds() == Counter(reference), f"it goes on though all is done: {self.deeds()}"
 
     def quiet(self, passes: int) -> None:
         """So many passes, though nothing has happened: what is kept looks as if somebody had written to it."""
@@ -59,7 +59,11 @@ class Oracle:
             eventually(lambda before=before: self.passes() > before, "it has looked again")
 
     def passes(self) -> int:
-        return self._trace.read_text().split().count("loop.pass.after")
+        return self.passed("loop.pass.after")
+
+    def passed(self, point: str) -> int:
+        """How often it came by a failpoint."""
+        return self._trace.read_text().split().count(point)
 
     def _done(self) -> Counter[str]:
         return Counter(f"{verb} {name}" for verb, name in ENDED.findall(self.daemon.log))
