@@ -8,7 +8,7 @@ import random
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -44,7 +44,19 @@ class Asked:
         return re.fullmatch(r"/containers/json.*|/networks|/volumes", self.path) is not None
 
 
-Judge = Callable[[Asked], Fault | None]
+Judge = Callable[[Asked], Fault | bytes | None]
+"""Bytes are the whole answer, in the engine's place."""
+Retell = Callable[[bytes], Iterable[bytes]]
+"""What is told instead of one event."""
+
+
+def reply(status: int, body: bytes) -> bytes:
+    head = f"HTTP/1.0 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def truly(event: bytes) -> Iterable[bytes]:
+    return [event]
 
 
 def never(_: Asked) -> None:
@@ -69,11 +81,12 @@ def now_and_then(fault: Fault, share: float, seed: int) -> Judge:
 
 @dataclass
 class Proxy:
-    """Listens at `address`; `judge` may be exchanged at any time."""
+    """Listens at `address`; `judge` and `retell` may be exchanged at any time."""
 
     engine: str
     path: Path
     judge: Judge = never
+    retell: Retell = truly
     asked: list[Asked] = field(default_factory=list)
     spoilt: list[Asked] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -144,47 +157,67 @@ class Proxy:
                 client.shutdown(socket.SHUT_RDWR)  # while the pump reads from it, to close it is not enough
                 client.close()
 
-    def _note(self, head: bytes) -> tuple[Asked, Fault | None]:
+    def _note(self, head: bytes) -> tuple[Asked, Fault | bytes | None]:
         method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         with self._lock:
             like = sum(one.writes == (method != "GET") for one in self.asked)
             asked = Asked(method, path, like)
             self.asked.append(asked)
             fault = self.judge(asked)
-            if fault:
+            if fault is not None:
                 self.spoilt.append(asked)
         return asked, fault
 
-    def _answer(self, asked: Asked, fault: Fault | None, request: bytes, client: socket.socket) -> None:
+    def _answer(self, asked: Asked, fault: Fault | bytes | None, request: bytes, client: socket.socket) -> None:
         match fault:
+            case None if asked.path.startswith("/events"):
+                self._retell(request, client)
             case None:
                 self._pass_on(request, client, answered=True)
+            case bytes():
+                client.sendall(fault)
             case Fault.REFUSED:
                 return
             case Fault.LOST:
                 self._pass_on(request, client, answered=False)
             case Fault.TRUNCATED:
-                reply = self._pass_on(request, client, answered=False)
-                client.sendall(reply[: max(len(reply) // 2, 1)])
+                whole = self._pass_on(request, client, answered=False)
+                client.sendall(whole[: max(len(whole) // 2, 1)])
             case Fault.GARBAGE:
-                client.sendall(_reply(200, b"<html>so sorry</html>"))
+                client.sendall(reply(200, b"<html>so sorry</html>"))
             case Fault.EMPTY:
-                client.sendall(_reply(200, b'{"Volumes":null}' if asked.path.startswith("/volumes") else b"[]"))
+                client.sendall(reply(200, b'{"Volumes":null}' if asked.path.startswith("/volumes") else b"[]"))
             case _:
-                client.sendall(_reply(int(fault), b'{"message":"the proxy has other plans"}'))
+                client.sendall(reply(int(fault), b'{"message":"the proxy has other plans"}'))
 
     def _pass_on(self, request: bytes, client: socket.socket, *, answered: bool) -> bytes:
         """To the engine, with whatever else the client sends; what comes back goes to the client as it comes."""
-        reply = b""
+        kept = b""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
             engine.connect(self.engine)
             engine.sendall(request)
             threading.Thread(target=_pump, args=(client, engine), daemon=True).start()
             while piece := engine.recv(1 << 16):
-                reply += b"" if answered else piece
+                kept += b"" if answered else piece
                 if answered:
                     client.sendall(piece)
-        return reply
+        return kept
+
+    def _retell(self, request: bytes, client: socket.socket) -> None:
+        """The stream of events, event by event."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
+            engine.connect(self.engine)
+            engine.sendall(request)
+            head, rest = _head(engine)
+            client.sendall(head + b"\r\n\r\n")
+            threading.Thread(target=_pump, args=(client, engine), daemon=True).start()
+            while True:
+                *events, rest = rest.split(b"\n")
+                for told in (told for event in events for told in self.retell(event + b"\n")):
+                    client.sendall(told)
+                if not (piece := engine.recv(1 << 16)):
+                    return
+                rest += piece
 
 
 def between(engine: str, directory: Path) -> Proxy:
@@ -207,8 +240,3 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while piece := source.recv(1 << 16):
             sink.sendall(piece)
-
-
-def _reply(status: int, body: bytes) -> bytes:
-    head = f"HTTP/1.0 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
