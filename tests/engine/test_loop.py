@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import failpoints
-from reconciler.engine.loop import Loop, Turn
+from reconciler.engine.loop import RESYNC, Loop, Turn
 from reconciler.engine.reconcile import Pass
 from reconciler.engine.stillness import MOST, Stillness
 from reconciler.engine.supervise import Threads
@@ -122,6 +122,18 @@ def test_rounds_over_a_world_at_rest_make_no_passes(stage: Stage) -> None:
         count = len(passes)
         until(lambda: loop._stillness._spared >= 6)
         assert len(passes) == count
+
+
+def test_who_makes_its_passes_himself_is_left_alone_and_it_is_looked_at_when_he_has_gone(stage: Stage) -> None:
+    stage.source.keep([WEB])
+    with running(stage) as (loop, ring, passes):
+        until(lambda: passes and passes[-1].plan.settled)
+        with loop.leaving([NAMESPACE]):
+            stage.change("shop-web-0", phase=Phase.EXITED, exit_code=137)
+            ring.tell(NAMESPACE)
+            until(lambda: loop._queue.alone(RESYNC))
+            assert stage.thing("shop-web-0").phase is Phase.EXITED
+        until(lambda: stage.thing("shop-web-0").phase is Phase.RUNNING)
 
 
 @pytest.mark.parametrize("error", [ReconcilerError("not now"), RuntimeError("a bug")])
@@ -276,6 +288,15 @@ def test_a_round_is_spared_only_when_all_is_at_rest_and_looks_as_before() -> Non
     place.told = ""
     assert not stillness.still(at_rest=True), "what can't be told is looked at"
     assert not stillness.still(at_rest=True)
+
+
+def test_what_changes_while_the_passes_look_is_not_taken_for_how_it_has_always_been() -> None:
+    place = Place()
+    stillness = Stillness([place])
+    stillness.still(at_rest=False)
+    place.told = "b"
+    assert not stillness.still(at_rest=True)
+    assert stillness.still(at_rest=True)
 
 
 def test_a_look_is_taken_every_so_often_in_any_case() -> None:
