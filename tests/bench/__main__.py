@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import containers, peers, planning, processes, startup
+from tests.bench import containers, healing, peers, planning, processes, resting, startup
 from tests.bench.contest import Contest, Line
 from tests.bench.stage import Stage, stage
 
@@ -48,6 +48,10 @@ def _lines(held: Stage, *, quick: bool, only: str) -> Iterator[Line]:
             yield from contest.lines()
     if only in "P9 memory":
         yield processes.memory(held)
+    if only in "P7 killed process":
+        yield from healing.lines(held, quick=quick)
+    if only in "P10 at rest":
+        yield from resting.lines(held, quick=quick)
     if only in "P12 plan":
         yield from planning.lines(quick=quick)
 
@@ -59,6 +63,8 @@ def _contests(held: Stage, *, quick: bool) -> Iterator[Contest]:
     else:
         yield from containers.contests(held, quick=quick)
     yield from processes.contests(held, quick=quick)
+    yield from healing.contests(held, quick=quick)
+    yield from resting.contests(held, quick=quick)
 
 
 def _wanted(contest: Contest, only: str) -> bool:

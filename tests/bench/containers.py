@@ -17,6 +17,7 @@ def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
         yield _first(stage, count, peers, quick=quick)
     for count in counts:
         yield _again(stage, count, peers, quick=quick)
+        yield _handed_over(stage, count, peers, quick=quick)
     for count in (10,) if quick else (50, 100):
         yield _changed(stage, count, peers, quick=quick)
         yield _rolled(stage, count, quick=quick)
@@ -46,6 +47,24 @@ def _again(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Conte
         *(Contestant(p.name, lambda p=p: p.up(count)) for p in peers),  # type: ignore[misc]
     ])  # fmt: skip
     return Contest(f"nothing to do, {count}", "P3", contestants, None, 2)
+
+
+def _handed_over(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
+    """The same while a daemon looks after it."""
+    contest = _again(stage, count, peers, quick=quick)
+    ours, *others = contest.contestants
+
+    def up() -> None:
+        stage.reconciler("daemon", "start")
+        ours.before()
+
+    def down() -> None:
+        stage.reconciler("daemon", "stop")
+        ours.after()
+
+    return replace(
+        contest, title=f"{contest.title}, with a daemon", contestants=[replace(ours, before=up, after=down), *others]
+    )
 
 
 def _changed(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:

@@ -46,7 +46,8 @@ def absent() -> list[str]:
         "docker run": ("docker", "--version"),
         "supervisor": ("supervisord", "--version"),
     }
-    return [name for name, argv in asked.items() if not _answers(*argv)]
+    missing = [name for name, argv in asked.items() if not _answers(*argv)]
+    return missing if shutil.which("runsv") else [*missing, "runit"]
 
 
 def supervisor(stage: Stage) -> Peer | None:

@@ -96,11 +96,28 @@ class Stage:
     def processes(self, count: int) -> Path:
         return self._spec(f"processes-{count}", ["  process: {command: [sleep, '3600']}\n"] * count)
 
+    def sayers(self, count: int, places: Path) -> Path:
+        """Processes that each write down who they are: whoever was started anew is someone else. A dollar is ours."""
+        commands = [_flow(say(places / str(index))).replace("$", "$$") for index in range(count)]
+        return self._spec(f"sayers-{count}", [f"  process: {{command: {command}}}\n" for command in commands])
+
+    def mixed(self, count: int) -> Path:
+        """Half of them containers, where there is an engine."""
+        command = _flow(COMMAND)
+        container = f"  container: {{image: {IMAGE}, command: {command}}}\n"
+        process = "  process: {command: [sleep, '3600']}\n"
+        bodies = [container if self.engine and index % 2 else process for index in range(count)]
+        return self._spec(f"mixed-{count}", bodies)
+
     def _spec(self, name: str, bodies: Sequence[str]) -> Path:
         path = self.directory / f"{name}.yaml"  # an old world's spec is of no more use
         head = "apiVersion: reconciler/v1\nkind: Service\nmetadata: {{name: s{}, namespace: {}}}\nspec:\n"
         path.write_text("---\n".join(head.format(i, self.namespace) + body for i, body in enumerate(bodies)))
         return path
+
+
+def say(place: Path) -> list[str]:
+    return ["sh", "-c", f"echo $$ >{place}; exec sleep 3600"]
 
 
 def _flow(words: Sequence[str]) -> str:
