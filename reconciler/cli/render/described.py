@@ -180,7 +180,11 @@ def _differs(item: Picked) -> Iterator[str]:
     for action in actions:
         yield f"{action.verb} {short(action.key)}: {action.cause}"
     for wait in waits:
-        yield f"{short(wait.key)} waits: {wait.reason}: {wait.message}{_until(item, wait)}"
+        yield f"{short(wait.key)} waits: {_reason(item, wait)}: {wait.message}{_until(item, wait)}"
+
+
+def _reason(item: Picked, wait: Wait) -> str:
+    return words.wait_word(item.look, item.sight, wait)
 
 
 def _until(item: Picked, wait: Wait) -> str:

@@ -104,7 +104,8 @@ def _waits(item: Picked) -> str:
         return "" if words.actions_on(item.look, item.key) else _at_rest(item)
     wait = waits[0]
     more = f" (and {len(waits) - 1} more)" if len(waits) > 1 else ""
-    return f"{short(wait.key)} waits, {wait.reason}: {wait.message}{more}{_chain(item, wait)}"
+    reason = words.wait_word(item.look, item.sight, wait)
+    return f"{short(wait.key)} waits, {reason}: {wait.message}{more}{_chain(item, wait)}"
 
 
 def _chain(item: Picked, wait: Wait) -> str:

@@ -113,17 +113,24 @@ def message(look: Look, sight: Sight) -> str:
     if failure and failure.message and not waits:
         return without_key(failure.message, sight.key)
     if ready and ready.status != "True" and ready.message:
-        return without_key(ready.message, sight.key) + _next_try(waits)
+        return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
-        return without_key(waits[0].message, sight.key) + _next_try(waits)
+        return without_key(waits[0].message, sight.key) + _next_try(look, waits)
     if sight.key.kind == "source" and ready:
         return ready.message
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
 
 
-def _next_try(waits: Sequence[Wait]) -> str:
-    """Nobody tries while nobody applies."""
-    return "; the next apply tries again" if any(wait.reason is Reason.BACK_OFF for wait in waits) else ""
+def _next_try(look: Look, waits: Sequence[Wait]) -> str:
+    """By a daemon at that moment, by an apply not before it."""
+    due = [wait.until for wait in waits if wait.reason is Reason.BACK_OFF and wait.until is not None]
+    return f"; next try in {age(min(due) - look.at)}" if due else ""
+
+
+def wait_word(look: Look, sight: Sight, wait: Wait) -> str:
+    """The reason, or what the state of affairs is called that it is a part of."""
+    loops = wait.reason is Reason.BACK_OFF and status_word(look, sight) == Reason.CRASH_LOOP
+    return str(Reason.CRASH_LOOP if loops else wait.reason)
 
 
 def said(action: Action) -> str:
