@@ -171,6 +171,7 @@ def on_a_disk(stage: Stage, world: World, oracle: Oracle) -> None:
     expected = Counter(web=1, db=1)
     world.all_run(expected)
     pid = oracle.start("--resync", "1s")
+    oracle.begin()
     fill(stage.home)
     world.ended("db")
     expected["db"] += 1
@@ -184,6 +185,7 @@ def on_a_disk(stage: Stage, world: World, oracle: Oracle) -> None:
     world.all_run(expected)
     assert oracle.daemon.status() == {**oracle.daemon.status(), "pid": pid, "healthy": True}
     assert oracle.daemon.log.count("loop begun") == 1, "it never had to begin anew"
+    eventually(lambda: oracle.deeds()["Start web/0"] == 1, "it is told", PATIENCE)
     oracle.begin()
     oracle.check({})
     if NIGHTLY:  # it looks for its diary's disk every half minute
