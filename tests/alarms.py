@@ -37,10 +37,16 @@ class Told:
         """When it was told first."""
         return until(lambda: next((moment for moment, told in [*self.all] if told == key), 0.0), seconds)
 
-    def quiet(self, seconds: float) -> list[str]:
-        """All that has come once nothing more has come for so long, from now on."""
+    def quiet(self, seconds: float, about: str = "") -> list[str]:
+        """All that has come once nothing more has come for so long, from now on; `about` leaves out what concerns
+        others, who may never be quiet on an engine that is shared.
+        """
         now = time.monotonic()
-        until(lambda: time.monotonic() - max([now, *(moment for moment, _ in [*self.all])]) > seconds, 60)
+
+        def last() -> float:
+            return max([now, *(moment for moment, key in [*self.all] if about in ("", key))])
+
+        until(lambda: time.monotonic() - last() > seconds, 60)
         return self.keys
 
 

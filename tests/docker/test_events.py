@@ -51,7 +51,7 @@ def through(engine: Engine, directory: Path) -> Iterator[tuple[Proxy, Told]]:
 def test_F17_a_killed_container_is_told_of_and_then_seen_dead(world: World, told: Told) -> None:
     seen = world.made(world.service("web"))
     for _ in range(5):
-        told.quiet(0.5)
+        told.quiet(0.5, world.namespace)
         told.listen_from_now()
         world.engine.post(f"/containers/{seen.id}/kill")
         told.first(world.namespace)
@@ -68,7 +68,7 @@ def test_what_is_done_to_a_container_is_told_of_and_then_seen(world: World, told
     if how == "unpause":
         world.engine.post(f"/containers/{seen.id}/pause")
     before = world.see(world.service("web"))
-    told.quiet(0.5)
+    told.quiet(0.5, world.namespace)
     told.listen_from_now()
     world.engine.post(f"/containers/{seen.id}/{how.format(world.namespace)}")
     told.first(world.namespace)
@@ -79,12 +79,12 @@ def test_what_is_done_to_a_container_is_told_of_and_then_seen(world: World, told
 @pytest.mark.engine
 def test_a_container_that_is_removed_or_changed_in_place_is_told_of(world: World, told: Told) -> None:
     seen = world.made(world.service("web"))
-    told.quiet(0.5)
+    told.quiet(0.5, world.namespace)
     if world.engine.kind == "docker":  # Podman 4 can't do the other through this socket
         told.listen_from_now()
         world.engine.post(f"/containers/{seen.id}/update", {"Memory": 64 << 20, "MemorySwap": 64 << 20})
         told.first(world.namespace)
-        told.quiet(0.3)
+        told.quiet(0.3, world.namespace)
     told.listen_from_now()
     world.engine.remove(seen.id)
     told.first(world.namespace)
@@ -94,7 +94,7 @@ def test_a_container_that_is_removed_or_changed_in_place_is_told_of(world: World
 def test_a_container_taken_off_its_network_is_told_of_and_then_seen(world: World, told: Told) -> None:
     network = world.made(world.network("net"))
     seen = world.made(world.service("web", networks=(network.name,)))
-    told.quiet(0.5)
+    told.quiet(0.5, world.namespace)
     told.listen_from_now()
     world.engine.post(f"/networks/{network.id}/disconnect", {"Container": seen.id, "Force": True})
     told.first(world.namespace)
@@ -106,11 +106,11 @@ def test_networks_and_volumes_are_told_of_though_their_events_wear_no_label(worl
     network, volume = world.made(world.network("net")), world.made(world.volume("data"))
     if world.engine.kind == "docker":  # Podman 4 tells nothing of networks that come and go
         told.first(world.namespace)
-        told.quiet(0.5)
+        told.quiet(0.5, world.namespace)
         told.listen_from_now()
         world.engine.delete(f"/networks/{network.id}")
         told.first(world.namespace)
-        told.quiet(0.5)
+        told.quiet(0.5, world.namespace)
     else:
         world.engine.delete(f"/networks/{network.id}")
     told.listen_from_now()
@@ -125,7 +125,7 @@ def test_what_was_there_before_is_known_too(world: World) -> None:
         told.first("")
         world.engine.post(f"/containers/{seen.id}/kill")
         told.first(world.namespace)
-        told.quiet(0.5)
+        told.quiet(0.5, world.namespace)
         told.listen_from_now()
         world.engine.delete(f"/volumes/{volume.name}")
         told.first(world.namespace)
@@ -134,7 +134,7 @@ def test_what_was_there_before_is_known_too(world: World) -> None:
 @pytest.mark.engine
 def test_what_is_foreign_and_what_probes_do_wakes_nobody(world: World, told: Told) -> None:
     seen = world.made(world.service("web"))
-    told.quiet(0.7)
+    told.quiet(0.7, world.namespace)
     told.listen_from_now()
     stranger = world.engine.run(f"{world.namespace}-stranger")
     network = world.engine.post("/networks/create", {"Name": f"{world.namespace}-strange"})["Id"]
@@ -142,7 +142,7 @@ def test_what_is_foreign_and_what_probes_do_wakes_nobody(world: World, told: Tol
         assert world.runtime.run(seen, ["true"], deadline=10).exit_code == 0
     world.engine.remove(stranger)
     world.engine.delete(f"/networks/{network}")
-    assert world.namespace not in told.quiet(1.0)
+    assert world.namespace not in told.quiet(1.0, world.namespace)
 
 
 # -- when it can't be heard
@@ -156,7 +156,7 @@ def test_F17_a_stream_that_breaks_is_opened_again_and_all_is_looked_at(
     with through(engine, tmp_path) as (proxy, told):
         proxy.cut()
         until(lambda: told.keys.count("") >= 2)  # that it is away, and that it is back
-        told.quiet(0.3)
+        told.quiet(0.3, world.namespace)
         told.listen_from_now()
         engine.post(f"/containers/{seen.id}/kill")
         told.first(world.namespace)
@@ -187,7 +187,7 @@ def test_F18_an_engine_that_answers_nonsense_is_asked_again(
         proxy.judge = lambda asked: fault if asked.path.startswith("/events") and len(proxy.spoilt) < 3 else None
         proxy.cut()
         until(lambda: sum(asked.path.startswith("/events") for asked in proxy.asked) > 4, 20)  # one came before
-        told.quiet(0.5)
+        told.quiet(0.5, world.namespace)
         told.listen_from_now()
         engine.post(f"/containers/{seen.id}/kill")
         told.first(world.namespace, 20)
@@ -242,7 +242,7 @@ def test_F14_a_dockerd_that_is_killed_and_started_again_is_told_of_both_times() 
 
 def test_without_an_engine_it_waits_for_one_and_tells_nothing(tmp_path: Path) -> None:
     with listening(alarm(f"unix://{tmp_path}/none.sock")) as told:
-        assert told.quiet(1.0) == []
+        assert told.quiet(1.0, world.namespace) == []
         began = time.monotonic()
     assert time.monotonic() - began < 0.5
 

@@ -66,8 +66,10 @@ class Terminal:
 
 def _take_terminal() -> None:
     import fcntl
+    import signal
     import termios
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
