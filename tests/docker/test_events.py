@@ -242,7 +242,7 @@ def test_F14_a_dockerd_that_is_killed_and_started_again_is_told_of_both_times() 
 
 def test_without_an_engine_it_waits_for_one_and_tells_nothing(tmp_path: Path) -> None:
     with listening(alarm(f"unix://{tmp_path}/none.sock")) as told:
-        assert told.quiet(1.0, world.namespace) == []
+        assert told.quiet(1.0) == []
         began = time.monotonic()
     assert time.monotonic() - began < 0.5
 
