@@ -31,6 +31,7 @@ def test_a_key_that_is_at_work_has_another_turn_afterwards_and_not_before() -> N
     queue.add("b")
     assert queue.take() == "b"
     queue.done("a")
+    assert queue._waiting, "or to take it would wait for ever"
     assert queue.take() == "a"
 
 
@@ -46,7 +47,7 @@ def test_a_key_that_is_done_without_being_added_again_rests() -> None:
 def test_whoever_waits_for_a_key_is_let_go_at_the_end() -> None:
     queue: Queue[str] = Queue()
     taken: list[object] = ["not yet"]
-    thread = threading.Thread(target=lambda: taken.append(queue.take()))
+    thread = threading.Thread(target=lambda: taken.append(queue.take()), daemon=True)
     thread.start()
     queue.close()
     thread.join(5)
@@ -72,11 +73,13 @@ def test_no_key_is_ever_in_two_pairs_of_hands_and_the_last_word_is_always_heard(
     with ThreadPoolExecutor(8) as pool:
         for _ in range(4):
             pool.submit(work)
-        for number in range(20_000):
-            said[number % 3] += 1
-            queue.add(number % 3)
-        until(lambda: heard == said)
-        queue.close()
+        try:
+            for number in range(20_000):
+                said[number % 3] += 1
+                queue.add(number % 3)
+            until(lambda: heard == said)
+        finally:
+            queue.close()
     assert not overlaps
 
 
@@ -91,6 +94,7 @@ def test_the_last_word_about_a_key_counts(words: list[tuple[str, float]]) -> Non
     while expected:
         now = min(expected.values())
         due = {key for key, moment in expected.items() if moment <= now}
+        assert schedule.pending().keys() == expected.keys()
         assert set(schedule.next()) == due
         expected = {key: moment for key, moment in expected.items() if key not in due}
 
@@ -99,7 +103,7 @@ def test_an_earlier_moment_set_while_one_sleeps_is_kept() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.after("late", 3600)
     due: list[str] = []
-    thread = threading.Thread(target=lambda: due.extend(schedule.next()))
+    thread = threading.Thread(target=lambda: due.extend(schedule.next()), daemon=True)
     thread.start()
     schedule.after("soon", 0.01)
     thread.join(5)
