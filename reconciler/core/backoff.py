@@ -29,6 +29,11 @@ def earliest(key: Key, record: Record, restart: Restart) -> float:
     return record.last_at + pause * (1 - JITTER * _lot(key, record.failures))
 
 
+def next_try(key: Key, record: Record, restart: Restart, now: float) -> float:
+    """At once where nobody can say when the pause began."""
+    return now if lies_ahead(record.last_at, now) else earliest(key, record, restart)
+
+
 def _lot(key: Key, number: int) -> float:
     """Between 0 and 1: another one for each key and each try, and the same whenever it is asked for."""
     return crc32(f"{key} {number}".encode()) / 2**32
@@ -37,10 +42,10 @@ def _lot(key: Key, number: int) -> float:
 def held_back(
     key: Key, fingerprint: str, record: Record | None, restart: Restart, now: float, cause: str = ""
 ) -> Wait | None:
-    """A changed spec is tried at once; the same one only after its pause, where anybody can say when that began."""
-    if record is None or record.fingerprint != fingerprint or lies_ahead(record.last_at, now):
+    """A changed spec is tried at once; the same one only after its pause."""
+    if record is None or record.fingerprint != fingerprint:
         return None
-    until = earliest(key, record, restart)
+    until = next_try(key, record, restart, now)
     if until <= now:
         return None
     said = record.message if record.reason or not cause else cause

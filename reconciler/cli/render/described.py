@@ -13,7 +13,7 @@ from reconciler.cli.render.age import age
 from reconciler.cli.render.events import message, short
 from reconciler.cli.render.resource import status_of
 from reconciler.cli.render.table import Column, table
-from reconciler.core.backoff import earliest
+from reconciler.core.backoff import next_try
 from reconciler.core.surge import surge
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec
@@ -201,7 +201,7 @@ def _retries(item: Picked) -> Iterator[str]:
         return
     for key, record in sorted(item.look.journal.items()):
         if key.resource == item.key and record.failures and not _well(item, key.index):
-            due = earliest(key, record, spec.restart) - item.look.at
+            due = next_try(key, record, spec.restart, item.look.at) - item.look.at
             when = f"in {age(due)}" if due > 0 else "with the next pass"
             said = f"; last: {f'{record.reason} {record.message}'.strip()}" if record.message else ""
             yield f"{short(key)}: {when}, after {record.failures} tries{said}"
