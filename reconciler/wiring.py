@@ -19,6 +19,7 @@ from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
 from reconciler.places import policy_files
+from reconciler.runtimes.docker.connection import READ_SECONDS
 from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
@@ -101,7 +102,10 @@ def daemon(
         "exits": exits,
         "files": Directories(following.paths, note),
     }
-    loop = Loop(parts, alarms, resync=resync, handlers={"sync": following.sync}, slow=["sync"], passed=passed)
+    loop = Loop(
+        parts, alarms, resync=resync, handlers={"sync": following.sync}, slow=["sync"], passed=passed,
+        deadline=2 * READ_SECONDS,
+    )  # fmt: skip
     following.wake = loop.wake
     return Daemon(home_path, Controller(parts), loop, _door(webhook, following, loop) if webhook else None)
 

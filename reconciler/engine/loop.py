@@ -56,11 +56,13 @@ class Loop:
     def __init__(
         self, parts: Parts, alarms: Mapping[str, Alarm], *, resync: float = RESYNC_SECONDS,
         handlers: Mapping[str, Handler] | None = None, slow: Collection[str] = (),
-        passed: Callable[[Pass], None] = lambda _: None,
+        passed: Callable[[Pass], None] = lambda _: None, deadline: float = 0.0,
     ) -> None:  # fmt: skip
-        """What of `handlers` is `slow` never has one of the workers: a server that hangs would soon have them all."""
+        """What of `handlers` is `slow` never has one of the workers: a server that hangs would soon have them all.
+        `deadline` is how long a look may take where somebody hangs: nobody is called stuck before that is over.
+        """
         self.parts = parts
-        self.threads = Threads(UNHEALTHY_AFTER * resync)
+        self.threads = Threads(max(UNHEALTHY_AFTER * resync, deadline))
         self._alarms = alarms
         self._resync = resync
         self._queue: Queue[Turn] = Queue()
