@@ -292,7 +292,7 @@ def test_F45_waves_wait_and_a_revision_that_does_not_become_ready_is_left_again(
     quick = shell_that_writes(order, "late", wait=0)
     good = repo.commit("good", early=text(slow), late=text(waved(quick, 1)))
     sources.oracle.start()
-    stage.apply(sources.git("shop", repo.path, rollback=True, timeoutSeconds=4), "--no-wait")
+    stage.apply(sources.git("shop", repo.path, rollback=True, timeoutSeconds=3), "--no-wait")
     eventually(lambda: order.read_text().split() == ["early", "late"], "one wave after the other", WITHIN)
     eventually(lambda: state(sources)["good"] == good, "all of it is Ready", WITHIN)
     sources.oracle.begin()
