@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -18,14 +19,15 @@ from tests.waiting import until
 
 
 class OwnEngine:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, live_restore: bool = False) -> None:
         self._directory = directory
+        self.live_restore = live_restore
         self.address = f"unix://{directory}/s"
         self.api = Engine(self.address)
         self.start()
 
     def start(self) -> None:
-        (self._directory / "daemon.json").write_text("{}")
+        (self._directory / "daemon.json").write_text(json.dumps({"live-restore": self.live_restore}))
         options = {"config-file": "daemon.json", "data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         # In a network namespace of its own: without a bridge it takes away the one that the other has.
         argv = ["unshare", "--net", "dockerd", "--bridge=none", "--iptables=false", f"--host={self.address}"]
@@ -39,6 +41,11 @@ class OwnEngine:
     def send(self, number: int) -> None:
         self._daemon.send_signal(number)
 
+    def end(self) -> None:
+        """As it is asked to, and as its packages do when there is a newer one."""
+        self.send(signal.SIGTERM)
+        self._daemon.wait(60)
+
     def kill(self) -> None:
         """As kill -9 does, with its containerd, which would be in the way of the next one."""
         os.killpg(self._daemon.pid, signal.SIGKILL)
@@ -47,14 +54,14 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
-def own_engine() -> Iterator[OwnEngine]:
+def own_engine(*, live_restore: bool = False) -> Iterator[OwnEngine]:
     """In a directory with a short name, for a socket's can't be long."""
     if os.environ.get("RECONCILER_TEST_ENGINE") != "private" or shutil.which("dockerd") is None:
         pytest.skip("starts a dockerd beside the rig's own")
     directory = Path(tempfile.mkdtemp(prefix="own.", dir="/tmp"))
     engine = None
     try:
-        engine = OwnEngine(directory)
+        engine = OwnEngine(directory, live_restore=live_restore)
         yield engine
     finally:
         if engine:
