@@ -92,7 +92,7 @@ VALUES = st.recursive(
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes(content: bytes) -> None:
+def test_F48_any_bytes(content: bytes) -> None:
     check(content)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core.graph import Graph, graph_of, link_faults
 from reconciler.kinds.config import ConfigSpec
@@ -34,14 +38,14 @@ def test_what_links_has_no_faults() -> None:
     )
 
 
-def test_H12_a_missing_dependency_is_named_with_its_place_and_a_suggestion() -> None:
+def test_H12_F46_a_missing_dependency_is_named_with_its_place_and_a_suggestion() -> None:
     [(_, fault)] = link_faults(graph(container("web", depends_on=("dbb",)), container("db")))
     assert fault.path == ("dependsOn", 0)
     assert "there is no service called 'dbb' in namespace 'shop'" in fault.message
     assert fault.hint == "did you mean 'db'?"
 
 
-def test_H12_a_circle_is_shown_as_one() -> None:
+def test_H12_F46_a_circle_is_shown_as_one() -> None:
     names = ("a", "b", "c")
     circle = [container(name, depends_on=(names[i - 1],)) for i, name in enumerate(names)]
     [said] = complaints(*circle)
@@ -49,8 +53,24 @@ def test_H12_a_circle_is_shown_as_one() -> None:
     assert said.count("->") == 3
 
 
-def test_H12_nobody_depends_on_himself() -> None:
+def test_H12_F46_nobody_depends_on_himself() -> None:
     assert complaints(container("a", depends_on=("a",))) == ["service/a: dependsOn: a depends on itself"]
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.frozensets(st.sampled_from("abcdef"), max_size=3), min_size=1))
+def test_F46_there_is_a_circle_where_the_standard_library_finds_one(wanted: dict[str, frozenset[str]]) -> None:
+    services = [container(name, depends_on=tuple(sorted(wanted.get(name, ())))) for name in "abcdef"]
+    try:
+        TopologicalSorter(wanted).prepare()
+        circular = False
+    except CycleError:
+        circular = True
+    said = complaints(*services)
+    assert bool(said) == circular
+    for complaint in said:
+        *_, path = complaint.partition("a circle of dependencies: ")
+        steps = path.split("; ")[0].split(" -> ") if path else []
+        assert all(later in wanted.get(earlier, ()) for earlier, later in pairwise(steps)), complaint
 
 
 @pytest.mark.parametrize(

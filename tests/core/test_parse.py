@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import json
+import re
 import time
 
 import pytest
@@ -216,7 +218,7 @@ def test_all_problems_of_all_files_are_told_at_once() -> None:
     assert caught.value.exit_code == 2
 
 
-def test_declared_twice_names_both_places() -> None:
+def test_F49_declared_twice_names_both_places() -> None:
     document = HEAD.format("Volume", "data")
     (problem,) = problems(document + "---\n" + document)
     assert "a.yaml:1" in problem.message
@@ -262,7 +264,62 @@ def test_a_later_fault_still_finds_its_place(path: tuple[str | int, ...], place:
     assert (problem.line, problem.column, problem.message, problem.hint) == (*place, "said", "do")
 
 
-def test_every_misspelt_field_is_found() -> None:
+def misspelt(name: str) -> list[str]:
+    return [f"{name}q", name[:-2] or "q", name.swapcase(), f"{name[0]}_{name[1:]}"]
+
+
+def test_F50_a_field_that_is_written_wrongly_is_found_at_any_depth() -> None:
+    """Every field of every kind, in four ways; and what is complained of is just that."""
+    from reconciler.core import shape
+    from reconciler.kinds import KINDS
+
+    tried = 0
+    for kind in KINDS.values():
+        for name, path in sorted(set(shape.places(shape.record(kind.spec)))):
+            for wrong in misspelt(name):
+                said = problems(HEAD.format(kind.name, "a") + _at(path, f"{{{wrong}: 1}}"))
+                assert any(wrong in problem.message for problem in said), (kind.name, path, wrong, said)
+                tried += 1
+    assert tried > 500
+
+
+def _at(path: str, inner: str) -> str:
+    """The text of a document's spec in which that stands there."""
+    for step in reversed(re.findall(r"\[\]|\*|\w+", path)):
+        inner = f"[{inner}]" if step == "[]" else f"{{{'K' if step == '*' else step}: {inner}}}"
+    return f"{inner[1:-1]}\n"
+
+
+ODD_NAMES = {
+    "homoglyph": "w\u0435b", "right to left": "\u202ebew", "emoji": "web\U0001f600", "escape": "\x1b[31mweb",
+    "path": "../web", "flag": "-x", "dash at the end": "web-", "long": "w" * 300, "upper case": "Web", "dot": "a.b",
+    "space": "a b", "newline": "web\n", "wide": "\uff57\uff45\uff42", "combining": "we\u0301b",
+    "zero width": "we\u200bb", "underline": "a_b", "NUL": "a\0b",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["name", "namespace"])
+@pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ODD_NAMES)
+def test_F51_a_name_is_plain_and_what_is_none_is_shown_in_plain_letters(where: str, name: str) -> None:
+    metadata = {"name": "web"} | {where: name}
+    document = {"apiVersion": "reconciler/v1", "kind": "Volume", "metadata": metadata}
+    said = problems(json.dumps(document))
+    assert len(said) == 1
+    assert said[0].hint
+    text = f"{said[0].message} {said[0].hint}"
+    assert text.isascii()
+    assert text.isprintable()
+    assert len(text) < 300
+
+
+@pytest.mark.parametrize("name", ["a", "7", "a-b", "w" * 63])
+def test_F51_these_are_names(name: str) -> None:
+    assert [str(document.resource.key) for document in documents(HEAD.format("Volume", f'"{name}"'))] == [
+        f"volume/default/{name}"
+    ]
+
+
+def test_F50_every_misspelt_field_is_found() -> None:
     """Each field of each kind, with one letter changed, is an error that names the right one."""
     from reconciler.core import shape
     from reconciler.kinds import KINDS
@@ -276,7 +333,7 @@ def test_every_misspelt_field_is_found() -> None:
             assert name in unknown[0].hint, (kind.name, wrong, unknown[0].hint)
 
 
-def test_texts_of_others_do_not_act_on_the_terminal() -> None:
+def test_F51_texts_of_others_do_not_act_on_the_terminal() -> None:
     said = "".join(str(problem) for problem in problems(HEAD.format("Volume", r'"\e[31m\u202e"') + r'"\e[2J": 1'))
     assert not {"\x1b", "\u202e"} & set(said)
 
@@ -292,7 +349,7 @@ def test_the_collector_is_left_as_it_was() -> None:
     assert gc.isenabled()
 
 
-def test_a_thousand_services_take_less_than_a_second() -> None:
+def test_F47_a_thousand_services_take_less_than_a_second() -> None:
     document = HEAD.format("Service", "web-%d") + (
         "spec:\n  replicas: 2\n"
         "  container: {image: 'nginx:1.27', command: [nginx, -g, 'daemon off;'], networks: [back]}\n"

@@ -40,20 +40,20 @@ DISPUTED = {
 
 
 @pytest.mark.parametrize(("text", "meaning"), AGREED.items())
-def test_a_plain_scalar_has_one_meaning(text: str, meaning: object) -> None:
+def test_F49_a_plain_scalar_has_one_meaning(text: str, meaning: object) -> None:
     assert resolve(text) == resolve_old(text) == meaning
     assert type(resolve(text)) is type(meaning)
     assert not ambiguous(text)
 
 
 @pytest.mark.parametrize(("text", "meanings"), DISPUTED.items())
-def test_a_disputed_scalar_has_two_meanings(text: str, meanings: tuple[object, object]) -> None:
+def test_F49_a_disputed_scalar_has_two_meanings(text: str, meanings: tuple[object, object]) -> None:
     assert (resolve(text), resolve_old(text)) == meanings
     assert ambiguous(text) == (text != "00")
 
 
 @pytest.mark.parametrize("text", [text for text in (*AGREED, *DISPUTED) if not isinstance(AGREED.get(text), str)])
-def test_what_may_be_misread_is_no_string_unless_quoted(text: str) -> None:
+def test_F49_what_may_be_misread_is_no_string_unless_quoted(text: str) -> None:
     assert unfit_text(text) is not None
 
 

@@ -83,14 +83,14 @@ FLAWS = {
 
 
 @pytest.mark.parametrize(("text", "line", "message"), FLAWS.values(), ids=FLAWS)
-def test_what_can_not_be_accepted_is_a_flaw_with_a_place(text: str, line: int, message: str) -> None:
+def test_F48_F49_what_can_not_be_accepted_is_a_flaw_with_a_place(text: str, line: int, message: str) -> None:
     (flaw,) = load(text.encode()).flaws
     assert message in flaw.message
     assert flaw.line == line
     assert flaw.hint
 
 
-def test_bytes_that_are_no_text_have_a_place() -> None:
+def test_F48_bytes_that_are_no_text_have_a_place() -> None:
     (flaw,) = load(b"a: b\nc: \xff\n").flaws
     assert (flaw.line, flaw.column) == (2, 4)
     assert load("a: b".encode("utf-16")).flaws[0].message == load("a: b".encode("utf-32")).flaws[0].message
@@ -134,14 +134,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_texts_end_in_time(content: bytes) -> None:
+def test_F47_F48_hostile_texts_end_in_time(content: bytes) -> None:
     start = time.process_time()
     load(content)
     assert time.process_time() - start < 2
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_explained(content: bytes) -> None:
+def test_F48_any_bytes_are_read_or_explained(content: bytes) -> None:
     loaded = load(content)
     assert all(flaw.line > 0 and flaw.column > 0 for flaw in loaded.flaws)
 
@@ -162,7 +162,7 @@ def test_json_is_yaml(tree: object) -> None:
     assert [plain(node) for node in loaded.documents] == [tree]
 
 
-def test_a_limit_is_where_it_is_said_to_be() -> None:
+def test_F47_F48_a_limit_is_where_it_is_said_to_be() -> None:
     assert load(b"a: '" + b"x" * (yaml12.MAX_BYTES - 6) + b"'\n").flaws == []
     (flaw,) = load(b"a: '" + b"x" * (yaml12.MAX_BYTES - 4) + b"'\n").flaws
     assert "1,048,576" in flaw.message
