@@ -358,12 +358,14 @@ def _slow_and_missing(
 def test_F27_who_is_killed_for_want_of_memory_is_told_so_and_tried_ever_more_seldom(
     stage: Stage, oracle: Oracle
 ) -> None:
-    eats = "sleep 0.3; x=0123456789abcdef; while :; do x=$x$x; done"
+    eats = "sleep 0.3; x=$$(head -c 200000000 /dev/zero | tr '\\0' x); sleep 100000"
+    greedy = {"resources": {"memory": "16Mi"}, "restart": {"initialSeconds": 0.2}}
     oracle.start(*RESYNC)
-    stage.apply(box("fat", "sh", "-c", eats, resources={"memory": "16Mi"}), box("other"), "--no-wait")
-    message = waits_for(stage, "fat", "CrashLoop")
-    assert "OOM" in message, message
-    assert "OOM" in stage.cli("why", "fat", expect=None).out
+    stage.apply(box("fat", "sh", "-c", eats, **greedy), shell("hog", eats, **greedy), box("other"), expect=None)
+    for name in ("fat", "hog"):
+        message = waits_for(stage, name, "CrashLoop")
+        assert re.search("OOM killed|out of memory", message), message
+        assert re.search("OOM killed|out of memory", stage.cli("why", name, expect=None).out)
     assert runs(stage, "other")
 
 
