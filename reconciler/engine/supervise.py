@@ -54,19 +54,25 @@ class Threads:
 
     def troubles(self) -> list[str]:
         """Why the whole is not to be trusted any more; empty while all is well."""
-        now = self._clock()
-        stuck = [
-            f"thread {name} has been at {on} for {now - since:.0f} s"
-            for name, (on, since, patience) in list(self._busy.items())
-            if now - since > patience
-        ]
+        stuck = self._stuck().values()
         return [*self._ended, *stuck]
 
+    def _stuck(self) -> dict[str, str]:
+        """By thread, what it is at."""
+        now = self._clock()
+        return {
+            name: f"thread {name} has been at {on} for {now - since:.0f} s"
+            for name, (on, since, patience) in list(self._busy.items())
+            if now - since > patience
+        }
+
     def join(self, seconds: float) -> bool:
-        """Whether all have ended in so much time. From here on that is what they are to do."""
+        """Whether all have ended in so much time. From here on that is what they are to do. Who was stuck before is
+        not waited for.
+        """
         self._stopping = True
-        until = self._clock() + seconds
-        for thread in self._threads:
+        until, stuck = self._clock() + seconds, self._stuck()
+        for thread in [thread for thread in self._threads if thread.name not in stuck]:
             thread.join(max(0.0, until - self._clock()))
         return not any(thread.is_alive() for thread in self._threads)
 
@@ -82,8 +88,9 @@ class Threads:
         try:
             body()
         except BaseException as error:
-            log.exception(Say.THREAD_DIED, thread=name, error=f"{type(error).__name__}: {error}")
-            if not self._stopping:
-                self._ended.append(f"thread {name} has died of {type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            if not self._stopping:  # first: it may be the log that can't be written
+                self._ended.append(f"thread {name} has died of {why}")
+            log.exception(Say.THREAD_DIED, thread=name, error=why)
             return False
         return True
