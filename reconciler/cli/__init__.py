@@ -72,6 +72,10 @@ def _answered(arguments: list[str]) -> bool:
 
     text = overview.answer(arguments, os.environ)
     words = again.Words(text, "") if text is not None else again.answer(arguments, os.environ)
+    if words is None and arguments[:1] == ["status"]:
+        from reconciler.cli import thin
+
+        words = thin.answer(arguments, os.environ)
     return words is not None and _written(words.stderr, sys.stderr) and _written(words.stdout, sys.stdout)
 
 

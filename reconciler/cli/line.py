@@ -37,7 +37,8 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
     def note(text: str) -> None:
         print(f"note: {clean(text)}", file=context.stderr)
 
-    set_up_logs(context, context.verbosity)
+    if not context.invocation.guest:
+        set_up_logs(context, context.verbosity)
     cause = shlex.join(["reconciler", *context.invocation.arguments])
     controller = wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
     context.invocation.held.append(controller.parts.store.close)

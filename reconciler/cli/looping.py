@@ -44,12 +44,13 @@ def flags(context: Context, ways: Ways) -> list[str]:
 def open_daemon(context: Context, ways: Ways) -> Daemon:
     """The loop of this home. It tells what it does, where a command would only tell of trouble."""
     from reconciler import wiring
+    from reconciler.cli import thin
     from reconciler.telemetry import Say, get_logger
 
     set_up_logs(context, max(context.verbosity, 1))
     log = get_logger()
     try:
-        return wiring.daemon(
+        daemon = wiring.daemon(
             context.home, port_range=context.port_range, resync=ways["resync"], webhook=_address(ways["webhook"]),
             note=lambda text: log.warning(Say.NOTE, note=text),
         )  # fmt: skip
@@ -59,6 +60,8 @@ def open_daemon(context: Context, ways: Ways) -> Daemon:
         raise ReconcilerError(
             f"--webhook {ways['webhook']}: nothing can listen there: {error.strerror}", hint="choose another port"
         ) from error
+    daemon.further["say"] = thin.handler(context.home)
+    return daemon
 
 
 def _address(text: str | None) -> tuple[str, int] | None:
