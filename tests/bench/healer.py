@@ -1,7 +1,8 @@
 """The limit for healing: the least that notices a death and undoes it. One thing at a time, and nothing is looked at.
 
     healer.py processes DIRECTORY COUNT     spawns so many sayers (see `stage.say`), waits for each by a pidfd
-    healer.py containers SOCKET PREFIX      starts what the engine says has died, on its open stream of events
+    healer.py containers SOCKET PREFIX      starts what the engine says has died, on its open stream of events; until
+                                            that is open, there is no file called PREFIX in the working directory
 
 Standard library alone. Runs until it is killed, and takes its processes along.
 """
@@ -14,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -47,7 +49,9 @@ def processes(directory: str, count: int) -> None:
 
 def containers(path: str, prefix: str) -> None:
     filters = quote(json.dumps({"type": ["container"], "event": ["die"]}))
-    for line in _asked(path, f"GET /events?filters={filters}"):
+    stream = _asked(path, f"GET /events?filters={filters}")
+    Path(prefix).touch()
+    for line in stream:
         actor = json.loads(line)["Actor"]
         if actor["Attributes"]["name"].startswith(prefix):
             for _ in _asked(path, f"POST /containers/{actor['ID']}/start"):

@@ -120,7 +120,7 @@ def _daemon(stage: Stage, spec: Path) -> Switch:
 
 
 def _program(stage: Stage, *words: object) -> Switch:
-    return _running([sys.executable, str(HEALER), *map(str, words)], signal.SIGTERM)
+    return _running(stage.directory, [sys.executable, str(HEALER), *map(str, words)], signal.SIGTERM)
 
 
 def _runit(stage: Stage, sayers: Sayers) -> Switch:
@@ -139,7 +139,7 @@ def _runit(stage: Stage, sayers: Sayers) -> Switch:
         until(lambda: not any(_there(sayers.pid(index)) for index in range(COUNT)))
         shutil.rmtree(place)
 
-    begin, end = _running(["runsvdir", str(place)], signal.SIGHUP)
+    begin, end = _running(place.parent, ["runsvdir", str(place)], signal.SIGHUP)
     return up, down
 
 
@@ -154,17 +154,16 @@ def _supervisor(stage: Stage, sayers: Sayers) -> Switch:
         f"[supervisord]\nnodaemon=true\nlogfile={place}/healing.log\npidfile={place}/healing.pid\nchildlogdir={place}\n"
     )
     config.write_text(f"{head}{programs}")
-    return _running(["supervisord", "-c", str(config)], signal.SIGTERM)
+    return _running(place, ["supervisord", "-c", str(config)], signal.SIGTERM)
 
 
-def _running(argv: list[str], end: signal.Signals) -> Switch:
+def _running(place: Path, argv: list[str], end: signal.Signals) -> Switch:
     """A program for as long as the turn lasts; what it says is of no interest."""
     held: list[subprocess.Popen[bytes]] = []
 
     def up() -> None:
-        held.append(
-            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        )
+        nowhere = subprocess.DEVNULL
+        held.append(subprocess.Popen(argv, cwd=place, stdin=nowhere, stdout=nowhere, stderr=nowhere))
 
     def down() -> None:
         held[-1].send_signal(end)
@@ -210,6 +209,7 @@ def _containers(stage: Stage) -> list[Contestant]:
         stage.floor("up", COUNT)
         healing.append(_program(stage, "containers", stage.socket, floor_name()))
         healing[-1][0]()
+        until((stage.directory / floor_name()).exists)
 
     def floor_down() -> None:
         healing.pop()[1]()

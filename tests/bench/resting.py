@@ -93,6 +93,8 @@ def _settle(proxy: Proxy | None) -> None:
         return time.monotonic() - since > ROUND
 
     until(rested, 5 * ROUND)
+    seen = _reads(proxy)
+    until(lambda: proxy is None or _reads(proxy) > seen, ROUND)  # from one read on, lest a minute begins with one
 
 
 def _reads(proxy: Proxy | None) -> int:
