@@ -47,6 +47,7 @@ class Server:
         self._calls = threading.Semaphore(MOST_CALLS)
         self._stop_reading, self._stop_writing = os.pipe2(os.O_CLOEXEC)
         self._listener: socket.socket | None = None
+        self._place: tuple[int, int] | None = None
 
     def open(self) -> None:
         """From here on callers are heard. What an earlier daemon left in the place is taken away."""
@@ -59,6 +60,7 @@ class Server:
             os.chmod("api.sock", 0o600, dir_fd=directory)
             listener.listen(MOST_CALLS)
             self._listener = listener
+            self._place = self._seen()
         finally:
             os.close(directory)
 
@@ -77,8 +79,19 @@ class Server:
         os.write(self._stop_writing, b"x")
         if self._listener is not None:
             self._listener.close()
-        with suppress(FileNotFoundError):
-            Path(self._home, "api.sock").unlink()
+        if self.stands():
+            Path(self._home, "api.sock").unlink(missing_ok=True)
+
+    def stands(self) -> bool:
+        """Whether callers still come to us: somebody may have taken the socket away, or put another one there."""
+        return self._place is not None and self._seen() == self._place
+
+    def _seen(self) -> tuple[int, int] | None:
+        try:
+            facts = Path(self._home, "api.sock").lstat()
+        except OSError:
+            return None
+        return facts.st_dev, facts.st_ino
 
     def _call(self, connection: socket.socket) -> None:
         with connection, self._calls:

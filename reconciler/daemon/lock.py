@@ -35,6 +35,16 @@ def take(home: str) -> int:
     return descriptor
 
 
+def stands(home: str, descriptor: int) -> bool:
+    """Whether what we hold is still what others look at."""
+    try:
+        there = os.stat(f"{home}/daemon.lock")  # noqa: PTH116
+    except OSError:
+        return False
+    held = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+
+
 def holder(home: str) -> int | None:
     """The pid of the daemon that runs; None when there is none. Looking never keeps one from starting."""
     try:

@@ -27,7 +27,7 @@ def turn_over(home: str) -> None:
     path, writing = Path(log_path(home)), os.fstat(sys.stderr.fileno())
     try:
         there = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return
     if (there.st_dev, there.st_ino) != (writing.st_dev, writing.st_ino) or there.st_size < LARGEST:
         return

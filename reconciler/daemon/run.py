@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from reconciler.api.serve import Handler, Server
+from reconciler.api.serve import Server
 from reconciler.daemon import lock, notify
 from reconciler.daemon.answers import answers
 from reconciler.daemon.log import turn_over
@@ -48,26 +48,26 @@ class Daemon:
     loop: Loop
     door: Door | None = None
     """Where requests to look at a Source are taken, if anywhere."""
-    further: dict[str, Handler] = field(default_factory=dict)
-    """Questions that others answer than the loop."""
     stopping: threading.Event = field(default_factory=threading.Event)
     rereading: threading.Event = field(default_factory=threading.Event)
     woken: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
     begun: float = field(default_factory=time.monotonic)
+    held: int = -1
+    """The descriptor that makes us the daemon of this home."""
 
     def run(self, guests: Sequence[Resource] = ()) -> int:
         """Until it is told to end. Raises `lock.Held` where there is another one. `guests` are Sources that are
         followed for as long as it runs; what they brought stays.
         """
         Path(self.home).mkdir(mode=0o700, parents=True, exist_ok=True)
-        held = lock.take(self.home)
+        self.held = lock.take(self.home)
         try:
             self._keep(guests)
             trouble = self._serve()
             self._forget(guests)
         finally:
-            os.close(held)
+            os.close(self.held)
         if trouble:
             self._begin_anew(trouble)
         return 0
@@ -84,7 +84,7 @@ class Daemon:
             self.controller.parts.source.forget(guest.key)
 
     def _serve(self) -> list[str]:
-        server = Server(self.home, {**answers(self.controller, self.loop, self.health, self.stopping), **self.further})
+        server = Server(self.home, answers(self.controller, self.loop, self.health, self.stopping))
         server.open()
         self._listen_to_signals()
         self.loop.threads.start("server", server.serve)
@@ -92,7 +92,7 @@ class Daemon:
             self.loop.threads.start("webhook", self.door.serve)
         self.loop.start()
         notify.tell("READY=1")
-        trouble = self._watch_over()
+        trouble = self._watch_over(server)
         notify.tell("STOPPING=1")
         self.loop.threads.stopping()
         server.close()
@@ -133,7 +133,16 @@ class Daemon:
         signal.signal(signal.SIGHUP, reread)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
-    def _watch_over(self) -> list[str]:
+    def _taken_away(self, server: Server) -> list[str]:
+        """What makes us the one that is asked. A home that is gone altogether, like a disk that is not mounted, is not
+        made anew.
+        """
+        if not os.path.exists(f"{self.home}/owner"):  # noqa: PTH110 -- this one never raises
+            return []
+        lost = {"daemon.lock": not lock.stands(self.home, self.held), "api.sock": not server.stands()}
+        return [f"{name} was taken away, or replaced" for name, gone in lost.items() if gone]
+
+    def _watch_over(self, server: Server) -> list[str]:
         """Blocks until it is to end; the troubles it ends for, if it is for any."""
         pulse = notify.watchdog_seconds()
         told = 0.0
@@ -144,7 +153,7 @@ class Daemon:
                 self.rereading.clear()
                 log.info(Say.REREADING)
                 self.loop.wake(RESYNC)
-            if troubles := self.loop.troubles():
+            if troubles := [*self.loop.troubles(), *self._taken_away(server)]:
                 log.error(Say.UNHEALTHY, troubles=troubles)
                 return troubles
             if pulse and time.monotonic() - told > pulse / 3:

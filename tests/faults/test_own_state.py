@@ -5,6 +5,7 @@ full, its diary is lost, the clock is moved. Each thing is begun as often as it 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ from tests.faults.oracle import Oracle
 from tests.faults.test_diary import directory, link_to_nothing, nothing_but_noise, text
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import box, native_server, shell
+from tests.scenarios.proc import read
 from tests.scenarios.stage import Document, Stage, eventually
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -235,6 +237,25 @@ def test_F6_whatever_is_done_to_its_diary_under_it_what_dies_is_started_once_and
     assert "Traceback" not in oracle.daemon.log
 
 
+def test_F6_F8_its_lock_and_socket_taken_away_it_begins_anew_and_of_two_one_is_left(
+    stage: Stage, world: World, oracle: Oracle
+) -> None:
+    stage.apply(world.process("web"))
+    pid = oracle.start("--resync", "1s")
+    for times, name in enumerate(("api.sock", "daemon.lock"), start=2):
+        (stage.home / name).unlink()
+        eventually(lambda times=times: oracle.daemon.log.count("loop begun") == times, "it begins anew", PATIENCE)
+        eventually(lambda: oracle.daemon.status() == {**oracle.daemon.status(), "pid": pid, "healthy": True}, "well")
+    halted_at_rest(stage, pid)
+    (stage.home / "daemon.lock").unlink()
+    other = oracle.start("--resync", "1s")
+    os.kill(pid, signal.SIGCONT)
+    eventually(lambda: read(pid) is None, "the one that lost its place has gone", PATIENCE)
+    eventually(lambda: oracle.daemon.status() == {**oracle.daemon.status(), "pid": other, "healthy": True}, "well")
+    world.killed("web")
+    world.all_run(Counter(web=2))
+
+
 def test_F8_of_ten_that_are_started_at_once_one_is_it_and_a_halted_one_stays_it(
     stage: Stage, world: World, oracle: Oracle
 ) -> None:
@@ -244,7 +265,7 @@ def test_F8_of_ten_that_are_started_at_once_one_is_it_and_a_halted_one_stays_it(
     assert sorted(code for *_, code in told) == [0] + [1] * 9, told
     pid = oracle.daemon.status()["pid"]
     assert all(f"pid {pid}" in out + err for out, err, _ in told), told
-    os.kill(pid, signal.SIGSTOP)
+    halted_at_rest(stage, pid)
     world.killed("web")
     assert f"pid {pid}" in stage.cli("daemon", "start", expect=1).err
     stage.apply(world.process("web"), world.process("new"))
@@ -254,6 +275,22 @@ def test_F8_of_ten_that_are_started_at_once_one_is_it_and_a_halted_one_stays_it(
     eventually(lambda: oracle.daemon.status()["healthy"], "it goes on")
     world.killed("new")
     world.all_run(expected + Counter(new=1))
+
+
+def halted_at_rest(stage: Stage, pid: int) -> None:
+    """Between two of its passes. Whoever is halted in the middle of one has his turn, and others wait for him."""
+
+    def rests() -> bool:
+        os.kill(pid, signal.SIGSTOP)
+        with (stage.home / "lock").open() as turn:
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.kill(pid, signal.SIGCONT)
+                return False
+        return True
+
+    eventually(rests, "it is at rest")
 
 
 MOVED = """
