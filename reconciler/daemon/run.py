@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from reconciler.api.serve import Server
+from reconciler.api.serve import Handler, Server
 from reconciler.daemon import lock, notify
 from reconciler.daemon.answers import answers
 from reconciler.daemon.log import turn_over
@@ -48,6 +48,8 @@ class Daemon:
     loop: Loop
     door: Door | None = None
     """Where requests to look at a Source are taken, if anywhere."""
+    further: dict[str, Handler] = field(default_factory=dict)
+    """Questions that others answer than the loop."""
     stopping: threading.Event = field(default_factory=threading.Event)
     rereading: threading.Event = field(default_factory=threading.Event)
     woken: threading.Event = field(default_factory=threading.Event)
@@ -84,7 +86,7 @@ class Daemon:
             self.controller.parts.source.forget(guest.key)
 
     def _serve(self) -> list[str]:
-        server = Server(self.home, answers(self.controller, self.loop, self.health, self.stopping))
+        server = Server(self.home, {**answers(self.controller, self.loop, self.health, self.stopping), **self.further})
         server.open()
         self._listen_to_signals()
         self.loop.threads.start("server", server.serve)
