@@ -319,3 +319,18 @@ def test_looking_leaves_no_note(stack: Stack) -> None:
         ran, short = stack.run(*line, "-n", stack.namespace)
         assert (short, ran.returncode) == (False, 0), ran.stderr
     assert not list((stack.home / "cache").glob("apply-*"))
+
+
+def test_where_a_daemon_does_the_work_the_next_but_one_is_told_the_short_way_too(stack: Stack) -> None:
+    stack.warm("apply", "-f", "specs", "-n", stack.namespace)
+    stack.warm("daemon", "start")
+    try:
+        stack.settled()
+        short, _ = stack.apply()
+        assert short.stdout == "config/page unchanged\nsecret/keys unchanged\nservice/web unchanged\n"
+        change_the_spec(stack)
+        changed, taken = stack.apply()
+        assert not taken
+        assert "service/web configured" in changed.stdout
+    finally:
+        stack.warm("daemon", "stop")
