@@ -71,7 +71,7 @@ class Logger:
 
     def _say(self, level: int, event: str, values: dict[str, Any]) -> None:
         if level >= _settings.level:
-            with suppress(OSError):  # a log that is full is no reason to leave half of something undone
+            with suppress(OSError, ValueError):  # a log that is full, or shut, is no reason to leave things half done
                 _settings.writer().log(level, str(event), **{**self._bound, **values})
 
 

@@ -107,9 +107,11 @@ def created(view: View, desired: Desired, now: float) -> View:
 
 
 def launched(view: View, desired: Desired, now: float) -> View:
-    """The second half of Create: an instance that was made is started."""
+    """The second half of Create: an instance that was made is started. Who has run already was overlooked: whether he
+    is to run once more is for the next look.
+    """
     holder = _named(view, desired)
-    return started(view, holder, desired, now) if holder and holder.kind == "service" else view
+    return started(view, holder, desired, now) if holder and holder.phase is Phase.CREATED else view
 
 
 def _named(view: View, desired: Desired) -> Observed | None:

@@ -72,6 +72,13 @@ class TestLife:
         again = made(harness, harness.desired())
         assert (again.id, again.started_at, again.pid) == (first.id, first.started_at, first.pid)
 
+    def test_who_has_come_to_his_end_is_not_run_again_by_whoever_overlooked_him(self, harness: Harness) -> None:
+        seen = made(harness, harness.desired())
+        harness.runtime.stop(seen, SOON)
+        in_phase(harness, harness.desired(), Phase.EXITED)
+        harness.runtime.create(harness.desired())
+        assert find(harness, harness.desired()).phase is Phase.EXITED
+
     def test_many_who_create_at_once_make_one(self, harness: Harness) -> None:
         desired = harness.desired()
         problems: list[ReconcilerError] = []

@@ -40,9 +40,9 @@ class Containers:
 
     def create(self, desired: Desired, payload: ContainerPayload) -> None:
         doing = f"creating container {desired.name}"
-        container, running = self._make(desired, payload, doing)
+        container, begun = self._make(desired, payload, doing)
         failpoint("docker.container.made")
-        if not running:
+        if not begun:
             self._bring_up(container, payload, doing)
 
     def start(self, seen: Observed, payload: ContainerPayload) -> None:
@@ -103,7 +103,7 @@ class Containers:
         return ignores_limits({**info, **version})
 
     def _make(self, desired: Desired, payload: ContainerPayload, doing: str) -> tuple[str, bool]:
-        """The id of the container under our name, and whether it runs already."""
+        """The id of the container under our name, and whether it has been started already."""
         self._require_host_paths(payload, doing)
         config = write.container(desired, payload)
         reply = self._connection.post(f"/containers/create?name={quote(desired.name)}", doing, config, minding={409})
@@ -118,7 +118,9 @@ class Containers:
                     raise missing_source(path, doing)
 
     def _holder(self, desired: Desired, doing: str) -> tuple[str, bool]:
-        """Who has the name: the very container that we were to make is as good as made. Names are a mutex."""
+        """Who has the name: the very container that we were to make is as good as made. Names are a mutex. One that has
+        come to its end was overlooked: whether it is to run once more is for the next look.
+        """
         held = self._appearing(desired.name, doing)
         worn = held["Config"].get("Labels") or {}
         same = (
@@ -128,7 +130,7 @@ class Containers:
         )
         if not same:
             raise name_taken(desired, held["Id"], f"image {held['Config'].get('Image')}")
-        return held["Id"], bool(held["State"].get("Running"))
+        return held["Id"], bool(held["State"].get("Running")) or held["State"].get("Status") == "exited"
 
     def _appearing(self, name: str, doing: str) -> Any:
         """The engine keeps a name free from the first moment on, and shows its container a little later."""

@@ -127,7 +127,9 @@ class ProcessRuntime:
         with self._turn(name, make=True):
             watched = self._watched(name)
             now = None if untouched(watched.directory, watched.place) else self._past_starting(name)
-            if now is None or not self._already(now, desired):
+            # Who has come to his end was overlooked: whether he is to run once more is for the next look.
+            over = now is not None and now.phase is Phase.EXITED and now.fingerprint == desired.fingerprint
+            if now is None or not (self._already(now, desired) or over):
                 self._launch(desired, name, now)
 
     def start(self, seen: Observed, desired: Desired) -> None:
