@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{counted}; the longest road to rest: {max(found['longest'])} passes")
     if kills := [value for report in passed for name, value in report.user_properties if name == "kills"]:
         terminalreporter.write_line(f"crash points: {sum(kills)} kills over {len(kills)} scenarios")
+    told = [told for report in passed for told in report.user_properties]
+    if hits := [value for name, value in told if name == "disturbed"]:
+        wrong = Counter({name: sum(value for n, value in told if n == name) for name in ("lost", "made twice")})
+        terminalreporter.write_line(_disturbed(hits, wrong))
     if mutants := sum(value for report in passed for name, value in report.user_properties if name == "mutants"):
         terminalreporter.write_line(f"{mutants} mutants were killed")
     if left := config.stash.get(_leaked, []):
         terminalreporter.section("LEAKED: tests left this behind", red=True)
         for thing in left:
             terminalreporter.line(thing)
+
+
+def _disturbed(hits: Sequence[tuple[str, float]], wrong: Counter[str]) -> str:
+    kinds = ", ".join(f"{count} {how}" for how, count in Counter(how for how, _ in hits).items())
+    seconds = sorted(after for _, after in hits)
+    p50, p95 = (seconds[int(share * (len(seconds) - 1))] for share in (0.5, 0.95))
+    healed = f"well again after {p50:.1f} s (p50), {p95:.1f} s (p95), {seconds[-1]:.1f} s (longest)"
+    came_of_it = f"{len(hits) - wrong['lost']} found, {wrong['lost']} lost, {wrong['made twice']} made twice"
+    return f"loop disturbed at {len(hits)} points ({kinds}): {came_of_it}; {healed}"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

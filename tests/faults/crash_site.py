@@ -67,14 +67,17 @@ class Site:
         return self.directory / "home"
 
     def run(self, *arguments: str, points: str = "", trace: Path | None = None) -> Ran:
-        user = self.directory / "user"
-        kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ}
-        kept |= {"PYTHONUTF8": "1", "TERM": "dumb"}
-        environment = {**kept, "HOME": str(user), "RECONCILER_HOME": str(self.home)}
+        environment = self.environment()
         environment |= {"RECONCILER_FAILPOINTS": points} if points else {}
         environment |= {"RECONCILER_FAILPOINTS_TRACE": str(trace)} if trace else {}
         told = warm.run(["-n", self.namespace, *arguments], env=environment, cwd=self.directory, seconds=LIMIT)
         return Ran(arguments, told.returncode, told.stdout, told.stderr)
+
+    def environment(self) -> dict[str, str]:
+        """Nothing of the tester's own settings."""
+        kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ}
+        kept |= {"PYTHONUTF8": "1", "TERM": "dumb"}
+        return {**kept, "HOME": str(self.directory / "user"), "RECONCILER_HOME": str(self.home)}
 
     def spec(self, name: str, documents: list[Document]) -> Path:
         path = self.directory / f"{name}.yaml"
