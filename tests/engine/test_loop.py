@@ -136,6 +136,17 @@ def test_who_makes_its_passes_himself_is_left_alone_and_it_is_looked_at_when_he_
         until(lambda: stage.thing("shop-web-0").phase is Phase.RUNNING)
 
 
+def test_a_round_over_a_world_that_is_not_at_rest_looks(stage: Stage) -> None:
+    stage.source.keep([WEB])
+
+    def prepare(_desired: Desired) -> None:
+        raise UnderWay("it is being fetched")
+
+    stage.docker.prepare = prepare  # type: ignore[method-assign]
+    with running(stage, resync=0.05) as (_, _, passes):
+        until(lambda: len(passes) > 10, 4.0)
+
+
 @pytest.mark.parametrize("error", [ReconcilerError("not now"), RuntimeError("a bug")])
 def test_trouble_in_one_namespace_keeps_nobody_from_another_and_is_tried_again(
     stage: Stage, error: Exception, monkeypatch: pytest.MonkeyPatch

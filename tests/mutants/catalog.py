@@ -47,6 +47,13 @@ SYNC = "reconciler/engine/sync.py"
 BY_SYNC = "tests/engine/test_sync.py::test_"
 BY_GIT = "tests/engine/test_sync_git.py::test_"
 CONTRACT = "tests/contract/test_runtime.py"
+QUEUE = "reconciler/engine/queue.py"
+LOOP = "reconciler/engine/loop.py"
+STILLNESS = "reconciler/engine/stillness.py"
+SUPERVISE = "reconciler/engine/supervise.py"
+BY_QUEUE = ("tests/engine/test_queue.py",)
+BY_LOOP = "tests/engine/test_loop.py::test_"
+BY_ALONE = ("tests/daemon/test_alone.py",)
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -165,6 +172,158 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a policy file that others may write is one", "reconciler/sources/policyfile.py",
         "stat.S_IWGRP | stat.S_IWOTH", "0", ("tests/sources/test_policyfile.py",),
+    ),
+    Mutant(
+        "a wake-up during the work is lost", QUEUE,
+        "                self._again.discard(key)\n                self._waiting.append(key)\n",
+        "                self._again.discard(key)\n", BY_QUEUE,
+    ),
+    Mutant("a key is in two hands", QUEUE, "if key in self._at_work:\n", "if False:\n", BY_QUEUE),
+    Mutant("a key waits twice", QUEUE, "elif key not in self._waiting:\n", "else:\n", BY_QUEUE),
+    Mutant(
+        "who is due takes along who is not", "reconciler/engine/schedule.py",
+        "                        del self._due[key]\n", "                        self._due.clear()\n", BY_QUEUE,
+    ),
+    Mutant(
+        "who sleeps does not hear of an earlier moment", "reconciler/engine/schedule.py",
+        "            self._due[key] = self._clock() + seconds\n            self._changed.notify()\n",
+        "            self._due[key] = self._clock() + seconds\n", BY_QUEUE,
+    ),
+    Mutant(
+        "the back-off begins anew with each failure", "reconciler/core/backoff.py",
+        "if now - calm_since > restart.reset_after_seconds else record", "if True else record", BY_BACKOFF,
+    ),
+    Mutant(
+        "there is no back-off", "reconciler/core/backoff.py",
+        "    if until <= now:\n        return None\n", "    return None\n", BY_BACKOFF,
+    ),
+    Mutant(
+        "what raised is not tried again", LOOP,
+        "        failures = self._failures[turn] = self._failures.get(turn, 0) + 1\n",
+        "        failures = self._failures[turn] = 99\n",
+        (f"{BY_LOOP}trouble_in_one_namespace_keeps_nobody_from_another_and_is_tried_again",),
+    ),
+    Mutant(
+        "the next round never comes", LOOP, "return spread(self._resync)\n", "return None\n",
+        (f"{BY_LOOP}F17_what_no_alarm_told_is_found_by_the_next_round",),
+    ),
+    Mutant(
+        "who passes himself is not left alone", LOOP,
+        "self._is_left(namespace)) > 0:\n", "self._is_left(namespace)) < 0 and False:\n",
+        (f"{BY_LOOP}who_makes_its_passes_himself_is_left_alone_and_it_is_looked_at_when_he_has_gone",),
+    ),
+    Mutant(
+        "whom a command has left nobody looks at", LOOP,
+        "            for namespace in namespaces:\n                self.look_at(namespace)\n", "",
+        (f"{BY_LOOP}who_makes_its_passes_himself_is_left_alone_and_it_is_looked_at_when_he_has_gone",),
+    ),
+    Mutant(
+        "a round is spared though not all is at rest", LOOP, "(at_rest=self._at_rest())", "(at_rest=True)",
+        (f"{BY_LOOP}a_round_over_a_world_that_is_not_at_rest_looks",),
+    ),
+    Mutant(
+        "stillness compares nothing", STILLNESS, " and all(now) and now == self._before", "",
+        (f"{BY_LOOP}a_round_is_spared_only_when_all_is_at_rest_and_looks_as_before",),
+    ),
+    Mutant(
+        "what can't be told is as it was", STILLNESS, " and all(now)", "",
+        (f"{BY_LOOP}a_round_is_spared_only_when_all_is_at_rest_and_looks_as_before",),
+    ),
+    Mutant(
+        "rounds are spared for ever", STILLNESS, " and self._spared < MOST", "",
+        (f"{BY_LOOP}a_look_is_taken_every_so_often_in_any_case",),
+    ),
+    Mutant(
+        "what is compared was taken in after the passes", STILLNESS,
+        "        if at_rest and all(now)",
+        "        self._before = now if self._before and not self._spared else self._before\n"
+        "        if at_rest and all(now)",
+        (f"{BY_LOOP}what_changes_while_the_passes_look_is_not_taken_for_how_it_has_always_been",),
+    ),
+    Mutant(
+        "who is disturbed stays still", STILLNESS, "        self._before = ()\n", "        pass\n",
+        (f"{BY_LOOP}who_is_disturbed_looks",),
+    ),
+    Mutant(
+        "a dead thread goes unnoticed", SUPERVISE, "[*self._ended, *stuck]", "[*stuck]",
+        (f"{BY_LOOP}F12_a_thread_that_died_is_told",),
+    ),
+    Mutant(
+        "a stuck thread goes unnoticed", SUPERVISE, "[*self._ended, *stuck]", "[*self._ended]",
+        (f"{BY_LOOP}F12_one_that_is_stuck_is_told",),
+    ),
+    Mutant(
+        "what took long does not tell of its end", "reconciler/engine/unhurried.py",
+        "        if job.over_at - began > self._patience:\n", "        if False:\n",
+        (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",),
+    ),
+    Mutant(
+        "who asks for what is under way begins it once more", "reconciler/engine/unhurried.py",
+        "            if job is None:\n", "            if True:\n",
+        (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",),
+    ),
+    Mutant(
+        "a command does not hand over", "reconciler/api/handover.py",
+        "        line = connect(self._home)\n", "        line = None\n", BY_ALONE,
+    ),
+    Mutant(
+        "the end of watch takes along what it brought", "reconciler/daemon/run.py",
+        "            self.controller.parts.source.forget(guest.key)\n",
+        "            from dataclasses import replace\n"
+        "            self.controller.parts.source.keep([replace(guest, deleting=True)])\n", BY_ALONE,
+    ),
+    Mutant(
+        "a second daemon is let in", "reconciler/daemon/lock.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        ("tests/daemon/test_parts.py::test_F8_the_lock_tells_who_has_it",),
+    ),
+    Mutant(
+        "systemd ends the workloads along with the daemon", "reconciler/daemon/unit.py",
+        "KillMode=process", "KillMode=control-group",
+        ("tests/daemon/test_parts.py::test_F11_its_unit_stops_nothing_but_itself",),
+    ),
+    Mutant(
+        "who is new is found only at the beginning", "reconciler/runtimes/process/exits.py",
+        "due = time.monotonic() + self._rescan\n", "due = 1e12\n", ("tests/process/test_exits.py",),
+    ),
+    Mutant(
+        "the engine's events are followed once", "reconciler/runtimes/docker/events.py",
+        "            self._follow(tell, stopping)\n", "            self._follow(tell, stopping)\n            return\n",
+        ("tests/docker/test_events.py",), engine=True,
+    ),
+    Mutant(
+        "who leaves nothing behind needs no word", "reconciler/core/brake.py",
+        "    if not stays:\n", "    if False:\n", ("tests/core/test_brake.py",),
+    ),
+    Mutant(
+        "half a revision is kept", "reconciler/engine/arriving.py",
+        "    documents = parse(checkout.texts, environment=environment, namespace=namespace)\n",
+        "    documents = []\n    for text in checkout.texts:\n        try:\n"
+        "            documents += parse([text], environment=environment, namespace=namespace)\n"
+        "        except SpecError:\n            continue\n",
+        (f"{BY_SYNC}F40_a_broken_file_costs_the_whole_revision_and_nothing_that_runs",),
+    ),
+    Mutant(
+        "what does not link is kept", SYNC, "        if problems:\n            raise SpecError(problems)\n", "",
+        (f"{BY_SYNC}what_links_to_nothing_is_told_with_its_line",),
+    ),
+    Mutant(
+        "two Sources take turns", SYNC, "            if other and other in kept and not kept[other].deleting:\n",
+        "            if False:\n", (f"{BY_SYNC}two_sources_do_not_bring_the_same",),
+    ),
+    Mutant(
+        "a revision that was left comes at once again", SYNC, "        if checkout.revision == self.known.bad:\n",
+        "        if False:\n", (f"{BY_GIT}a_revision_that_does_not_become_ready_is_left_again",),
+    ),
+    Mutant(
+        "nobody needs to have signed", "reconciler/sources/verify.py",
+        "        if not mirror.verify(commit, settings", "        if False and not mirror.verify(commit, settings",
+        (f"{BY_GIT}F45_an_unsigned_commit_is_refused_wherever_it_stands",),
+    ),
+    Mutant(
+        "the policy has nothing to say", GUARD,
+        "        fault = next(payload_violations(desired, profile, self.machine), None)\n", "        fault = None\n",
+        BY_GUARD,
     ),
     Mutant(
         "a look is cut short by one container", f"{DOCKER}/runtime.py",

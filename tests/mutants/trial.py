@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.mutants.catalog import ROOT, Mutant
 
 SECONDS = 240
+HANGING = "--timeout=60"
+"""A test that hangs has found the bug too."""
 COPIED = ("reconciler", "tests", "specs", "schemas", "pyproject.toml")
 NAMESPACES = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 """What a mutant starts and can't stop any more ends with its trial."""
@@ -58,7 +60,8 @@ def _copy(tree: Path) -> None:
 def _run(tree: Path, mutant: Mutant) -> str:
     """What pytest says. An error while tests are collected is no failed test, and so kills nobody."""
     alone = NAMESPACES if os.geteuid() == 0 and not mutant.engine else ()
-    pytest = (sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist")
+    options = ("-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", HANGING)
+    pytest = (sys.executable, "-m", "pytest", *options)
     ours = ("PYTEST", "RECONCILER", "COV_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     env |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
