@@ -80,9 +80,15 @@ class World:
         eventually(lambda: not self.stage.processes(name), "it is dead")
 
     def lost(self, name: str) -> None:
-        """Dead, and with all that was known of it."""
+        """Dead, and with all that was known of it. Its parent may still be writing down how it ended."""
         self.killed(name)
-        shutil.rmtree(self.stage.home / "processes" / f"{self.stage.namespace}.{name}.0")
+        place = self.stage.home / "processes" / f"{self.stage.namespace}.{name}.0"
+
+        def removed() -> bool:
+            shutil.rmtree(place, ignore_errors=True)
+            return not place.exists()
+
+        eventually(removed, "nothing is left of it")
 
     def ended(self, name: str) -> None:
         self.stage.signal(self.stage.name(name), "kill")
