@@ -41,37 +41,30 @@ def looking(world: World, tmp_path: Path) -> Iterator[Looking]:
         until(lambda: "asking for what hangs" not in [thread.name for thread in threading.enumerate()], 15)
 
 
-def inspection_of(identity: str) -> Judge:
-    return lambda asked: Fault.SILENT if asked.path == f"/containers/{identity}/json" else None
+def inspection_of(*identities: str) -> Judge:
+    paths = {f"/containers/{identity}/json" for identity in identities}
+    return lambda asked: Fault.SILENT if asked.path in paths else None
 
 
 def test_F16_it_costs_one_deadline_once_and_is_looked_at_as_soon_as_there_is_an_answer(
     world: World, looking: Looking
 ) -> None:
-    stuck, other = world.service("stuck"), world.service("other")
-    identity = world.made(stuck).id
+    stuck, gone, other = (world.service(name) for name in ("stuck", "gone", "other"))
+    hanging = [world.made(stuck).id, world.made(gone).id]
     world.made(other)
-    looking.proxy.judge = inspection_of(identity)
+    looking.proxy.judge = inspection_of(*hanging)
     assert looking.phase(stuck) is Phase.UNKNOWN
+    world.engine.remove(hanging[1])
+    assert looking.phase(gone) is None
     began = time.monotonic()
     for _ in range(10):
         assert looking.phase(stuck) is Phase.UNKNOWN
         assert looking.phase(other) is Phase.RUNNING
     assert time.monotonic() - began < READ_SECONDS, "twenty looks, none of which waits for it"
+    world.made(gone)
+    assert looking.phase(gone) is Phase.RUNNING, "another one of that name is asked about anew"
     looking.proxy.judge = never
     until(lambda: looking.phase(stuck) is Phase.RUNNING, 15)
-
-
-def test_F16_one_that_is_removed_meanwhile_is_not_remembered(world: World, looking: Looking) -> None:
-    stuck = world.service("stuck")
-    identity = world.made(stuck).id
-    looking.proxy.judge = inspection_of(identity)
-    assert looking.phase(stuck) is Phase.UNKNOWN
-    world.engine.remove(identity)
-    assert looking.phase(stuck) is None
-    looking.proxy.judge = never
-    world.made(stuck)
-    assert looking.phase(stuck) is Phase.RUNNING
 
 
 def test_F16_one_that_refuses_is_asked_at_each_look(world: World, looking: Looking) -> None:

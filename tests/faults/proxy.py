@@ -91,7 +91,7 @@ class Proxy:
     spoilt: list[Asked] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _silenced: list[socket.socket] = field(default_factory=list)
-    _open: set[socket.socket] = field(default_factory=set)
+    _open: dict[socket.socket, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -112,9 +112,9 @@ class Proxy:
             self.asked.clear()
             self.spoilt.clear()
 
-    def cut(self) -> None:
-        """Whatever is open breaks, long answers in their middle."""
-        for client in [*self._open]:
+    def cut(self, path: str = "/") -> None:
+        """Whatever is open under the path breaks, long answers in their middle."""
+        for client in [client for client, asked in [*self._open.items()] if asked.startswith(path)]:
             with contextlib.suppress(OSError):  # it has come to its end meanwhile
                 client.shutdown(socket.SHUT_RDWR)
 
@@ -149,11 +149,11 @@ class Proxy:
                 self._silenced.append(client)
                 self._pass_on(request, client, answered=False)
                 return
-            self._open.add(client)
+            self._open[client] = asked.path
             try:
                 self._answer(asked, fault, request, client)
             finally:
-                self._open.discard(client)
+                self._open.pop(client, None)
                 client.shutdown(socket.SHUT_RDWR)  # while the pump reads from it, to close it is not enough
                 client.close()
 

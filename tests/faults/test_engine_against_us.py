@@ -24,7 +24,10 @@ from tests.scenarios.stage import Stage, eventually
 
 pytestmark = pytest.mark.engine
 
-RESYNC = ("--resync", "2s")
+RESYNC = ("--resync", "1s")
+SPOILT = [Fault.LOST, Fault.REFUSED]
+if os.environ.get("HYPOTHESIS_PROFILE") == "nightly":
+    SPOILT += [Fault.CONFLICT, Fault.BROKEN, Fault.BUSY, Fault.TRUNCATED, Fault.GARBAGE]
 DEADLINE = 5.0
 """Of whoever asks an engine for something."""
 CANARY = "it must not be lost"
@@ -80,6 +83,7 @@ def test_F16_one_container_whose_inspection_hangs_is_left_alone_and_costs_the_ot
     identity = stage.id("stuck")
     proxy.begin(lambda asked: Fault.SILENT if asked.path == f"/containers/{identity}/json" else None)
     killed(stage, "stuck", "a")
+    asking = stage.start_cli("get", "service", "stuck", "-o", "json")
     run_again(stage, "a")
     for name in ("b", "c"):
         killed(stage, name)
@@ -90,7 +94,8 @@ def test_F16_one_container_whose_inspection_hangs_is_left_alone_and_costs_the_ot
     eventually(lambda: stage.process("worker").pid != worker.pid, "the native one runs again")
     assert time.monotonic() - began < DEADLINE
 
-    condition = next(c for c in stage.status_of("stuck")["conditions"] if c["type"] == "Ready")
+    told = json.loads(asking.communicate(timeout=60)[0])["status"]["conditions"]
+    condition = next(c for c in told if c["type"] == "Ready")
     assert (condition["reason"], "did not answer" in condition["message"]) == ("Unreachable", True)
     assert not runs(stage, "stuck"), "nothing is done to what can't be seen"
     proxy.judge = never
@@ -149,7 +154,6 @@ NEWS: dict[str, tuple[Judge, Retell]] = {
     "refused": (stream(Fault.REFUSED), truly),
     "ended": (stream(Fault.EMPTY), truly),
     "silent": (stream(Fault.SILENT), truly),
-    "busy": (stream(Fault.BUSY), truly),
 }
 
 
@@ -160,7 +164,10 @@ def test_F17_news_that_is_lost_or_comes_wrong_costs_time_only(stage: Stage, prox
     for name, (judge, retell) in NEWS.items():
         proxy.begin(judge)
         proxy.retell = retell
-        proxy.cut()
+        if judge is not never:
+            proxy.cut("/events")
+            eventually(lambda: any(asked.path.startswith("/events") for asked in [*proxy.asked]), "it listens anew")
+            oracle.quiet(1)
         killed(stage, name)
         print(f"{name}: {run_again(stage, name):.2f} s")
     oracle.check({f"Start {name}/0": 1 for name in NEWS})
@@ -230,7 +237,7 @@ def seen_by_engine(told: list[str], name: str) -> list[str]:
     return [action for action in mine if action in {"create", "start", "destroy"}]
 
 
-@pytest.mark.parametrize("fault", [Fault.LOST, Fault.REFUSED, Fault.CONFLICT, Fault.BROKEN])
+@pytest.mark.parametrize("fault", SPOILT)
 def test_F19_an_answer_lost_after_any_write_of_a_healing_makes_nothing_twice(
     stage: Stage, proxy: Proxy, oracle: Oracle, fault: Fault
 ) -> None:
