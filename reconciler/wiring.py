@@ -104,7 +104,7 @@ def daemon(
     }
     loop = Loop(
         parts, alarms, resync=resync, handlers={"sync": following.sync}, slow=["sync"], passed=passed,
-        deadline=2 * READ_SECONDS,
+        deadline=1.5 * READ_SECONDS,
     )  # fmt: skip
     following.wake = loop.wake
     return Daemon(home_path, Controller(parts), loop, _door(webhook, following, loop) if webhook else None)
