@@ -284,7 +284,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "who is new is found only at the beginning", "reconciler/runtimes/process/exits.py",
-        "due = time.monotonic() + self._rescan\n", "due = 1e12\n", ("tests/process/test_exits.py",),
+        "due = time.monotonic() + self._rescan\n", "due = 1e12\n",
+        ("tests/process/test_exits.py::test_one_that_is_started_again_is_watched_again_without_being_told_to",),
     ),
     Mutant(
         "the engine's events are followed once", "reconciler/runtimes/docker/events.py",

@@ -166,7 +166,7 @@ def test_F4_a_stranger_that_got_the_number_of_a_dead_service_is_not_waited_for(
     words = record.read_text().split(" ")
     stranger = subprocess.Popen(["sleep", "1000"])
     try:
-        record.write_text(" ".join([str(stranger.pid), *words[1:]]))
+        record.write_text(" ".join([str(stranger.pid), str(int(words[1]) - 1), *words[2:]]))
         with listening(exits) as told:
             told.first(processes.namespace)
             assert stranger.pid not in held()
