@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b, sha256
 from typing import Any, NamedTuple
 
 from reconciler.places import usual_home
@@ -56,6 +55,8 @@ def answer(arguments: Sequence[str], environ: Mapping[str, str]) -> Words | None
 
 def note_path(home_path: str, arguments: Sequence[str]) -> str:
     """One for each command line and directory: the next apply of the same takes its place."""
+    from hashlib import sha256  # the `status` that a daemon tells needs none of this
+
     spoken = "\0".join((os.getcwd(), *arguments)).encode(errors="surrogateescape")
     return os.path.join(home_path, "cache", f"apply-{sha256(spoken).hexdigest()[:32]}.json")
 
@@ -76,6 +77,8 @@ Facts = dict[str, dict[str, Any]]
 
 def key(home_path: str) -> bytes:
     """Of all digests: a short secret could be guessed from a plain one."""
+    from hashlib import sha256
+
     with open(os.path.join(home_path, "owner"), "rb") as file:
         return sha256(file.read()).digest()
 
@@ -142,6 +145,8 @@ def _bytes(value: str | None) -> bytes | None:
 
 
 def _digest(sealed: bytes, content: bytes | None) -> str | None:
+    from hashlib import blake2b
+
     return None if content is None else blake2b(content, digest_size=16, key=sealed).hexdigest()
 
 

@@ -41,7 +41,7 @@ def _first(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Conte
 
 
 def _again(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:
-    contestants = _in_a_world(stage, count, peers, 3 if quick else 6, [
+    contestants = _in_a_world(stage, count, peers, 6, [
         Contestant("ours", lambda: stage.apply(stage.containers(count))),
         Contestant("floor", lambda: stage.floor("look", count)),
         *(Contestant(p.name, lambda p=p: p.up(count)) for p in peers),  # type: ignore[misc]
