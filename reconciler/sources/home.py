@@ -9,6 +9,7 @@ import hmac
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ class Home:
         self.path = Path(path)
         self._note = note
         self._noted: set[str] = set()
+        self._turn = threading.Lock()
 
     def identity(self, *, make: bool) -> Identity:
         """Who we are; with `make`, one is made up where there is none yet. Looking never makes one."""
@@ -91,12 +93,14 @@ class Home:
     def lock(self, patience: float) -> Iterator[None]:
         """Held for one pass: two applies at once see each other's ports and names, not each other's halves.
 
-        Whoever has it may have been stopped, so nobody waits for it longer than for anything else.
+        Whoever has it may have been stopped, so nobody waits for it longer than for anything else. Threads wait for
+        one another first, without asking again and again.
         """
         self.ensure()
         with _explained(self.path):
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         began = time.monotonic()
+        first = self._turn.acquire(timeout=min(patience, NOTICE_SECONDS))
         try:
             while not _taken(descriptor):
                 waited = time.monotonic() - began
@@ -111,6 +115,8 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+            if first:
+                self._turn.release()
 
     def _tell(self, text: str) -> None:
         """Once of each, however many passes have to wait."""
