@@ -22,6 +22,8 @@ class Mutant:
     """Tests of which at least one has to fail."""
     engine: bool = False
     """Whether these need a real engine, and so time."""
+    slow: bool = False
+    """Whether they find it only at the end of their patience."""
 
     def mutated(self) -> str:
         source = (ROOT / self.file).read_text()
@@ -187,7 +189,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "who sleeps does not hear of an earlier moment", "reconciler/engine/schedule.py",
         "            self._due[key] = self._clock() + seconds\n            self._changed.notify()\n",
-        "            self._due[key] = self._clock() + seconds\n", BY_QUEUE,
+        "            self._due[key] = self._clock() + seconds\n", BY_QUEUE, slow=True,
     ),
     Mutant(
         "the back-off begins anew with each failure", "reconciler/core/backoff.py",
@@ -201,11 +203,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "what raised is not tried again", LOOP,
         "        failures = self._failures[turn] = self._failures.get(turn, 0) + 1\n",
         "        failures = self._failures[turn] = 99\n",
-        (f"{BY_LOOP}trouble_in_one_namespace_keeps_nobody_from_another_and_is_tried_again",),
+        (f"{BY_LOOP}trouble_in_one_namespace_keeps_nobody_from_another_and_is_tried_again",), slow=True,
     ),
     Mutant(
         "the next round never comes", LOOP, "return spread(self._resync)\n", "return None\n",
-        (f"{BY_LOOP}F17_what_no_alarm_told_is_found_by_the_next_round",),
+        (f"{BY_LOOP}F17_what_no_alarm_told_is_found_by_the_next_round",), slow=True,
     ),
     Mutant(
         "who passes himself is not left alone", LOOP,
@@ -215,7 +217,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "whom a command has left nobody looks at", LOOP,
         "            for namespace in namespaces:\n                self.look_at(namespace)\n", "",
-        (f"{BY_LOOP}who_makes_its_passes_himself_is_left_alone_and_it_is_looked_at_when_he_has_gone",),
+        (f"{BY_LOOP}who_makes_its_passes_himself_is_left_alone_and_it_is_looked_at_when_he_has_gone",), slow=True,
     ),
     Mutant(
         "a round is spared though not all is at rest", LOOP, "(at_rest=self._at_rest())", "(at_rest=True)",
@@ -246,21 +248,21 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a dead thread goes unnoticed", SUPERVISE, "[*self._ended, *stuck]", "[*stuck]",
-        (f"{BY_LOOP}F12_a_thread_that_died_is_told",),
+        (f"{BY_LOOP}F12_a_thread_that_died_is_told",), slow=True,
     ),
     Mutant(
         "a stuck thread goes unnoticed", SUPERVISE, "[*self._ended, *stuck]", "[*self._ended]",
-        (f"{BY_LOOP}F12_one_that_is_stuck_is_told",),
+        (f"{BY_LOOP}F12_one_that_is_stuck_is_told",), slow=True,
     ),
     Mutant(
         "what took long does not tell of its end", "reconciler/engine/unhurried.py",
         "        if job.over_at - began > self._patience:\n", "        if False:\n",
-        (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",),
+        (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",), slow=True,
     ),
     Mutant(
         "who asks for what is under way begins it once more", "reconciler/engine/unhurried.py",
         "            if job is None:\n", "            if True:\n",
-        (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",),
+        (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",), slow=True,
     ),
     Mutant(
         "a command does not hand over", "reconciler/api/handover.py",
@@ -286,6 +288,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "who is new is found only at the beginning", "reconciler/runtimes/process/exits.py",
         "due = time.monotonic() + self._rescan\n", "due = 1e12\n",
         ("tests/process/test_exits.py::test_one_that_is_started_again_is_watched_again_without_being_told_to",),
+        slow=True,
     ),
     Mutant(
         "the engine's events are followed once", "reconciler/runtimes/docker/events.py",
