@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -53,13 +55,15 @@ class Applied:
         self._refusal = refusal
         self._root = home.path / "applied"
         self._port_range = port_range
-        self._parsed: Known = {}
+        self._lock = threading.RLock()
+        """Of what is kept in mind: a daemon's threads share it."""
+        self._parsed: defaultdict[str, Known] = defaultdict(dict)
         self._recollection = Recollection(self._root)
         self._remembers = remembers
         self._history = History(home.path / "history")
         self._cause = cause
         self._recalled: dict[str, dict[Path, Stamp]] = {}
-        self._last: dict[str, list[Path]] = {}
+        self._last: dict[str, dict[Path, Stamp]] = {}
         self._pointed_at: dict[str, list[str]] = {}
 
     def namespaces(self) -> list[str]:
@@ -78,16 +82,16 @@ class Applied:
 
     def _survey(self, namespace: str) -> tuple[list[Resource], dict[Key, str]]:
         found, damaged = {}, {}
-        self._recall(namespace)
-        for file, key in self._files(namespace):
-            try:
-                found[file] = self._resource(file, key)
-            except document.Damaged as damage:
-                damaged[key] = f"{damage.message}; {damage.hint}"
-            except FileNotFoundError:  # forgotten by another pass since it was listed
-                continue
-        self._last[namespace] = list(found)
-        self._remember(namespace, found)
+        with self._lock:
+            self._recall(namespace)
+            for file, key in self._files(namespace):
+                try:
+                    found[file] = self._resource(file, key)
+                except document.Damaged as damage:
+                    damaged[key] = f"{damage.message}; {damage.hint}"
+                except FileNotFoundError:  # forgotten by another pass since it was listed
+                    continue
+            self._remember(namespace, found)
         return list(found.values()), damaged
 
     def _files(self, namespace: str) -> list[tuple[Path, Key]]:
@@ -106,12 +110,12 @@ class Applied:
         if namespace not in self._recalled:
             known = self._recollection.recall(namespace)
             self._recalled[namespace] = {file: stamp for file, (stamp, _) in known.items()}
-            self._parsed = {**known, **self._parsed}
+            self._parsed[namespace] = {**known, **self._parsed[namespace]}
 
     def _remember(self, namespace: str, files: Iterable[Path]) -> None:
         """Where it is not what is remembered already. What is gone is not to be remembered either."""
-        known = {file: self._parsed[file] for file in files}
-        stamps = {file: stamp for file, (stamp, _) in known.items()}
+        known = self._parsed[namespace] = {file: self._parsed[namespace][file] for file in files}
+        stamps = self._last[namespace] = {file: stamp for file, (stamp, _) in known.items()}
         if self._remembers and stamps != self._recalled[namespace]:
             self._recalled[namespace] = stamps
             self._recollection.remember(namespace, known)
@@ -120,20 +124,21 @@ class Applied:
         """Parsed once for as long as it does not change."""
         with document.found(file):
             stamp = _stamp(file)
-        known = self._parsed.get(file)
-        if known is None or known[0] != stamp:
-            known = (stamp, document.read(file, key))
-            self._parsed[file] = known
-        return known[1]
+        with self._lock:
+            known = self._parsed[key.namespace].get(file)
+            if known is None or known[0] != stamp:
+                known = self._parsed[key.namespace][file] = (stamp, document.read(file, key))
+            return known[1]
 
     def stamps(self, namespace: str) -> dict[str, list[int]]:
         """Of the files that the last reading of a namespace came from: when written, how long, which inode."""
-        return {file.name: list(self._parsed[file][0]) for file in self._last.get(namespace, ())}
+        return {file.name: list(stamp) for file, stamp in self._last.get(namespace, {}).items()}
 
     def glance(self) -> str:
         """Of all that is kept, and all files that it points at, as far as they were read: when each was written."""
         kept = [file for namespace in self.namespaces() for file, _ in self._files(namespace)]
-        pointed = [Path(path) for paths in self._pointed_at.values() for path in paths]
+        with self._lock:
+            pointed = [Path(path) for paths in self._pointed_at.values() for path in paths]
         return repr([(str(file), _stamp_if_there(file)) for file in (*kept, *pointed)])
 
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph:
@@ -143,7 +148,8 @@ class Applied:
         given = {resource.key for resource in everything}
         contents, unreadable = _contents(everything, self._refusal)
         if resources is None:
-            self._pointed_at[namespace] = sorted(contents)
+            with self._lock:
+                self._pointed_at[namespace] = sorted(contents)
         return graph_of(
             namespace,
             everything,
@@ -187,9 +193,10 @@ class Applied:
         finally:
             for draft in drafts.values():
                 draft.unlink(missing_ok=True)
-        for resource in resources:
-            path = self._path(resource.key)
-            self._parsed[path] = (_stamp(path), resource)
+        with self._lock:
+            for resource in resources:
+                path = self._path(resource.key)
+                self._parsed[resource.key.namespace][path] = (_stamp(path), resource)
         failpoint("source.keep.after")
 
     def _numbered(self, resource: Resource) -> Resource:
@@ -227,9 +234,11 @@ class Applied:
         failpoint("source.forget.before")
         self._history.forget(key)  # first: nobody would come back for it
         path = self._path(key)
-        path.unlink(missing_ok=True)
-        self._recollection.forget(key.namespace)  # whoever deletes a secret means it
-        self._recalled[key.namespace] = {}
+        with self._lock:  # or who is reading it just now would write it into the recollection again
+            path.unlink(missing_ok=True)
+            self._recollection.forget(key.namespace)  # whoever deletes a secret means it
+            self._recalled[key.namespace] = {}
+            self._parsed[key.namespace].pop(path, None)
         failpoint("source.forget.after")
         try:
             path.parent.rmdir()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -119,6 +123,51 @@ def test_what_is_forgotten_while_others_look_is_gone(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
     applied.forget(Key("service", "default", "two"))
     assert [one.key.name for one in Applied(home).resources("default")] == ["one"]
+
+
+def test_what_is_gone_is_kept_in_mind_no_longer(tmp_path: Path) -> None:
+    """Whoever took it away: it itself, or another process."""
+    home = Home(str(tmp_path / "home"))
+    applied = Applied(home)
+    applied.keep(two())
+    applied.resources("default")
+    one, other = (resource.key for resource in two())
+    applied.forget(one)
+    assert len(applied._parsed["default"]) == 1
+    Applied(home).forget(other)
+    assert applied.resources("default") == []
+    assert not applied._parsed["default"]
+
+
+def test_threads_that_share_it_do_not_disturb_one_another(tmp_path: Path) -> None:
+    """As a daemon's do: some look at a namespace, others at a glance, and now and then something is forgotten."""
+    applied, kept = Applied(Home(str(tmp_path / "home")), remembers=True), two()[0]
+    identity = applied._home.identity(make=True)
+    copies = [replace(kept, key=replace(kept.key, namespace=f"n{number}")) for number in range(60)]
+    applied.keep(copies)
+    numbers, raised, done, before = count(), [], threading.Event(), sys.getswitchinterval()
+
+    def steadily(verb: Callable[[], object]) -> None:
+        try:
+            while not done.is_set():
+                verb()
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, the test is told
+            raised.append(error)
+
+    verbs = [applied.glance, lambda: applied.graph(f"n{next(numbers)}", identity)] * 2
+    threads = [threading.Thread(target=steadily, args=(verb,)) for verb in verbs]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for copy in copies:
+            applied.forget(copy.key)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(before)
+    assert raised == []
 
 
 def test_nobody_waits_for_the_other_end_of_a_pipe(tmp_path: Path) -> None:
