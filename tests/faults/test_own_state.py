@@ -76,8 +76,9 @@ class World:
     # -- how they are hurt
 
     def killed(self, name: str) -> None:
-        self.stage.process(name).signal(signal.SIGKILL)
-        eventually(lambda: not self.stage.processes(name), "it is dead")
+        process = self.stage.process(name)
+        process.signal(signal.SIGKILL)
+        eventually(lambda: not process.alive, "it is dead, and perhaps there is another one by now")
 
     def lost(self, name: str) -> None:
         """Dead, and with all that was known of it. Its parent may still be writing down how it ended."""
