@@ -30,8 +30,10 @@ ORDERS = "orders"
 LOOK = "look."
 """Files beside the home: what it writes, how it is to be disturbed, and its last look at each namespace."""
 CRASH, STALE, DROPPED = "crash", "stale", "dropped"
-PATIENCE = 60.0
-"""Three of these short rounds are no sign that something is stuck, on a machine where everybody waits."""
+RESYNC, PATIENCE = 0.4, 60.0
+"""Rounds that are shorter than anybody may ask for, so that little is waited for what was overlooked; three of them
+are no sign that something is stuck.
+"""
 EVERY = 0
 """Of what is dropped: all of it."""
 
@@ -68,7 +70,7 @@ class Disturbed:
         loop.parts = replace(loop.parts, runtimes=runtimes, observer=Looker(loop.parts.observer, self))
         loop._alarms = {name: Deaf(name, alarm, self) for name, alarm in loop._alarms.items()}
         loop._passed = self._then(loop._passed)
-        loop.threads._patience = PATIENCE
+        loop._resync, loop.threads._patience = RESYNC, PATIENCE
         return daemon
 
     def done(self, verb: str, key: Any) -> None:

@@ -9,6 +9,7 @@ older than the one before; news of it dropped. By day in one run at one moment o
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,20 +49,21 @@ def test_disturbed_at_any_moment_it_comes_to_the_same_end(
 ) -> None:
     calm = world.run()
     assert not calm.afterwards
-    hit = set()
+    hit: defaultdict[str, set[str]] = defaultdict(set)
     for orders in by_night(calm, world) if NIGHTLY else by_day(calm, world):
         disturbed = world.run(**orders)
         assert not (differing := difference(calm.end, disturbed.end)), f"{orders}:\n{differing}"
         assert not disturbed.deeds - calm.deeds, f"{orders}: done twice"
         assert not disturbed.afterwards, orders
-        assert disturbed.strangers == calm.strangers, orders
-        hit |= {(how, world.stories[name].scenario.name) for how, name in disturbed.hits}
-        for (how, _), seconds in disturbed.hits.items():
+        for (how, name), seconds in disturbed.hits.items():
+            hit[how].add(world.stories[name].scenario.name)
             record_property("disturbed", (how, seconds))
         record_property("lost", sum(len(calm.end[kind].keys() - disturbed.end[kind].keys()) for kind in calm.end))
         record_property("made twice", (disturbed.deeds - calm.deeds).total())
-    wanted = {(how, world.stories[name].scenario.name) for how in COUNTED_AS for name in there(how, calm, world)}
-    assert wanted <= hit, f"not disturbed: {wanted - hit}"
+    for how in (CRASH, STALE):
+        missed = {world.stories[name].scenario.name for name in there(how, calm, world)} - hit[how]
+        assert not missed, f"{how}: not disturbed"
+    assert hit[DROPPED], "whoever is dead when it happens has no news of it; but not all are"
 
 
 def there(how: str, calm: Run, world: World) -> dict[str, int]:

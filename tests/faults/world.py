@@ -29,7 +29,6 @@ from tests.faults.crash_scenarios import FIXED, MOVED, Scenario
 from tests.faults.crash_site import Document, Look, Ran, Site
 from tests.scenarios.stage import eventually
 
-RESYNC = "500ms"
 PATIENCE = 60.0
 """Seconds until all is at rest."""
 BESIDE = 4
@@ -45,7 +44,6 @@ class Run:
     end: Look
     deeds: Counter[str]
     """What the engine and the process runtime really did, by what and to whom."""
-    strangers: list[Any]
     counts: Mapping[str, Counter[str]]
     """How much of each kind there is to disturb, by namespace."""
     hits: Mapping[tuple[str, str], float]
@@ -100,8 +98,9 @@ class World:
             daemon.live()
             self._rests(dict.fromkeys(self.stories, again), daemon)
             afterwards = [note["did"] for note in self._notes("effect")[effects:]]
-        run = Run(self.all.look(), self._deeds(since), strangers, self._counts(), self._hits(), afterwards)
+        run = Run(self.all.look(), self._deeds(since), self._counts(), self._hits(), afterwards)
         self._away()
+        assert self.all.lives() == strangers, "somebody touched what is not ours"
         return run
 
     # -- the beginning
@@ -312,7 +311,7 @@ class Reborn:
     def _again_and_again(self) -> None:
         place = self._world.directory
         environment = {**self._world.all.environment(), "RECONCILER_FAILPOINTS_TRACE": str(place / "trace")}
-        arguments = [str(place), "daemon", "run", "--resync", RESYNC]
+        arguments = [str(place), "daemon", "run"]
         while not self._ended.is_set():
             told = warm.run(arguments, env=environment, cwd=place, seconds=4 * PATIENCE, module=disturbed.__name__)
             with (place / "daemon.log").open("a") as log:
