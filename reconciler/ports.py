@@ -266,6 +266,9 @@ class Feeds(Protocol):
         the reason; never comes back with less than there is.
         """
 
+    def abandon(self) -> None:
+        """Nobody waits any more: whoever is fetching comes to an end, and brings nothing."""
+
     def turn(self, key: Key) -> AbstractContextManager[None]:
         """One sync of a Source at a time, whoever asks for it."""
 

@@ -101,6 +101,7 @@ def daemon(
         "engine events": EngineEvents(lambda: resolve(os.environ), owner=home.identity(make=True).owner),
         "exits": exits,
         "files": Directories(following.paths, note),
+        "sources": following,
     }
     loop = Loop(
         parts, alarms, resync=resync, handlers={"sync": following.sync}, slow=["sync"], passed=passed,

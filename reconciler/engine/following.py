@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from reconciler.core.references import literal
@@ -48,6 +49,12 @@ class Following:
         for namespace in synced.namespaces:
             self.wake(Turn("pass", namespace))
         return None if synced.due is None else spread(synced.due)
+
+    def watch(self, _tell: Callable[[str], None], stopping: threading.Event) -> None:
+        """Tells of nothing. At the end nobody waits for servers any more, or one that hangs would outlive us."""
+        stopping.wait()
+        if self._parts.feeds:
+            self._parts.feeds.abandon()
 
     def secrets(self, key: Key) -> list[bytes]:
         """With which requests to look at a Source may be signed; none where it takes no requests."""

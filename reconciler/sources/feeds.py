@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from reconciler.kinds.source import SourceSpec
@@ -19,13 +20,17 @@ class Followed(Ledger):
     def __init__(self, home: Home) -> None:
         super().__init__(home)
         self.parsed = {}
+        self._abandoned = threading.Event()
+
+    def abandon(self) -> None:
+        self._abandoned.set()
 
     def fetch(self, key: Key, spec: SourceSpec, known: Known, *, revision: str = "") -> Checkout:
         from reconciler.sources import directory, repository  # noqa: PLC0415 -- for who follows one
 
         if spec.git is None:
             return directory.read(spec.directory, recursive=spec.recursive)
-        return repository.read(self.folder(key), spec, known, revision=revision)
+        return repository.read(self.folder(key), spec, known, revision=revision, abandoned=self._abandoned.is_set)
 
     def forget(self, key: Key) -> None:
         self.parsed.pop(key, None)

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError, Refused, Unreachable
@@ -74,6 +74,8 @@ class Mirror:
 
     path: Path
     caps: Caps = Caps()
+    abandoned: Callable[[], bool] = lambda: False
+    """Whether nobody waits any more for what is being fetched."""
 
     def fetch(self, git: Git) -> str:
         """The commit that the ref means now. What was known before stays, whatever comes of it."""
@@ -200,6 +202,8 @@ class Mirror:
     def _watched(self, running: subprocess.Popen[bytes], before: int) -> ReconcilerError | None:
         deadline = time.monotonic() + self.caps.seconds
         while running.poll() is None:
+            if self.abandoned():
+                return Unreachable("it was still being fetched when the daemon was told to end", hint=STAYS)
             if time.monotonic() > deadline:
                 return Unreachable(f"the repository did not come in {self.caps.seconds:g} s", hint=STAYS)
             if _size(self.path) - before > self.caps.bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from reconciler.core.parse import Text
@@ -22,10 +22,13 @@ LONGEST_LINK = 4096
 LFS = b"version https://git-lfs.github.com/spec/"
 
 
-def read(folder: Path, spec: SourceSpec, known: Known, *, revision: str = "", caps: Caps | None = None) -> Checkout:
+def read(
+    folder: Path, spec: SourceSpec, known: Known, *, revision: str = "", caps: Caps | None = None,
+    abandoned: Callable[[], bool] = lambda: False,
+) -> Checkout:  # fmt: skip
     """The newest revision; or a former one, which was looked at when it was new."""
     assert spec.git is not None, "asked before"
-    mirror = Mirror(folder / "mirror.git", caps or Caps())
+    mirror = Mirror(folder / "mirror.git", caps or Caps(), abandoned)
     head = revision or mirror.fetch(spec.git)
     if revision and not mirror.has(revision):
         raise Unreachable(f"revision {revision[:10]} is no longer in the repository", hint="what is in force stays so")

@@ -7,6 +7,7 @@ import hmac
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 from collections import Counter
@@ -142,6 +143,27 @@ def test_F44_F45_repositories_in_trouble_keep_what_is_good_and_hold_up_nobody(so
     healed = Counter({"Start gone/0": 1})
     sources.oracle.check(replaced("well") + replaced(*names) + healed, passes=1)
     assert sources.daemon.log.count("loop begun") == 1, "it was never beside itself"
+
+
+def test_F44_who_is_told_to_end_does_not_wait_for_a_server_that_hangs(sources: Sources, stage: Stage) -> None:
+    with deaf_server() as hanging:
+        sources.oracle.start()
+        stage.apply(sources.git("deaf", hanging), "--no-wait")
+        mirror = f"--git-dir={stage.home}/sources/{stage.namespace}.deaf/mirror.git"
+        eventually(lambda: fetching(mirror), "it is being fetched")
+        stage.cli("daemon", "stop")
+        eventually(lambda: "loop ended" in sources.daemon.log, "the loop has ended")
+        assert re.search(r"loop ended +cleanly=True", sources.daemon.log)
+        assert fetching(mirror) == []
+
+
+def fetching(mirror: str) -> list[str]:
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_text(errors="replace").split("\0")
+            found += [file.parent.name] if {mirror, "fetch"} <= set(words) else []
+    return found
 
 
 # -- directories
