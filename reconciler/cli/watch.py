@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -59,7 +60,7 @@ def _source(namespace: str, place: str, ref: str, path: str, verify: str | None)
         spec = SourceSpec(git=Git(url=place, ref=ref, path=path), verify=keys)  # type: ignore[arg-type]
     for fault in faults(spec):
         raise UsageError(f"{place}: {fault.message}", hint=_option(fault.hint))
-    return Resource(Key("source", namespace, _name(place)), spec)
+    return Resource(Key("source", namespace, _name(spec.directory or place)), spec)
 
 
 def _keys(file: str) -> tuple[str, ...]:
@@ -75,6 +76,7 @@ def _option(hint: str) -> str:
 
 
 def _name(place: str) -> str:
-    """After its last part, as a label may be."""
-    last = Path(place.rstrip("/")).absolute().name.removesuffix(".git")
-    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")[:60] or "watched"
+    """After its last part, as a label may be, and after all of it: other places end alike."""
+    last = place.rstrip("/").rpartition("/")[2].removesuffix(".git")
+    digest = blake2b(place.encode(errors="surrogateescape"), digest_size=4).hexdigest()
+    return f"{re.sub(r'[^a-z0-9]+', '-', last.lower()).strip('-')[:50].strip('-') or 'watched'}-{digest}"

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.serve import Handler, Server
+from reconciler.daemon import guests as visitors
 from reconciler.daemon import lock, notify
 from reconciler.daemon.answers import answers
 from reconciler.daemon.log import turn_over
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 END_SECONDS = 5.0
 """For what is under way to come to an end. What does not is looked at by whoever comes next."""
-PATIENCE = 60.0
-"""For a command that has the home's lock."""
 LOOK_SECONDS = 1.0
 ANEW = "RECONCILER_BEGUN_ANEW"
 """How often it had to begin anew since it last was well, in its own environment."""
@@ -65,25 +64,16 @@ class Daemon:
         Path(self.home).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.held = lock.take(self.home)
         try:
-            self._keep(guests)
+            visitors.welcome(self.controller.parts, guests)
             trouble = self._serve()
-            self._forget(guests)
         finally:
-            os.close(self.held)
+            try:
+                visitors.farewell(self.controller.parts, guests)
+            finally:
+                os.close(self.held)
         if trouble:
             self._begin_anew(trouble)
         return 0
-
-    def _keep(self, guests: Sequence[Resource]) -> None:
-        parts = self.controller.parts
-        if guests:
-            with parts.home.lock(PATIENCE):
-                parts.source.keep(guests)
-
-    def _forget(self, guests: Sequence[Resource]) -> None:
-        """Without a tombstone: a tombstone takes along what a Source has brought."""
-        for guest in guests:
-            self.controller.parts.source.forget(guest.key)
 
     def _serve(self) -> list[str]:
         server = Server(self.home, {**answers(self.controller, self.loop, self.health, self.stopping), **self.further})

@@ -16,7 +16,9 @@ ROOT = "reconciler/root"
 RESTRICTED_PROFILE = "restricted"
 TOMBSTONE = "reconciler/deleting"
 """Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
-MARKS = frozenset({SOURCE, PROFILE, ROOT, TOMBSTONE})
+GUEST = "reconciler/guest"
+"""Annotation of a Source that `watch` follows for as long as it runs."""
+MARKS = frozenset({SOURCE, PROFILE, ROOT, TOMBSTONE, GUEST})
 """What nobody may write into a spec: by them somebody else's word is widened, or something is deleted."""
 
 
