@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from reconciler.daemon.run import Daemon
 
 
+SHORTEST_RESYNC = 1.0
+
+
 class Ways(TypedDict):
     """How it is to run."""
 
@@ -27,12 +30,18 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """A verb with these takes `**ways: Unpack[Ways]`."""
     resync = click.option(
         "--resync", type=duration, default="30", metavar="SPAN", show_default=True,
-        help="Look at everything this often, whatever was heard.",
+        help="Look at everything this often, whatever was heard.", callback=_not_too_often,
     )  # fmt: skip
     webhook = click.option(
         "--webhook", metavar="HOST:PORT", help="Take signed requests to look at a Source: POST /hooks/NAMESPACE/NAME."
     )
     return resync(webhook(function))
+
+
+def _not_too_often(_context: click.Context, _option: click.Parameter, seconds: float) -> float:
+    if seconds < SHORTEST_RESYNC:
+        raise click.BadParameter(f"at least {SHORTEST_RESYNC:g} s: what happens is heard of at once in any case")
+    return seconds
 
 
 def flags(context: Context, ways: Ways) -> list[str]:

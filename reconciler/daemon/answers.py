@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -42,7 +41,7 @@ class Follower:
 
 
 def answers(
-    controller: Controller, loop: Loop, health: Callable[[], dict[str, Any]], stopping: threading.Event
+    controller: Controller, loop: Loop, health: Callable[[], dict[str, Any]], end: Callable[[], None]
 ) -> dict[str, Handler]:
     """By the word that asks for it."""
 
@@ -68,7 +67,7 @@ def answers(
         return {}
 
     def stop(_asked: dict[str, Any], _call: Call) -> dict[str, Any]:
-        stopping.set()
+        end()
         return {}
 
     return {"leave": leave, "settle": settle, "wake": wake, "stop": stop, "health": lambda _asked, _call: health()}

@@ -38,6 +38,14 @@ SLOW_PATIENCE = 900.0
 log = get_logger()
 
 
+class Failures(NamedTuple):
+    """Of one thing, without a success between them."""
+
+    times: int
+    since: float
+    why: str
+
+
 class Turn(NamedTuple):
     """What to do, and of what."""
 
@@ -70,7 +78,7 @@ class Loop:
         self._handlers: dict[str, Handler] = {"pass": self._pass, "resync": self._round, **(handlers or {})}
         self._slow = frozenset(slow)
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
-        self._failures: dict[Turn, int] = {}
+        self._failures: dict[Turn, Failures] = {}
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._left: defaultdict[str, list[float]] = defaultdict(list)
@@ -137,6 +145,15 @@ class Loop:
         )
         return [*self.threads.troubles(), *late]
 
+    def unhealed(self) -> list[str]:
+        """What has not been brought to an end for long, and why. To begin anew would not help."""
+        now = time.monotonic()
+        return [
+            f"{_title(turn)} has not succeeded for {now - failed.since:.0f} s: {failed.why}"
+            for turn, failed in list(self._failures.items())
+            if now - failed.since > UNHEALTHY_AFTER * self._resync
+        ]
+
     # -- threads
 
     def _work(self) -> None:
@@ -168,20 +185,22 @@ class Loop:
 
     def _guarded(self, turn: Turn) -> float | None:
         """Whatever is wrong with one thing keeps nobody from the others, and is tried again."""
+        began = time.monotonic()
         try:
             pause = self._handlers[turn.what](turn.of)
         except ReconcilerError as error:
             log.warning(Say.NOT_RECONCILED, turn=turn.what, of=turn.of, error=error.message, hint=error.hint)
-            return self._retry(turn)
+            return self._retry(turn, began, error.message)
         except Exception as error:
             log.exception(Say.NOT_RECONCILED, turn=turn.what, of=turn.of, error=str(error))
-            return self._retry(turn)
+            return self._retry(turn, began, f"{type(error).__name__}: {error}")
         self._failures.pop(turn, None)
         return pause
 
-    def _retry(self, turn: Turn) -> float:
-        failures = self._failures[turn] = self._failures.get(turn, 0) + 1
-        return spread(min(RETRY_FIRST * 2.0 ** (failures - 1), RETRY_LONGEST))
+    def _retry(self, turn: Turn, began: float, why: str) -> float:
+        known = self._failures.get(turn, Failures(0, began, ""))
+        self._failures[turn] = Failures(known.times + 1, known.since, why)
+        return spread(min(RETRY_FIRST * 2.0**known.times, RETRY_LONGEST))
 
     def _after(self, turn: Turn, pause: float) -> None:
         if pause <= 0:
@@ -193,7 +212,7 @@ class Loop:
         if (left := self._is_left(namespace)) > 0:
             return min(left, self._resync)
         failpoint("loop.pass.before")
-        current = reconcile(self.parts, namespace, patience=PATIENCE)
+        current = reconcile(self.parts, namespace, patience=min(PATIENCE, 2 * self._resync))
         failpoint("loop.pass.after")
         self._passed(current)
         return self._paces[namespace].next(current, self.parts.clock.now())

@@ -192,8 +192,7 @@ def test_F12_one_that_is_stuck_is_told(stage: Stage) -> None:
     stage.docker.prepare = lambda _desired: go_on.wait(30) and None  # type: ignore[method-assign]
     loop = Loop(stage.parts, {}, resync=0.1)
     loop.start()
-    (trouble,) = until(loop.troubles)
-    assert "has been at pass shop for" in trouble
+    until(lambda: any("has been at pass shop for" in trouble for trouble in loop.troubles()))
     go_on.set()
     assert loop.stop(5)
 
@@ -321,3 +320,20 @@ def test_who_is_disturbed_looks() -> None:
     stillness.still(at_rest=True)
     stillness.disturb()
     assert not stillness.still(at_rest=True)
+
+
+def test_what_has_not_succeeded_for_long_is_told_with_its_reason(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that only fails is alive, and does nothing."""
+    stage.source.keep([WEB])
+
+    def graph(*_: object, **__: object) -> object:
+        raise ReconcilerError("somebody has the lock")
+
+    monkeypatch.setattr(stage.source, "graph", graph)
+    with running(stage, resync=0.1) as (loop, _, _):
+        (told,) = until(loop.unhealed)
+        assert told.startswith(f"pass {NAMESPACE} has not succeeded for")
+        assert told.endswith("somebody has the lock")
+        assert loop.troubles() == [], "to begin anew would not help"
+        monkeypatch.undo()
+        until(lambda: not loop.unhealed())

@@ -201,8 +201,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "what raised is not tried again", LOOP,
-        "        failures = self._failures[turn] = self._failures.get(turn, 0) + 1\n",
-        "        failures = self._failures[turn] = 99\n",
+        "        return spread(min(RETRY_FIRST * 2.0**known.times, RETRY_LONGEST))\n",
+        "        return spread(RETRY_LONGEST)\n",
         (f"{BY_LOOP}trouble_in_one_namespace_keeps_nobody_from_another_and_is_tried_again",), slow=True,
     ),
     Mutant(

@@ -43,7 +43,8 @@ def test_it_starts_detached_answers_and_stops_while_workloads_stay(stage: Stage,
 
 def test_F8_a_second_one_is_told_who_has_the_home(stage: Stage, daemon: Daemon) -> None:
     pid = daemon.start()
-    for words in (("daemon", "start"), ("daemon", "run"), ("watch",)):
+    assert f"runs already (pid {pid})" in stage.cli("daemon", "start").out, "as it should be"
+    for words in (("daemon", "run"), ("watch",)):
         told = stage.cli(*words, expect=1)
         assert f"pid {pid}" in told.err, words
         assert "reconciler daemon status" in told.err
@@ -145,7 +146,7 @@ def test_F11_sigterm_ends_it_cleanly_and_sighup_has_it_read_again(stage: Stage, 
 )
 def test_F12_a_thread_that_dies_has_it_begin_anew_in_the_same_process(stage: Stage, daemon: Daemon, point: str) -> None:
     stage.apply(native("web"))
-    pid = daemon.start("--resync", "0.2s", env={"RECONCILER_FAILPOINTS": point})
+    pid = daemon.start("--resync", "1s", env={"RECONCILER_FAILPOINTS": point})
     eventually(lambda: daemon.log.count("loop begun") > 1, "it has begun anew")
     assert "it broke" in daemon.log
     eventually(lambda: daemon.status()["pid"] == pid, "it answers")
@@ -169,3 +170,14 @@ def test_F6_its_diary_deleted_under_it_causes_no_action(stage: Stage, daemon: Da
     eventually(lambda: "rereading" in daemon.log, "it reads again")
     assert stage.apply(native("web")).actions == []
     assert (stage.process("web"), daemon.done()) == (workload, done)
+
+
+def test_F11_told_to_end_while_it_pauses_before_it_begins_anew_it_ends(stage: Stage, daemon: Daemon) -> None:
+    """And nobody else becomes the daemon meanwhile."""
+    anew = {"RECONCILER_FAILPOINTS": "loop.alarm.begun=1*off->1*error(it broke)", "RECONCILER_BEGUN_ANEW": "8"}
+    pid = daemon.start(env=anew)
+    eventually(lambda: "unhealthy" in daemon.log, "it has found out")
+    assert f"pid {pid}" in stage.cli("daemon", "run", expect=1).err
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: daemon.status()["running"] is False, "it has ended", within=5)
+    assert daemon.log.count("loop begun") == 1
