@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.serve import Handler, Server
@@ -18,6 +15,7 @@ from reconciler.daemon import guests as visitors
 from reconciler.daemon import lock, notify
 from reconciler.daemon.answers import answers
 from reconciler.daemon.log import turn_over
+from reconciler.daemon.signals import Signals
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop import RESYNC, Loop
 from reconciler.model.resource import Resource
@@ -49,9 +47,7 @@ class Daemon:
     """Where requests to look at a Source are taken, if anywhere."""
     further: dict[str, Handler] = field(default_factory=dict)
     """Questions that others answer than the loop."""
-    stopping: threading.Event = field(default_factory=threading.Event)
-    rereading: threading.Event = field(default_factory=threading.Event)
-    woken: threading.Event = field(default_factory=threading.Event)
+    signals: Signals = field(default_factory=Signals)
     started_at: float = field(default_factory=time.time)
     begun: float = field(default_factory=time.monotonic)
     held: int = -1
@@ -66,19 +62,21 @@ class Daemon:
         try:
             visitors.welcome(self.controller.parts, guests)
             trouble = self._serve()
+            if trouble:
+                self._begin_anew(trouble)
         finally:
             try:
                 visitors.farewell(self.controller.parts, guests)
             finally:
                 os.close(self.held)
-        if trouble:
-            self._begin_anew(trouble)
         return 0
 
     def _serve(self) -> list[str]:
-        server = Server(self.home, {**answers(self.controller, self.loop, self.health, self.stopping), **self.further})
+        server = Server(
+            self.home, {**answers(self.controller, self.loop, self.health, self.signals.tell_to_end), **self.further}
+        )
         server.open()
-        self._listen_to_signals()
+        self.signals.listen()
         self.loop.threads.start("server", server.serve)
         if self.door:
             self.loop.threads.start("webhook", self.door.serve)
@@ -94,7 +92,7 @@ class Daemon:
         return trouble
 
     def health(self) -> dict[str, Any]:
-        troubles = [*self.loop.troubles(), *self._state_of_disk()]
+        troubles = [*self.loop.troubles(), *self.loop.unhealed(), *self._state_of_disk()]
         return {
             "running": True,
             "pid": os.getpid(),
@@ -109,22 +107,6 @@ class Daemon:
         why = f"no space left on the disk of {self.home}: what happens is not written down; make room"
         return [why] if is_full(self.home) else []
 
-    def _listen_to_signals(self) -> None:
-        def end(number: int, _frame: FrameType | None) -> None:
-            if self.stopping.is_set() and number == signal.SIGINT:
-                os._exit(130)  # asked twice: at once. Whatever was under way is looked at by who comes next
-            self.stopping.set()
-            self.woken.set()
-
-        def reread(_number: int, _frame: FrameType | None) -> None:
-            self.rereading.set()
-            self.woken.set()
-
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGINT, end)
-        signal.signal(signal.SIGHUP, reread)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-
     def _taken_away(self, server: Server) -> list[str]:
         """What makes us the one that is asked. A home that is gone altogether, like a disk that is not mounted, is not
         made anew.
@@ -138,11 +120,10 @@ class Daemon:
         """Blocks until it is to end; the troubles it ends for, if it is for any."""
         pulse = notify.watchdog_seconds()
         told = 0.0
-        while not self.stopping.is_set():
-            self.woken.wait(LOOK_SECONDS)
-            self.woken.clear()
-            if self.rereading.is_set():
-                self.rereading.clear()
+        while not self.signals.end:
+            self.signals.sleep(LOOK_SECONDS)
+            if self.signals.reread:
+                self.signals.reread = False
                 log.info(Say.REREADING)
                 self.loop.wake(RESYNC)
             if troubles := [*self.loop.troubles(), *self._taken_away(server)]:
@@ -156,10 +137,15 @@ class Daemon:
 
     def _begin_anew(self, troubles: Sequence[str]) -> None:
         """In the same process, so that whoever watches over us sees one and the same. Ever more slowly, if it does
-        not help.
+        not help; whoever is told to end meanwhile does. Until then nobody else becomes the daemon.
         """
         times = int(os.environ.get(ANEW, "0")) if time.monotonic() - self.begun < LONGEST_PAUSE else 0
-        time.sleep(min(0.1 * 2.0**times, LONGEST_PAUSE))
-        os.environ[ANEW] = str(times + 1)
         notify.tell(f"STATUS=beginning anew: {'; '.join(troubles)}")
+        until = time.monotonic() + min(0.1 * 2.0**times, LONGEST_PAUSE)
+        while (left := until - time.monotonic()) > 0 and not self.signals.end:
+            notify.tell("WATCHDOG=1")
+            self.signals.sleep(min(left, LOOK_SECONDS))
+        if self.signals.end:
+            return
+        os.environ[ANEW] = str(times + 1)
         os.execv(sys.executable, [sys.executable, "-m", "reconciler", *sys.argv[1:]])  # noqa: S606 -- ourselves
