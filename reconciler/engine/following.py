@@ -19,6 +19,8 @@ class Following:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._lock = threading.Lock()
+        """Several passes may end at once."""
         self._known: dict[Key, int] = {}
         self._directories: dict[Key, str] = {}
         self._files: dict[str, frozenset[str]] = {}
@@ -27,21 +29,23 @@ class Following:
     def learn(self, current: Pass) -> None:
         """A Source that is new, or was changed, is looked at now."""
         namespace = current.graph.namespace
-        self._files[namespace] = frozenset(current.graph.contents)
         sources = {key: r for key, r in current.graph.resources.items() if key.kind == "source"}
-        for key in [key for key in self._known if key.namespace == namespace and key not in sources]:
-            del self._known[key]
-            self._directories.pop(key, None)
-        for key, resource in sources.items():
-            if self._known.get(key) != resource.generation:
-                self._known[key] = resource.generation
-                self._directories[key] = resource.spec.directory
-                self.wake(Turn(SYNC, str(key)))
+        with self._lock:
+            self._files[namespace] = frozenset(current.graph.contents)
+            for key in [key for key in self._known if key.namespace == namespace and key not in sources]:
+                del self._known[key]
+                self._directories.pop(key, None)
+            for key, resource in sources.items():
+                if self._known.get(key) != resource.generation:
+                    self._known[key] = resource.generation
+                    self._directories[key] = resource.spec.directory
+                    self.wake(Turn(SYNC, str(key)))
 
     def paths(self) -> dict[str, str]:
         """What is to be watched, and whom to wake when it changes."""
-        files = {path: namespace for namespace, paths in list(self._files.items()) for path in paths}
-        return files | {path: str(key) for key, path in list(self._directories.items()) if path}
+        with self._lock:
+            files = {path: namespace for namespace, paths in self._files.items() for path in paths}
+            return files | {path: str(key) for key, path in self._directories.items() if path}
 
     def sync(self, of: str) -> float | None:
         """The turn of one Source."""
