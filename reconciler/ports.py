@@ -276,11 +276,11 @@ class Feeds(Protocol):
 
     def remember(self, key: Key, known: Known) -> None: ...
 
-    def confirmed(self, key: Key) -> str:
-        """The plan that a person said yes to."""
+    def confirmed(self, key: Key) -> frozenset[str]:
+        """The plans that a person said yes to: what is wrong with one revision may be more than one thing."""
 
     def confirm(self, key: Key, plan: str) -> None:
-        """An empty one takes it back."""
+        """One more. An empty one takes them all back."""
 
     def forget(self, key: Key) -> None: ...
 

@@ -283,7 +283,7 @@ class _Sync:
     def _ask(self, reason: Reason, message: str, facts: Sequence[str]) -> None:
         """Goes on only with a person's word for just this."""
         plan = plan_hash(self.key, reason, *facts)
-        if self.feeds.confirmed(self.key) != plan:
+        if plan not in self.feeds.confirmed(self.key):
             hint = f"look at it; then: reconciler confirm {self.key.short}{_place(self.key)} --plan {plan}"
             raise Withheld(reason, message, plan=plan, hint=hint)
 

@@ -61,15 +61,15 @@ class Ledger:
     def remember(self, key: Key, known: Known) -> None:
         self._write(key, "state.json", json.dumps(asdict(known), indent=1))
 
-    def confirmed(self, key: Key) -> str:
+    def confirmed(self, key: Key) -> frozenset[str]:
         try:
-            return (self.folder(key) / "confirmed").read_text().strip()
+            return frozenset((self.folder(key) / "confirmed").read_text().split())
         except FileNotFoundError:
-            return ""
+            return frozenset()
 
     def confirm(self, key: Key, plan: str) -> None:
         if plan:
-            self._write(key, "confirmed", f"{plan}\n")
+            self._write(key, "confirmed", "".join(f"{one}\n" for one in sorted({*self.confirmed(key), plan})))
         else:
             (self.folder(key) / "confirmed").unlink(missing_ok=True)
 

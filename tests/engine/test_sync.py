@@ -92,11 +92,19 @@ def test_F40_a_file_that_is_away_for_a_moment_deletes_nothing(stage: Following) 
 
 
 def test_what_is_gone_for_good_is_taken_down(stage: Following) -> None:
-    stage.write(web=service("web"), db=service("db"), api=service("api"))
+    stage.write(web=service("web"), db=service("db"))
     stage.follow()
     stage.write(db=None)
     assert stage.follow() == "Synced"
-    assert stage.objects() == ["shop-api-0", "shop-web-0"]
+    assert stage.objects() == ["shop-web-0"]
+
+
+def test_F43_two_of_three_go_only_with_a_word_for_it(stage: Following) -> None:
+    stage.write(web=service("web"), db=service("db"), api=service("api"))
+    stage.follow()
+    stage.write(db=None, api=None)
+    assert stage.follow() == "Braked"
+    assert stage.declared() == ["api", "db", "web"]
 
 
 def test_a_spec_that_moves_to_another_file_is_not_touched(stage: Following) -> None:
@@ -178,7 +186,7 @@ def test_F43_a_confirmation_is_of_one_plan_and_of_no_other(stage: Following) -> 
     stage.write(s3=service("s3"))
     assert stage.follow() == "Synced"
     assert len(stage.declared()) == 5
-    assert stage.feeds.confirmed(KEY) == "", "it is used up"
+    assert stage.feeds.confirmed(KEY) == frozenset(), "it is used up"
 
 
 def test_without_prune_nothing_is_ever_taken_down(stage: Following) -> None:

@@ -364,7 +364,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a word for one thing is a word for all", SYNC,
-        "if self.feeds.confirmed(self.key) != plan:",
+        "if plan not in self.feeds.confirmed(self.key):",
         "if not self.feeds.confirmed(self.key):",
         (f"{BY_SYNC}F43_a_confirmation_is_of_one_plan_and_of_no_other",),
     ),
