@@ -6,7 +6,7 @@ import math
 import random
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -34,6 +34,8 @@ UNHEALTHY_AFTER = 3
 """Resync intervals without a complete round, or at one thing."""
 SLOW_PATIENCE = 900.0
 """For what waits for others: servers, people's commands. It has deadlines of its own, which together are shorter."""
+SLOW_AT_ONCE = 8
+"""Of such things: each has a thread, and mostly a child. The others wait until one of these has ended."""
 
 log = get_logger()
 
@@ -81,6 +83,8 @@ class Loop:
         self._failures: dict[Turn, Failures] = {}
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        self._aside: deque[Turn] = deque()
+        self._at_work_aside = 0
         self._left: defaultdict[str, list[float]] = defaultdict(list)
         self._passed = passed
         self._last_round = time.monotonic()
@@ -160,7 +164,7 @@ class Loop:
         while (turn := self._queue.take()) is not None:
             failpoint("loop.worker.turn")
             if turn.what in self._slow:
-                self.threads.aside(_title(turn), partial(self._take, turn, SLOW_PATIENCE))
+                self._set_aside(turn)
             else:
                 self._take(turn)
 
@@ -170,6 +174,23 @@ class Loop:
         if pause is not None:
             self._after(turn, pause)
         self._queue.done(turn)
+
+    def _set_aside(self, *turns: Turn) -> None:
+        """None waits in a thread: that would be as many again, and who only waits would look stuck."""
+        with self._lock:
+            self._aside.extend(turns)
+            while self._aside and self._at_work_aside < SLOW_AT_ONCE and not self._stopping.is_set():
+                turn = self._aside.popleft()
+                self._at_work_aside += 1
+                self.threads.aside(_title(turn), partial(self._take_aside, turn))
+
+    def _take_aside(self, turn: Turn) -> None:
+        try:
+            self._take(turn, SLOW_PATIENCE)
+        finally:
+            with self._lock:
+                self._at_work_aside -= 1
+            self._set_aside()
 
     def _keep_time(self) -> None:
         while due := self._schedule.next():
