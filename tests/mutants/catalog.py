@@ -269,10 +269,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "        line = connect(self._home)\n", "        line = None\n", BY_ALONE,
     ),
     Mutant(
-        "the end of watch takes along what it brought", "reconciler/daemon/run.py",
-        "            self.controller.parts.source.forget(guest.key)\n",
-        "            from dataclasses import replace\n"
-        "            self.controller.parts.source.keep([replace(guest, deleting=True)])\n", BY_ALONE,
+        "the end of watch takes along what it brought", "reconciler/daemon/guests.py",
+        "            for key in mine & set(_left(parts)):\n                parts.source.forget(key)\n",
+        "            parts.source.keep([replace(guest, deleting=True) for guest in guests])\n", BY_ALONE,
     ),
     Mutant(
         "a second daemon is let in", "reconciler/daemon/lock.py",
