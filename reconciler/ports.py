@@ -235,7 +235,6 @@ class Known:
     """The one that was left again because it did not."""
     begun: str = ""
     """The one that is being put into force, or was last."""
-    begun_at: float = 0.0
     missing: Mapping[str, float] = field(default_factory=dict)
     """Since when documents have been missing, by key."""
     brought: tuple[str, ...] = ()
@@ -281,6 +280,11 @@ class Feeds(Protocol):
 
     def confirm(self, key: Key, plan: str) -> None:
         """One more. An empty one takes them all back."""
+
+    def watched(self, key: Key, revision: str) -> float:
+        """For how many seconds this process has seen a revision, by a clock that nobody sets. While nobody looked it
+        may have been the machine that was down, which is not the revision's fault.
+        """
 
     def forget(self, key: Key) -> None: ...
 

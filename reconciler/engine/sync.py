@@ -247,7 +247,8 @@ class _Sync:
         touched = tuple(sorted({r.key.namespace for r in keep}))
         overruled = self._overruled(kept, keep, revision)
         if not back and self.known.begun != revision:
-            self.known = replace(self.known, begun=revision, begun_at=self.now)
+            self.known = replace(self.known, begun=revision)
+        self.feeds.watched(self.key, revision)
         if not waves.last:
             message = f"{revision[:10]}: {', '.join(key.short for key in waves.waiting[:3])} must be Ready first"
             known = replace(self.known, held=None, brought=_keys(self.known.brought, waves.keep))
@@ -307,7 +308,7 @@ class _Sync:
     def _overdue(self, revision: str) -> bool:
         known = self.known
         begun = known.begun == revision and revision not in {known.good, known.bad}
-        late = not 0 <= self.now - known.begun_at < self.spec.timeout_seconds
+        late = self.feeds.watched(self.key, revision) >= self.spec.timeout_seconds
         return bool(self.spec.rollback and begun and known.good and late) and not self._whole()
 
     def _whole(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from reconciler.kinds.source import SourceSpec
@@ -17,9 +19,11 @@ class Followed(Ledger):
 
     parsed: dict[Key, Any]
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, steady: Callable[[], float] = time.monotonic) -> None:
         super().__init__(home)
         self.parsed = {}
+        self._steady = steady
+        self._seen: dict[Key, tuple[str, float]] = {}
         self._abandoned = threading.Event()
 
     def abandon(self) -> None:
@@ -32,6 +36,14 @@ class Followed(Ledger):
             return directory.read(spec.directory, recursive=spec.recursive)
         return repository.read(self.folder(key), spec, known, revision=revision, abandoned=self._abandoned.is_set)
 
+    def watched(self, key: Key, revision: str) -> float:
+        now = self._steady()
+        before = self._seen.get(key)
+        if before is None or before[0] != revision:
+            before = self._seen[key] = (revision, now)
+        return now - before[1]
+
     def forget(self, key: Key) -> None:
+        self._seen.pop(key, None)
         self.parsed.pop(key, None)
         super().forget(key)

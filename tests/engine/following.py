@@ -32,9 +32,9 @@ class Following(Stage):
 
     def __init__(self, path: Path, **spec: Any) -> None:
         super().__init__(path)
-        self.feeds = Followed(self.home)
-        self.parts = replace(self.parts, feeds=self.feeds)
-        self.controller = Controller(self.parts)
+        self.set_by = 0.0
+        """By how many seconds somebody has set the clock."""
+        self.begin_anew()
         self.folder = path / "specs"
         self.declare(**({"directory": str(self.folder)} | spec))
 
@@ -44,6 +44,16 @@ class Following(Stage):
         resource = Resource(key, SourceSpec(**spec), generation=before.generation + 1 if before else 1)
         self.source.keep([resource])
         return resource
+
+    def begin_anew(self) -> None:
+        """As a new process does, which remembers what is written down."""
+        self.feeds = Followed(self.home, lambda: self.clock.now() - self.set_by)
+        self.parts = replace(self.parts, feeds=self.feeds)
+        self.controller = Controller(self.parts)
+
+    def set_clock(self, by: float) -> None:
+        self.clock.time += by
+        self.set_by += by
 
     def write(self, **files: str | None) -> None:
         """Files of the directory by name, without the suffix; None takes one away."""

@@ -520,6 +520,35 @@ def test_a_revision_that_does_not_become_ready_is_left_again(stage: Following, r
     assert stage.declared() == ["extra", "web"]
 
 
+@pytest.mark.parametrize("by", [-3600.0, 365 * 86400.0])
+def test_a_clock_that_is_set_rolls_nothing_back(stage: Following, repo: Repository, by: float) -> None:
+    begin_badly(stage, repo)
+    stage.set_clock(by)
+    assert stage.follow() == "Synced"
+    stage.clock.sleep(40)
+    assert stage.follow() == "RolledBack", "nor does it keep it for ever"
+
+
+def test_a_revision_is_not_late_because_nobody_was_there(stage: Following, repo: Repository) -> None:
+    begin_badly(stage, repo)
+    stage.clock.sleep(3600)
+    stage.begin_anew()
+    assert stage.follow() == "Synced", "it has its time once more"
+    stage.clock.sleep(40)
+    assert stage.follow() == "RolledBack"
+
+
+def begin_badly(stage: Following, repo: Repository) -> None:
+    """A good revision, and one after it of which something can't be made."""
+    stage.declare(git=Git(url=str(repo.path)), verify="none", rollback=True, timeout_seconds=30)
+    repo.commit("good", web=service("web"))
+    stage.follow()
+    stage.sync()
+    stage.docker.failing["create extra"] = RuntimeError("no")
+    repo.commit("bad", extra=service("extra"))
+    assert stage.follow() == "Synced"
+
+
 def test_a_revision_that_was_left_is_tried_again_at_a_persons_word(stage: Following, repo: Repository) -> None:
     stage.declare(git=Git(url=str(repo.path)), verify="none", rollback=True, timeout_seconds=30)
     repo.commit("good", web=service("web"))
