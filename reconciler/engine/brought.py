@@ -31,9 +31,18 @@ def all_kept(source: Source) -> dict[Key, Resource]:
 
 
 def leaving_with(source: Source, gone: Iterable[Resource]) -> list[Resource]:
-    """Tombstones of what Sources brought that are deleted themselves. With `prune: false` everything stays."""
-    owners = {resource.key for resource in gone if resource.key.kind == "source" and resource.spec.prune}
-    if not owners:
-        return []
-    found = all_kept(source).values()
-    return [replace(r, deleting=True) for r in found if not r.deleting and source_of(r) in owners]
+    """Tombstones of what Sources brought that are deleted themselves, of what Sources among that brought, and so on.
+    With `prune: false` everything stays.
+    """
+    found: dict[Key, Resource] = {}
+    owners = _pruning(gone)
+    kept = all_kept(source).values() if owners else ()
+    while owners:
+        more = {r.key: r for r in kept if not r.deleting and r.key not in found and source_of(r) in owners}
+        found |= more
+        owners = _pruning(more.values())
+    return [replace(r, deleting=True) for r in found.values()]
+
+
+def _pruning(resources: Iterable[Resource]) -> set[Key]:
+    return {resource.key for resource in resources if resource.key.kind == "source" and resource.spec.prune}

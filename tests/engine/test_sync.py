@@ -412,6 +412,28 @@ def test_a_source_that_brings_others_is_braked_for_all_that_goes_with_them(stage
     assert stage.objects() == ["shop-db-0", "shop-web-0"]
 
 
+def test_the_brake_sees_what_sources_of_sources_brought(stage: Following) -> None:
+    for name in ("middle", "inner"):
+        stage.folder.with_name(name).mkdir()
+    nested = "apiVersion: reconciler/v1\nkind: Source\nmetadata: {{name: {0}}}\nspec: {{directory: {1}}}\n"
+    for number in range(12):
+        (stage.folder.with_name("inner") / f"s{number}.yaml").write_text(service(f"s{number}"))
+    (stage.folder.with_name("middle") / "inner.yaml").write_text(
+        nested.format("inner", stage.folder.with_name("inner"))
+    )
+    stage.write(middle=nested.format("middle", stage.folder.with_name("middle")), web=service("web"), db=service("db"))
+    stage.follow()
+    for name in ("middle", "inner"):
+        stage.follow(replace(KEY, name=name))
+    stage.write(middle=None)
+    assert stage.follow() == "Braked"
+    assert "it would remove 14 of 16 objects" in stage.message()
+    stage.confirm()
+    stage.follow()
+    stage.follow()
+    assert stage.objects() == ["shop-db-0", "shop-web-0"]
+
+
 def test_who_follows_another_directory_begins_anew(stage: Following) -> None:
     stage.write(web=service("web"), db=service("db"))
     stage.follow()
