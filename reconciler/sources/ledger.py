@@ -37,12 +37,28 @@ class Ledger:
 
     @contextmanager
     def turn(self, key: Key) -> Iterator[None]:
-        folder = self._made(key)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._taken(key)
         try:
-            _take(descriptor, key)
             yield
         finally:
+            os.close(descriptor)
+
+    def _taken(self, key: Key) -> int:
+        """Whoever forgets a Source removes its lock too, maybe while we wait: then it is nobody's any more."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            file = self._made(key) / "lock"
+            try:
+                descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # its folder was removed a moment ago
+                continue
+            try:
+                _take(descriptor, key, deadline)
+                if _stands(file, descriptor):
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
 
     def known(self, key: Key) -> Known:
@@ -104,8 +120,7 @@ class Ledger:
             draft.unlink(missing_ok=True)
 
 
-def _take(descriptor: int, key: Key) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _take(descriptor: int, key: Key, deadline: float) -> None:
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,6 +129,14 @@ def _take(descriptor: int, key: Key) -> None:
                 message = f"{key.short}: another command is at work on it, and did not come to an end"
                 raise ReconcilerError(message, hint="wait for it, or end it; then try again") from None
             time.sleep(POLL)
+
+
+def _stands(file: Path, descriptor: int) -> bool:
+    """Whether what we hold is what others look at."""
+    try:
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _known(tree: dict[str, Any]) -> Known:
