@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,4 +48,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
     except OSError as error:
         return (error.errno or -1,)
     followed = path.stat() if path.exists() else facts
-    return tuple(part for one in (facts, followed) for part in (one.st_mtime_ns, one.st_ino, one.st_mode, one.st_uid))
+    return tuple(part for one in (facts, followed) for part in _parts(one))
+
+
+def _parts(facts: os.stat_result) -> tuple[int, ...]:
+    """When it was written may be set back by who wrote it; when that was done may not."""
+    return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_mode, facts.st_uid

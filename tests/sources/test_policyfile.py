@@ -148,3 +148,14 @@ def test_who_runs_for_long_goes_by_the_file_as_it_is_now(file: Path, monkeypatch
     file.unlink()
     assert current.silent()
     assert current.read().name_for("git") == "restricted"
+
+
+def test_one_that_is_written_over_and_dated_back_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "policy_files", policyfile.policy_files)
+    current = policies.Policies(os.environ)
+    file.write_text("defaults: {git: trusted}")
+    facts = file.stat()
+    assert current.read().name_for("git") == "trusted"
+    file.write_text("defaults: {git: restricted}")
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert current.read().name_for("git") == "restricted"
