@@ -298,6 +298,8 @@ def halted_at_rest(stage: Stage, pid: int) -> None:
 
     def rests() -> bool:
         os.kill(pid, signal.SIGSTOP)
+        tasks = [*Path(f"/proc/{pid}/task").iterdir()]  # each of them stops a moment later
+        eventually(lambda: all("State:\tT" in (task / "status").read_text() for task in tasks), "all have stopped")
         with (stage.home / "lock").open() as turn:
             try:
                 fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
