@@ -19,6 +19,8 @@ PATIENCE = 2.0
 """For another command's pass to end, however short our own time is: the last look is taken when it is up."""
 GIVE_UP_AFTER = 5
 """So many failures in one go, with nothing else moving, and a person is told rather than kept waiting."""
+NOT_WAITED_FOR = frozenset({Reason.NOT_READY, Reason.BACK_OFF})
+"""By who does not wait: what runs is enough, and what was tried once has been tried."""
 HOPELESS_REASONS = {"ImageUnavailable", "Denied", "NameConflict", "Refused", "Failed", "Internal"}
 
 
@@ -33,6 +35,16 @@ class Settlement:
     passes: int = 0
     hints: dict[Key, str] = field(default_factory=dict)
     """What runtimes advised when they last refused something. The pass that ends it is seldom the one that was told."""
+    failed: set[Key] = field(default_factory=set)
+    """What could not be done when it was last tried."""
+
+    def note_failures(self, current: Pass, concerns: Callable[[Key], bool]) -> None:
+        for outcome in current.outcomes:
+            key = outcome.action.key.resource
+            if outcome.result is Result.DONE:
+                self.failed.discard(key)
+            elif concerns(key) and outcome.result in (Result.REFUSED, Result.FAILED) and outcome.reason != "Gone":
+                self.failed.add(key)
 
     @property
     def waits(self) -> tuple[Wait, ...]:
@@ -55,13 +67,14 @@ def settle(
         settlement.actions += [outcome.action for outcome in current.outcomes]
         settlement.hints |= {outcome.action.key.resource: outcome.hint for outcome in current.outcomes if outcome.hint}
         passed(current)
+        settlement.note_failures(current, concerns)
         pending = [
-            w for w in current.plan.waits if concerns(w.key.resource) and (wait or w.reason is not Reason.NOT_READY)
+            w for w in current.plan.waits if concerns(w.key.resource) and (wait or w.reason not in NOT_WAITED_FOR)
         ]
         if not current.plan.sequences and not pending:
-            settlement.settled = True
+            settlement.settled = wait or not settlement.failed
             return settlement
-        if not current.plan.sequences and not _hope(current):
+        if not current.plan.sequences and not _hope(current, patient=wait):
             return settlement
         if parts.clock.now() >= deadline:
             settlement.timed_out = True
@@ -70,9 +83,10 @@ def settle(
             parts.clock.sleep(_nap(parts.clock.now(), pending, deadline))
 
 
-def _hope(current: Pass) -> bool:
+def _hope(current: Pass, *, patient: bool) -> bool:
     """Whether time alone may change anything. Who waits for another hopes with that other."""
-    return any(_passes(current, wait) for wait in current.plan.waits)
+    waits = (wait for wait in current.plan.waits if patient or wait.reason is not Reason.BACK_OFF)
+    return any(_passes(current, wait) for wait in waits)
 
 
 def _passes(current: Pass, wait: Wait) -> bool:

@@ -44,6 +44,23 @@ def test_without_waiting_what_runs_is_enough(stage: Stage) -> None:
     assert stage.clock.naps == 0
 
 
+def test_without_waiting_what_is_refused_is_tried_once_and_told(stage: Stage) -> None:
+    stage.process.failing["create"] = PortInUse("not now", port=1)
+    found = settled(stage, process("api"), process("web", depends_on=("api",)), wait=False)
+    assert (found.settled, found.timed_out) == (False, False)
+    assert stage.clock.now() < 1001
+    assert stage.process.calls.count("create api") == 1
+    assert {str(wait.reason) for wait in found.waits} == {"BackOff", "DependencyNotReady"}
+
+
+def test_without_waiting_what_was_refused_once_and_then_done_is_fine(stage: Stage) -> None:
+    stage.process.failing["create"] = PortInUse("not now", port=1)
+    settled(stage, process("api"), wait=False)
+    stage.process.failing.clear()
+    stage.clock.sleep(60)
+    assert settled(stage, wait=False).settled
+
+
 def test_with_waiting_it_has_to_be_ready(stage: Stage) -> None:
     assert settled(stage, process("api")).settled
     assert stage.clock.naps > 0
