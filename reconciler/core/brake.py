@@ -11,7 +11,7 @@ from reconciler.model.key import Key
 MOST = 10
 """More objects than these are never taken away without a word."""
 SHARE = 0.3
-FEWEST_FOR_SHARE = 4
+FEWEST_FOR_SHARE = 3
 """Of fewer objects a single one is too large a share to mean anything."""
 
 

@@ -158,7 +158,7 @@ class Prune:
     max_delete: Annotated[int, Ge(0)] = 10
     """Objects."""
     max_delete_percent: Annotated[int, Ge(0), Le(100)] = 30
-    """Of what the source brought."""
+    """Of what the source brought, where that is three or more. All of it always needs a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,10 @@ def keys(count: int) -> list[Key]:
         (1, 1, True, False),  # the only one was renamed
         (1, 1, False, True),
         (2, 1, True, False),
-        (3, 3, True, False),
+        (2, 2, True, False),
+        (3, 1, True, True),  # a third is more than 30 %
+        (3, 2, True, True),
+        (3, 3, True, True),
         (3, 3, False, True),
         (4, 1, True, False),
         (4, 2, True, True),

@@ -454,6 +454,22 @@ def test_F47_what_is_too_large_is_refused(stage: Following, repo: Repository) ->
     assert "more than 16,777,216 bytes together" in stage.message()
 
 
+def test_F47_what_configs_and_secrets_name_together_is_counted_for_each_that_names_it(
+    stage: Following, repo: Repository
+) -> None:
+    (repo.path / "big.txt").write_text("#" * (1 << 20))
+    head = "apiVersion: reconciler/v1\nkind: {}\nmetadata: {{name: c{}}}\nspec: {{files: {{{}}}}}\n"
+    names = ", ".join(f"k{number}: big.txt" for number in range(4))
+    kinds = ["Config", "Secret", "Config", "Secret", "Config", "Secret"]
+    repo.commit(**{f"c{n}": head.format(kind, n, names) for n, kind in enumerate(kinds)})
+    assert stage.follow() == "InvalidSpec"
+    assert "c4.yaml:4" in stage.message()
+    assert "more than 16,777,216 bytes together" in stage.message()
+    assert stage.declared() == []
+    repo.commit(c4=None, c5=None)
+    assert again(stage) == "Synced"
+
+
 def test_F47_a_transfer_that_is_too_much_or_too_slow_is_cut_off(
     stage: Following, repo: Repository, tmp_path: Path
 ) -> None:
