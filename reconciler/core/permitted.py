@@ -46,10 +46,15 @@ def check(
     content from may lie beneath `root`.
     """
     return [
-        document.problem(replace(fault, message=f"{fault.message} (profile {name})"))
+        document.problem(replace(fault, message=f"{fault.message} (profile {name})", hint=with_place(fault.hint)))
         for document in documents
         for fault in violations(document.resource, profile, machine, root=root)
     ]
+
+
+def with_place(hint: str) -> str:
+    """Where the rule stands that said no."""
+    return f"{hint}; {rules.SEE}" if hint else rules.SEE
 
 
 def violations(resource: Resource, profile: Profile, machine: Machine, *, root: str = "") -> Iterator[Fault]:

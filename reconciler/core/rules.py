@@ -20,6 +20,8 @@ FORBIDDEN = (
     "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/var/lib/kubelet",
 )  # fmt: skip
 """Who may write there is root; who may read there knows too much."""
+SEE = "see: reconciler policy show"
+"""After each hint of what is forbidden."""
 DIGEST = 64
 """Digits of one."""
 UIDS = 1 << 32
@@ -187,14 +189,17 @@ def process(
     who = account.name or str(account.uid)
     if allowed.root == "deny":
         if who == "root" or (account.uid is not None and account.uid % UIDS in {0, UIDS - 1}):
-            yield Fault(("process", "user"), "a process may not run as root", permitted(allowed.run_as))
+            message = "a process may not run as root: processes.root is deny"
+            yield Fault(("process", "user"), message, permitted(allowed.run_as))
             return
         for name in env:
             if _reaches_launcher(name):
                 message = f"{name} would reach the launcher, which may be root"
                 yield Fault(("env", name), message, "let the program itself set it")
+    elif who == "root":
+        return  # said by name already; an account of another name with root's number is for runAs too
     if not matches(who, allowed.run_as):
-        message = f"a process may not run as {who}"
+        message = f"a process may not run as {who}, which is not in the profile's processes.runAs"
         yield Fault(("process", "user"), message, permitted(allowed.run_as))
 
 

@@ -73,7 +73,7 @@ class Guard:
         """Raises Denied for what its profile forbids. Whose profile there is none of gets nothing made."""
         if not desired.profile and self._unlimited():
             return
-        from reconciler.core.permitted import payload_violations  # noqa: PLC0415
+        from reconciler.core.permitted import payload_violations, with_place  # noqa: PLC0415
         from reconciler.core.sheet import show_path  # noqa: PLC0415
 
         name = desired.profile or self.policy.defaults.local
@@ -81,7 +81,8 @@ class Guard:
         fault = next(payload_violations(desired, profile, self.machine), None)
         if fault:
             field = show_path(fault.path) or "metadata.namespace"
-            raise Denied(f"{desired.key}: {field}: {fault.message} (profile {name})", hint=fault.hint)
+            hint = with_place(fault.hint)
+            raise Denied(f"{desired.key}: {field}: {fault.message} (profile {name})", hint=hint)
 
     def refusal(self, resource: Resource, real: str) -> str:
         """Why a resource may not take content from a file; empty when it may. `real` is where it really lies."""

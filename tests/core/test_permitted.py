@@ -310,6 +310,14 @@ def test_root_is_denied_by_every_name_and_number_to_who_may_be_anybody_else(user
     assert not list(violations(read("Service", process(user="www-data")).resource, profile, MACHINE))
 
 
+def test_who_may_be_root_need_not_be_named_once_more() -> None:
+    """`processes: {root: allow}` says it; who else there may be stays as it was, and the message names the rule."""
+    profile = replace(PROFILE, processes=Processes(root="allow"))
+    assert not list(violations(read("Service", process(user="root")).resource, profile, MACHINE))
+    (fault,) = violations(read("Service", process(user="www-data")).resource, profile, MACHINE)
+    assert "processes.runAs" in fault.message
+
+
 def test_a_namespace_that_is_not_permitted_is_refused_twice() -> None:
     profile = replace(PROFILE, namespaces=("team-*",))
     document = read("Service", CONTAINER)
@@ -350,7 +358,7 @@ spec:
         (7, "spec.container.privileged"), (10, "spec.volumes[0].hostPath"),
     ]  # fmt: skip
     assert "(profile restricted)" in found[0].message
-    assert found[1].hint == "permitted: /srv/apps"
+    assert found[1].hint == "permitted: /srv/apps; see: reconciler policy show"
 
 
 JUDGED = {

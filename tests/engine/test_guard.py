@@ -151,7 +151,7 @@ def test_a_process_that_would_run_as_root_is_not_started(tmp_path: Path) -> None
     stage = Kept(tmp_path, policy)
     stage.bring(ServiceSpec(process=Process(command=("/srv/run",))))
     told = stage.settle()
-    assert any("process.user: a process may not run as root" in text for text in told), told
+    assert any("process.user: a process may not run as root: processes.root is deny" in text for text in told), told
     assert stage.objects() == []
 
 
