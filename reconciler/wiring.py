@@ -82,7 +82,8 @@ def daemon(
     home = Home(home_path, note)
     bell = Bell()
     guard = guard_of(home_path, begins=True)
-    runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in _runtimes(home, guard, acts=True).items()}
+    plain = _runtimes(home, guard, acts=True, ours="the daemon")
+    runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in plain.items()}
     prober = Prober(runtimes, WallClock())
     source = Applied(home, port_range=port_range, refusal=guard.refusal)
     parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note), guard)
@@ -142,11 +143,12 @@ def _here(home_path: str) -> Machine:
     return Here(guarded)
 
 
-def _runtimes(home: Home, guard: Guard, *, acts: bool) -> dict[str, Any]:
+def _runtimes(home: Home, guard: Guard, *, acts: bool, ours: str = "this command") -> dict[str, Any]:
     failpoints.arm(os.environ)
     owner = home.identity(make=acts).owner
     docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home.path}/logs")
-    return {"docker": Guarded(docker, guard), "process": Guarded(ProcessRuntime(str(home.path), owner), guard)}
+    processes = ProcessRuntime(str(home.path), owner, ours=ours)
+    return {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
 
 
 def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary, guard: Guard) -> Parts:

@@ -42,10 +42,15 @@ reconciler daemon install --print
 @verb("start", examples=START)
 @looping.options
 def start(context: Context, **ways: Unpack[Ways]) -> None:
-    """Start it, detached from this terminal, and wait until it answers."""
-    from reconciler.daemon import launch
+    """Start it, detached from this terminal, and wait until it answers. One that runs already is left as it is."""
+    from reconciler.daemon import launch, lock
 
-    pid = launch.start(context.home, looping.flags(context, ways))
+    try:
+        pid = launch.start(context.home, looping.flags(context, ways))
+    except lock.Held as held:
+        who = f" (pid {held.pid})" if held.pid else ""
+        print(f"the daemon runs already{who}; it looks after {context.home}", file=context.stdout)
+        return
     print(f"daemon started (pid {pid}); it looks after {context.home}", file=context.stdout)
 
 
@@ -114,7 +119,8 @@ def logs(context: Context, *, follow: bool, tail: int | None) -> None:
 def install(context: Context, *, only_print: bool, **ways: Unpack[Ways]) -> int:
     """Have systemd run it, from each boot on.
 
-    As root for the machine, else for your own user. What it looks after is left alone when it is stopped.
+    As root for the machine, else for your own user. What it looks after is left alone when it is stopped. Programs
+    are found as you find them now: your PATH is written down with it.
     """
     from reconciler.daemon.unit import unit
 

@@ -16,7 +16,8 @@ class Held(ReconcilerError):
     def __init__(self, home: str, pid: int) -> None:
         super().__init__(
             f"the loop of {home} runs already{f', as pid {pid}' if pid else ''}",
-            hint="see: reconciler daemon status; end that one with: reconciler daemon stop",
+            hint="what it is to follow too is declared: apply a Source (reconciler explain source); "
+            "see: reconciler daemon status; end that one with: reconciler daemon stop",
         )
         self.pid = pid
 

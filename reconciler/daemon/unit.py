@@ -10,8 +10,8 @@ from reconciler.values import dataclass
 
 NAME = "reconciler.service"
 WATCHDOG_SECONDS = 60
-KEPT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
-"""What it finds its engine and its settings by, as whoever installs it does."""
+KEPT = ("PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
+"""What it finds programs, its engine and its settings by, as whoever installs it does."""
 
 TEXT = """\
 [Unit]

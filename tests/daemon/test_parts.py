@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.daemon import lock, log, notify
+from reconciler.daemon import launch, lock, log, notify
 from reconciler.daemon.unit import unit
 
 HOLDING = """
@@ -90,6 +90,64 @@ def test_F30_its_log_is_turned_over_and_followed_over_the_turn(home: Path, monke
     assert list(log.lines(str(home), tail=1, follow=False)) == ["line 39"]
 
 
+WRITING = """
+import sys
+from reconciler.daemon import log
+log.LARGEST = 1
+for turn in range(int(sys.argv[2])):
+    for n in range(20):
+        print(f"line {turn}.{n}", file=sys.stderr, flush=True)
+    log.turn_over(sys.argv[1])
+    sys.stdin.readline()
+"""
+
+
+def test_F30_whoever_follows_it_hears_every_line_over_any_number_of_turns(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has reached the end of the old one again and again just when that is written to once more, and turned over."""
+    turns = 300
+    monkeypatch.setattr(log, "POLL", 0)
+    path = Path(log.log_path(str(home)))
+    with (
+        path.open("a") as stream,
+        subprocess.Popen(
+            [sys.executable, "-c", WRITING, str(home), str(turns)], stdin=subprocess.PIPE, stdout=stream, stderr=stream
+        ) as child,
+    ):
+        assert child.stdin is not None
+        following = log.lines(str(home), tail=None, follow=True)
+        try:
+            for turn in range(turns):
+                for number in range(20):
+                    assert next(following) == f"line {turn}.{number}"
+                child.stdin.write(b"\n")
+                child.stdin.flush()
+        finally:
+            child.kill()
+            following.close()
+
+
+def test_a_log_that_was_taken_away_is_followed_as_long_as_it_is_written(home: Path) -> None:
+    path = Path(log.log_path(str(home)))
+    path.write_text("first\n")
+    with path.open("a") as stream:
+        following = log.lines(str(home), tail=None, follow=True)
+        assert next(following) == "first"
+        path.unlink()
+        threading.Timer(0.3, lambda: print("second", file=stream, flush=True)).start()
+        assert next(following) == "second"
+        following.close()
+
+
+def test_who_ends_a_daemon_that_ended_by_itself_leaves_no_handle(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holders = iter([os.getpid()])  # when it is asked again there is none any more
+    monkeypatch.setattr(lock, "holder", lambda _home: next(holders, None))
+    before = len([*Path("/proc/self/fd").iterdir()])
+    assert launch.stop(str(home)) == os.getpid()
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
 def test_F5_where_there_can_be_no_other_log_the_old_one_goes_on_until_there_can(home: Path) -> None:
     path = Path(log.log_path(str(home)))
     script = (
@@ -132,13 +190,15 @@ def test_how_often_systemd_wants_to_hear_of_it(environment: dict[str, str], seco
 
 @pytest.mark.parametrize("root", [True, False])
 def test_F11_its_unit_stops_nothing_but_itself(tmp_path: Path, root: bool) -> None:
-    made = unit("/srv/a b%c", ["--resync", "30s"], {"HOME": "/home/me", "DOCKER_HOST": "unix:///x y"}, root=root)
+    environment = {"HOME": "/home/me", "PATH": "/opt/bin:/bin", "DOCKER_HOST": "unix:///x y"}
+    made = unit("/srv/a b%c", ["--resync", "30s"], environment, root=root)
     for line in (
         "KillMode=process",
         "Type=notify",
         "Restart=always",
         "Delegate=yes",
         "Environment='DOCKER_HOST=unix:///x y'",
+        "Environment=PATH=/opt/bin:/bin",
     ):
         assert line in made.text.splitlines(), made.text
     assert "'/srv/a b%%c' daemon run" in made.text

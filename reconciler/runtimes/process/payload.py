@@ -17,6 +17,8 @@ INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
 ROOM_BYTES, ROOM_FILES = 128 * 1024, 16
 """What a service directory takes, twice over."""
 MAKE_ROOM = "make room, then try again"
+FIRST_PLACES, LONGEST_PATH = 3, 80
+"""Of a PATH, in messages."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -60,8 +62,10 @@ def placed(desired: Desired, home: str, directory: str) -> Desired:
     return replace(desired, payload=filled)
 
 
-def check(desired: Desired) -> None:
-    """What can be known before a launch. The launch itself has the last word: it acts as the user, in the place."""
+def check(desired: Desired, *, ours: str = "") -> None:
+    """What can be known before a launch. The launch itself has the last word: it acts as the user, in the place.
+    `ours` is what a person calls the program that does it: the daemon, this command.
+    """
     payload = payload_of(desired)
     account = account_of(desired)
     directory = payload.working_dir or "/"
@@ -74,7 +78,7 @@ def check(desired: Desired) -> None:
         raise Denied(f"{desired.key}: no permission to enter the working directory {directory}")
     path = path_of(desired)
     if find_program(payload.command[0], directory, path) is None:
-        raise missing(desired)
+        raise missing(desired, ours)
 
 
 def check_room(desired: Desired, home: str) -> None:
@@ -116,13 +120,15 @@ def cannot_start(desired: Desired, error: OSError | Refused, directory: str) -> 
     return Refused(f"{desired.key}: it can't be started: {where}: {error.strerror}", hint=hint)
 
 
-def missing(desired: Desired) -> Refused:
+def missing(desired: Desired, ours: str = "") -> Refused:
     """Why the program can't be executed, as far as the file system tells."""
     payload = payload_of(desired)
     program = payload.command[0]
     if "/" not in program:
+        inherited = f"the PATH of {ours}" if ours else "its PATH"
+        whose = "its PATH, which spec.env sets" if "PATH" in payload.env else inherited
         return Refused(
-            f"{desired.key}: no program {program!r} on its PATH",
+            f"{desired.key}: no program {program!r} on {whose} ({_shortened(path_of(desired))})",
             hint="install it, give its full path, or set PATH in spec.env",
         )
     place = os.path.join(payload.working_dir or "/", program)
@@ -141,6 +147,13 @@ def missing(desired: Desired) -> Refused:
     return Refused(
         f"{desired.key}: {place} can't be executed", hint="is it a program for this machine, and may its user run it?"
     )
+
+
+def _shortened(path: str) -> str:
+    """Its first places: a whole one takes lines."""
+    first = path.split(os.pathsep)[:FIRST_PLACES]
+    text = os.pathsep.join(first) + (":..." if path.count(os.pathsep) >= FIRST_PLACES else "")
+    return text if len(text) <= LONGEST_PATH else f"{text[: LONGEST_PATH - 3]}..."
 
 
 def find_program(program: str, directory: str, path: str) -> str | None:

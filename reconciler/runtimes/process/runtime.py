@@ -48,8 +48,9 @@ class ProcessRuntime:
 
     name = "process"
 
-    def __init__(self, home: str, owner: str, *, host: str = "local") -> None:
+    def __init__(self, home: str, owner: str, *, host: str = "local", ours: str = "") -> None:
         self.host = host
+        self._ours = ours
         self._home = os.path.abspath(home)
         self._owner = owner
         self._root = os.path.join(self._home, "processes")
@@ -114,7 +115,7 @@ class ProcessRuntime:
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ProcessPayload):
-            check(self._placed(desired))
+            check(self._placed(desired), ours=self._ours)
             if os.path.isdir(self._root):  # what is not there yet is made where nothing runs that could be lost
                 check_room(desired, self._root)
 
@@ -123,7 +124,7 @@ class ProcessRuntime:
             self._volumes.create(desired)
             return
         name = directory_name(desired.key)
-        check(self._placed(desired))
+        check(self._placed(desired), ours=self._ours)
         with self._turn(name, make=True):
             watched = self._watched(name)
             now = None if untouched(watched.directory, watched.place) else self._past_starting(name)
@@ -133,7 +134,7 @@ class ProcessRuntime:
                 self._launch(desired, name, now)
 
     def start(self, seen: Observed, desired: Desired) -> None:
-        check(self._placed(desired))
+        check(self._placed(desired), ours=self._ours)
         with self._turn(self._addressed(seen)) as name:
             now = self._past_starting(name)
             if now is None:
