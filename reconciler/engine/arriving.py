@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.references import literal
 from reconciler.core.waves import wave_fault
 from reconciler.engine.brought import mark_of
 from reconciler.engine.reconcile import Parts
-from reconciler.errors import ReconcilerError, SpecError
+from reconciler.errors import ReconcilerError, Refused, SpecError
 from reconciler.kinds import find
 from reconciler.kinds.base import Fault
 from reconciler.kinds.config import ConfigSpec
@@ -24,6 +24,10 @@ from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.core.parse import Document
+
+
+MOST_CONTENT = 16 << 20
+"""Bytes of all files together that documents of one revision take content from. Who names one twice has it twice."""
 
 
 class Forbidden(SpecError):
@@ -126,35 +130,62 @@ def _filled(documents: Sequence[Document], checkout: Checkout) -> list[Document]
     """Files that documents take content from are put in: their content is part of the revision."""
     problems = []
     filled = []
+    contents = _Contents(checkout)
     for document in documents:
-        spec, faults = _with_content(document.resource.spec, checkout)
+        spec, faults = _with_content(document.resource.spec, contents)
         problems += [document.problem(fault) for fault in faults]
         filled.append(replace(document, resource=replace(document.resource, spec=spec)))
+        if contents.too_much:
+            break
     if problems:
         raise SpecError(problems)
     return filled
 
 
-def _with_content(spec: Any, checkout: Checkout) -> tuple[Any, list[Fault]]:
+@dataclass(slots=True)
+class _Contents:
+    """Each file is read once; each reference to it is a copy, and counts."""
+
+    checkout: Checkout
+    read: dict[str, bytes] = field(default_factory=dict)
+    total: int = 0
+
+    @property
+    def too_much(self) -> bool:
+        return self.total > MOST_CONTENT
+
+    def of(self, file: str) -> bytes:
+        if file not in self.read:
+            self.read[file] = self.checkout.content(file)
+        self.total += len(self.read[file])
+        if self.too_much:
+            message = f"with it, the files that are named have more than {MOST_CONTENT:,} bytes together"
+            raise Refused(message, hint="name fewer or smaller ones: each is kept whole for each that names it")
+        return self.read[file]
+
+
+def _with_content(spec: Any, contents: _Contents) -> tuple[Any, list[Fault]]:
     match spec:
         case ConfigSpec() | SecretSpec():
-            return _with_files(spec, checkout)
-        case ServiceSpec(process=process) if process and _beneath(process.working_dir, checkout.root):
+            return _with_files(spec, contents)
+        case ServiceSpec(process=process) if process and _beneath(process.working_dir, contents.checkout.root):
             return replace(spec, process=replace(process, working_dir="/")), []  # it named none, and its own is nowhere
         case _:
             return spec, []
 
 
-def _with_files(spec: ConfigSpec | SecretSpec, checkout: Checkout) -> tuple[Any, list[Fault]]:
+def _with_files(spec: ConfigSpec | SecretSpec, contents: _Contents) -> tuple[Any, list[Fault]]:
     kind = find("config" if isinstance(spec, ConfigSpec) else "secret")
     assert kind is not None, "there is that kind"
     data, files, faults = dict(spec.data), dict(spec.files), []
     for path, file in kind.paths(spec):
-        if not _beneath(file, checkout.root):
+        if contents.too_much:
+            break
+        if not _beneath(file, contents.checkout.root):
             continue
         name = str(path[-1])
         try:
-            text = checkout.content(literal(file)).decode()
+            text = contents.of(literal(file)).decode()
         except UnicodeDecodeError:
             faults.append(Fault(path, "it is not text in UTF-8", "files of a repository have to be"))
         except ReconcilerError as error:
