@@ -5,7 +5,6 @@ full, its diary is lost, the clock is moved. Each thing is begun as often as it 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -261,7 +260,7 @@ def test_F6_F8_its_lock_and_socket_taken_away_it_begins_anew_and_of_two_one_is_l
         (stage.home / name).unlink()
         eventually(lambda times=times: oracle.daemon.log.count("loop begun") == times, "it begins anew", PATIENCE)
         eventually(lambda: oracle.daemon.status() == {**oracle.daemon.status(), "pid": pid, "healthy": True}, "well")
-    halted_at_rest(stage, pid)
+    oracle.daemon.halt_at_rest(pid)
     (stage.home / "daemon.lock").unlink()
     other = oracle.start("--resync", "1s")
     os.kill(pid, signal.SIGCONT)
@@ -280,7 +279,7 @@ def test_F8_of_ten_that_are_started_at_once_one_is_it_and_a_halted_one_stays_it(
     pid = oracle.daemon.status()["pid"]
     assert sum("daemon started" in said for said in told) == 1, told
     assert all(f"pid {pid}" in said for said in told), told
-    halted_at_rest(stage, pid)
+    oracle.daemon.halt_at_rest(pid)
     world.killed("web")
     again = stage.cli("daemon", "start", expect=None)
     assert f"pid {pid}" in again.out + again.err
@@ -291,24 +290,6 @@ def test_F8_of_ten_that_are_started_at_once_one_is_it_and_a_halted_one_stays_it(
     eventually(lambda: oracle.daemon.status()["healthy"], "it goes on")
     world.killed("new")
     world.all_run(expected + Counter(new=1))
-
-
-def halted_at_rest(stage: Stage, pid: int) -> None:
-    """Between two of its passes. Whoever is halted in the middle of one has his turn, and others wait for him."""
-
-    def rests() -> bool:
-        os.kill(pid, signal.SIGSTOP)
-        tasks = [*Path(f"/proc/{pid}/task").iterdir()]  # each of them stops a moment later
-        eventually(lambda: all("State:\tT" in (task / "status").read_text() for task in tasks), "all have stopped")
-        with (stage.home / "lock").open() as turn:
-            try:
-                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.kill(pid, signal.SIGCONT)
-                return False
-        return True
-
-    eventually(rests, "it is at rest")
 
 
 MOVED = """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.scenarios.proc import read
@@ -40,3 +42,19 @@ class Daemon:
         if pid := self.status()["pid"]:
             os.kill(pid, signal.SIGKILL)
             eventually(lambda: (it := read(pid)) is None or not it.alive, "it has gone")
+
+    def halt_at_rest(self, pid: int) -> None:
+        """Between two of its passes. Whoever is halted in the middle of one has his turn, and others wait for him."""
+        eventually(lambda: self._halted_without_a_turn(pid), "it is at rest")
+
+    def _halted_without_a_turn(self, pid: int) -> bool:
+        os.kill(pid, signal.SIGSTOP)
+        tasks = [*Path(f"/proc/{pid}/task").iterdir()]  # each of them stops a moment later
+        eventually(lambda: all("State:\tT" in (task / "status").read_text() for task in tasks), "all have stopped")
+        with (self.stage.home / "lock").open("ab") as turn:
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.kill(pid, signal.SIGCONT)
+                return False
+        return True

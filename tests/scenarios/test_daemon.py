@@ -111,7 +111,7 @@ def test_F1_killed_it_leaves_everything_and_the_next_one_goes_on(stage: Stage, d
 
 def test_when_it_is_halted_commands_work_by_themselves(stage: Stage, daemon: Daemon) -> None:
     pid = daemon.start()
-    os.kill(pid, signal.SIGSTOP)
+    daemon.halt_at_rest(pid)
     assert stage.apply(native("web")).actions == ["Create web/0"]
     assert daemon.status() == {**daemon.status(), "running": True, "pid": pid, "healthy": False}
     os.kill(pid, signal.SIGCONT)
