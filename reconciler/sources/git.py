@@ -78,7 +78,16 @@ class Mirror:
     """Whether nobody waits any more for what is being fetched."""
 
     def fetch(self, git: Git) -> str:
-        """The commit that the ref means now. What was known before stays, whatever comes of it."""
+        """The commit that the ref means now. What was known before stays, whatever comes of it; but a mirror that has
+        grown too large, or can't be tidied up, is fetched anew.
+        """
+        found = self._fetched(git)
+        if self._is_tidy():
+            return found
+        shutil.rmtree(self.path, ignore_errors=True)
+        return self._fetched(git)
+
+    def _fetched(self, git: Git) -> str:
         self._make()
         failpoint("git.fetch.before")
         self._git("update-ref", "-d", FETCHED)  # or what a fetch leaves as it was would pass for what is there now
@@ -86,13 +95,24 @@ class Mirror:
                      "--no-write-fetch-head", "--end-of-options", git.url, f"+{git.ref}:{FETCHED}"]  # fmt: skip
         self._run_capped(arguments, git)
         failpoint("git.fetch.after")
-        if len(list(self.path.glob("objects/pack/*.pack"))) > self.caps.packs:
-            self.ask("repack", "-a", "-d", "-q")
         found = self._git("rev-parse", "--verify", "--quiet", f"{FETCHED}^{{commit}}")
         if found.returncode:
             message = f"nothing came for {git.ref}: it is no commit, or the repository is a shallow clone"
             raise Refused(message, hint="name a branch, or a tag of a commit, of a whole repository")
         return found.stdout.decode().strip()
+
+    def _is_tidy(self) -> bool:
+        """What somebody pushed and took back stays in it for ever; and packs that are a riot to read take long to put
+        together, each time.
+        """
+        if len(list(self.path.glob("objects/pack/*.pack"))) > self.caps.packs:
+            try:
+                done = self._git("repack", "-a", "-d", "-q", seconds=self.caps.seconds)
+            except Unreachable:
+                return False
+            if done.returncode:
+                return False
+        return _size(self.path) <= 2 * self.caps.bytes
 
     def contains(self, head: str, earlier: str) -> bool:
         """Whether one commit is an ancestor of the other. One that is not there is none."""
@@ -147,9 +167,10 @@ class Mirror:
             at = end + size + 2
         return found
 
-    def verify(self, commit: str, settings: Mapping[str, str], environment: Mapping[str, str]) -> bool:
+    def verify(self, commit: str, settings: Mapping[str, str], environment: Mapping[str, str], seconds: float) -> bool:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return self._git("verify-commit", commit, options=options, environment=environment).returncode == 0
+        done = self._git("verify-commit", commit, options=options, environment=environment, seconds=seconds)
+        return done.returncode == 0
 
     def ask(self, *arguments: str, stdin: bytes = b"") -> bytes:
         done = self._git(*arguments, stdin=stdin)
@@ -163,7 +184,7 @@ class Mirror:
             return
         shutil.rmtree(self.path, ignore_errors=True)
         argv = ["git", "init", "--quiet", "--bare", "--template=", str(self.path)]
-        done = _finished(argv, self._environment(), b"")
+        done = _finished(argv, self._environment(), b"", QUESTION_SECONDS)
         if done.returncode:
             raise ReconcilerError(f"git init {self.path}: {_last_line(done.stderr)}", hint="see who may write there")
 
@@ -173,8 +194,10 @@ class Mirror:
         stdin: bytes = b"",
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        seconds: float = QUESTION_SECONDS,
     ) -> subprocess.CompletedProcess[bytes]:
-        return _finished([*self._argv(), *options, *arguments], {**self._environment(), **(environment or {})}, stdin)
+        argv = [*self._argv(), *options, *arguments]
+        return _finished(argv, {**self._environment(), **(environment or {})}, stdin, seconds)
 
     def _argv(self) -> list[str]:
         settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
@@ -242,16 +265,26 @@ def _unfetched(git: Git, errors: bytes) -> ReconcilerError:
     return Unreachable(f"the repository can't be fetched: {said}", hint=STAYS)
 
 
-def _finished(argv: Sequence[str], environment: Mapping[str, str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+def _finished(
+    argv: Sequence[str], environment: Mapping[str, str], stdin: bytes, seconds: float
+) -> subprocess.CompletedProcess[bytes]:
+    """At the deadline all that it started ends with it, or what has its output open would keep us waiting."""
     try:
-        return subprocess.run(
-            argv, env=dict(environment), input=stdin, capture_output=True, check=False, timeout=QUESTION_SECONDS,
-            cwd="/",
+        running = subprocess.Popen(
+            argv, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+            start_new_session=True,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise _no_git() from error
-    except subprocess.TimeoutExpired as error:
-        raise Unreachable(f"git did not answer in {QUESTION_SECONDS:g} s", hint=STAYS) from error
+    with running:
+        try:
+            out, errors = running.communicate(stdin, timeout=max(seconds, 0.0))
+        except subprocess.TimeoutExpired as error:
+            os.killpg(running.pid, signal.SIGKILL)  # nobody has waited for it yet, so the number is still its own
+            raise Unreachable(f"git did not answer in {seconds:.3g} s", hint=STAYS) from error
+        finally:
+            _end(running)
+    return subprocess.CompletedProcess(argv, running.returncode, out, errors)
 
 
 def _entry(item: bytes) -> Entry:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from hashlib import blake2b
 from pathlib import Path
 
-from reconciler.errors import Refused
+from reconciler.errors import Refused, Unreachable
 from reconciler.kinds.source import Keys
 from reconciler.sources.git import Mirror
 from reconciler.sources.tree import Unverified
 
-MOST_COMMITS = 10_000
+MOST_COMMITS = 1_000
+SECONDS = 120.0
+"""For all of them together."""
 GPG_SECONDS = 30.0
 GPG_HINT = "write there what gpg --export --armor KEY prints"
 
 
-def verify(mirror: Mirror, head: str, since: str, keys: Keys, folder: Path) -> None:
+def verify(mirror: Mirror, head: str, since: str, keys: Keys, folder: Path, *, seconds: float = SECONDS) -> None:
     """Raises Unverified, which names the first commit that is not signed. Without `since` the head alone is asked:
     what stands behind it is vouched for by whoever signed that.
     """
@@ -26,8 +29,13 @@ def verify(mirror: Mirror, head: str, since: str, keys: Keys, folder: Path) -> N
         raise Refused(f"more than {MOST_COMMITS:,} commits at once", hint="remove the Source and declare it anew")
     ring = _ring(keys, folder)
     settings = {"gpg.ssh.allowedSignersFile": str(ring / "signers"), "gpg.minTrustLevel": "undefined"}
-    for commit in reversed(commits):
-        if not mirror.verify(commit, settings, {"GNUPGHOME": str(ring)}):
+    deadline = time.monotonic() + seconds
+    for done, commit in enumerate(reversed(commits)):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            message = f"{done} of {len(commits):,} commits were verified in {seconds:g} s"
+            raise Unreachable(message, hint="what is in force stays so, and it is tried again by itself")
+        if not mirror.verify(commit, settings, {"GNUPGHOME": str(ring)}, left):
             author, subject = mirror.about(commit)
             message = f"commit {commit[:10]} by {author} ({subject}) is not signed by one of the keys in verify"
             raise Unverified(message, hint="sign it (git commit -S), or name the key; what is in force stays so")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from reconciler.core.parse import Text, parse
+from reconciler.errors import Unreachable
 from reconciler.kinds.source import Git, Keys, faults
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.sources import repository
-from reconciler.sources.git import Caps
+from reconciler.sources.git import Caps, Mirror
+from reconciler.sources.verify import verify
 from tests.engine.following import KEY, Following, service
 from tests.engine.repositories import Repository, gpg_key, ssh_key
 
@@ -494,6 +497,56 @@ def test_a_mirror_does_not_grow_without_end(stage: Following, repo: Repository, 
         found = repository.read(tmp_path / "folder", spec, known, caps=Caps(packs=3))
         assert (found.revision, f"web:{number}" in found.texts[0].content.decode()) == (head, True)
     assert len(list(tmp_path.glob("folder/mirror.git/objects/pack/*.pack"))) <= 4
+
+
+def test_a_mirror_of_what_was_pushed_and_taken_back_is_fetched_anew(
+    stage: Following, repo: Repository, tmp_path: Path
+) -> None:
+    spec, folder = stage.source.resources("shop")[0].spec, tmp_path / "folder"
+    folder.mkdir()
+    first = repo.commit(web=service("web"))
+    for _ in range(8):
+        (repo.path / "noise").write_bytes(os.urandom(1 << 20))
+        repo.commit()
+        found = repository.read(folder, spec, stage.feeds.known(KEY), caps=Caps(bytes=3 << 20))
+        assert found.revision == repo.head
+        repo.git("reset", "-q", "--hard", first)
+        assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= 7 << 20
+    assert found.texts
+
+
+SLOW_REPACK = """#!/bin/sh
+case "$*" in *" repack -a "*) sleep 1000 & wait ;; esac
+exec {git} "$@"
+"""
+
+
+def test_a_repack_that_does_not_end_holds_nobody_up(
+    stage: Following, repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, folder = stage.source.resources("shop")[0].spec, tmp_path / "folder"
+    folder.mkdir()
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text(SLOW_REPACK.format(git=shutil.which("git")))
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    repo.commit(web=service("web"))
+    began = time.monotonic()
+    found = repository.read(folder, spec, stage.feeds.known(KEY), caps=Caps(packs=0, seconds=4))
+    assert (found.revision, time.monotonic() - began < 30) == (repo.head, True)
+
+
+def test_F47_to_verify_ends_in_time_whatever_there_is(stage: Following, repo: Repository, tmp_path: Path) -> None:
+    repo.key, public = ssh_key(tmp_path / "key")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    commits = [repo.commit(signed=True) for _ in range(3)]
+    mirror = Mirror(folder / "mirror.git")
+    head = mirror.fetch(Git(url=str(repo.path)))
+    verify(mirror, head, commits[0], Keys(ssh_keys=(public,)), folder)
+    with pytest.raises(Unreachable, match="0 of 2 commits were verified in 0 s"):
+        verify(mirror, head, commits[0], Keys(ssh_keys=(public,)), folder, seconds=0)
 
 
 def test_F47_a_tree_of_a_billion_names_is_refused_soon(stage: Following, repo: Repository) -> None:
