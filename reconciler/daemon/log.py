@@ -35,11 +35,21 @@ def turn_over(home: str) -> None:
         fresh = os.open(f"{path}.new", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         return  # no room for another one: this one goes on, and the next look tries again
-    path.replace(f"{path}.1")
-    Path(f"{path}.new").replace(path)
+    try:
+        _take_over(path, fresh)
+    finally:
+        os.close(fresh)
+
+
+def _take_over(path: Path, fresh: int) -> None:
+    """The name always leads to a log, and to a new one only when nobody writes to the old one any more: whoever
+    follows it has then read everything once it has read the old one to its end.
+    """
+    Path(f"{path}.1").unlink(missing_ok=True)
+    os.link(path, f"{path}.1")
     for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
         os.dup2(fresh, descriptor)
-    os.close(fresh)
+    Path(f"{path}.new").replace(path)
 
 
 def lines(home: str, *, tail: int | None, follow: bool) -> Iterator[str]:
@@ -59,16 +69,34 @@ class _Current:
     def __init__(self, home: str, file: TextIO) -> None:
         self._home = home
         self._file = file
+        self._begun = ""
+        """A line that is still being written."""
 
     def next(self) -> str:
         """The next line; empty when there is none yet."""
-        if line := self._file.readline():
+        if line := self._line():
             return line
-        if Path(log_path(self._home)).stat().st_ino == os.fstat(self._file.fileno()).st_ino:
+        if not self._turned():
             return ""
+        if line := self._line():  # written since we looked; after the turn nothing comes any more
+            return line
         self._file.close()
         self._file = _opened(self._home)
-        return self._file.readline()
+        return self._line()
+
+    def _line(self) -> str:
+        self._begun += self._file.readline()
+        if not self._begun.endswith("\n"):
+            return ""
+        line, self._begun = self._begun, ""
+        return line
+
+    def _turned(self) -> bool:
+        try:
+            named = Path(log_path(self._home)).stat()
+        except FileNotFoundError:  # somebody took it away: this one is still written
+            return False
+        return named.st_ino != os.fstat(self._file.fileno()).st_ino
 
     def close(self) -> None:
         self._file.close()

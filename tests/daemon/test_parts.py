@@ -98,6 +98,7 @@ for turn in range(int(sys.argv[2])):
     for n in range(20):
         print(f"line {turn}.{n}", file=sys.stderr, flush=True)
     log.turn_over(sys.argv[1])
+    print("turned", file=sys.stderr, flush=True)
     sys.stdin.readline()
 """
 
@@ -106,7 +107,7 @@ def test_F30_whoever_follows_it_hears_every_line_over_any_number_of_turns(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has reached the end of the old one again and again just when that is written to once more, and turned over."""
-    turns = 300
+    turns = 100
     monkeypatch.setattr(log, "POLL", 0)
     path = Path(log.log_path(str(home)))
     with (
@@ -121,6 +122,7 @@ def test_F30_whoever_follows_it_hears_every_line_over_any_number_of_turns(
             for turn in range(turns):
                 for number in range(20):
                     assert next(following) == f"line {turn}.{number}"
+                assert next(following) == "turned"
                 child.stdin.write(b"\n")
                 child.stdin.flush()
         finally:
