@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from reconciler.api.call import health
@@ -69,9 +70,11 @@ def stop(home: str) -> int | None:
     if not pid:
         raise ReconcilerError("the daemon has not written its pid down yet", hint="try again in a moment")
     handle = _handle(pid)
-    if handle is not None and lock.holder(home) == pid:  # and not somebody else who has got its number since
-        signal.pidfd_send_signal(handle, signal.SIGTERM)
-        os.close(handle)
+    if handle is not None:
+        try:
+            _end(home, pid, handle)
+        finally:
+            os.close(handle)
     until = time.monotonic() + STOP_SECONDS
     while lock.holder(home) == pid:
         if time.monotonic() > until:
@@ -81,6 +84,12 @@ def stop(home: str) -> int | None:
             )
         time.sleep(POLL)
     return pid
+
+
+def _end(home: str, pid: int, handle: int) -> None:
+    if lock.holder(home) == pid:  # and not somebody else who has got its number since
+        with suppress(ProcessLookupError):  # by itself, meanwhile
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
 
 
 def _handle(pid: int) -> int | None:
