@@ -1,7 +1,7 @@
 """A runtime whose slow verbs go on behind the passes: to pull an image takes minutes, to stop politely as long as the
 workload likes. A pass that waited for them would keep everybody else from being healed.
 
-Whoever asks again for what is still under way joins it; how it ended is told to the first who asks afterwards.
+Whoever asks again for what is still under way joins it; how it failed is told to the first who asks afterwards.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reconciler.values import dataclass
 
 PATIENCE_SECONDS = 1.0
 FRESH_SECONDS = 60.0
-"""So long an end that nobody has asked for is worth telling; after that it is found out anew."""
+"""So long a failure that nobody has asked for is worth telling; after that it is found out anew."""
 
 
 class UnderWay(OutcomeUnknown):
@@ -29,6 +29,8 @@ class UnderWay(OutcomeUnknown):
 
 @dataclass(slots=True, eq=False)
 class Job:
+    run: Hashable
+    """Of what it was about, as it was when it was begun: another pid, another start is another run."""
     over: threading.Event = field(default_factory=threading.Event)
     over_at: float = float("inf")
     error: Exception | None = None
@@ -56,32 +58,41 @@ class Unhurried:
     def stop(self, seen: Observed, stop: Stop) -> None:
         namespace = seen.key.namespace if seen.key else ""
         title = f"{seen.key or seen.name}: it is stopping; it has {stop.grace_seconds:g} s"
-        self._do(("stop", seen.id), title, namespace, lambda: self._runtime.stop(seen, stop))
+        run = (seen.started_at, seen.pid)
+        self._do(("stop", seen.id), title, namespace, lambda: self._runtime.stop(seen, stop), run)
 
-    def _do(self, what: Hashable, title: str, namespace: str, verb: Callable[[], None]) -> None:
-        job = self._joined(what, namespace, verb)
+    def _do(self, what: Hashable, title: str, namespace: str, verb: Callable[[], None], run: Hashable = None) -> None:
+        job = self._joined(what, namespace, verb, run)
         if not job.over.wait(self._patience):
             raise UnderWay(title)
-        with self._lock:
-            self._jobs.pop(what, None)
+        self._forget(what, job)
         if job.error is not None:
             raise job.error
 
-    def _joined(self, what: Hashable, namespace: str, verb: Callable[[], None]) -> Job:
+    def _joined(self, what: Hashable, namespace: str, verb: Callable[[], None], run: Hashable) -> Job:
+        """Of a `run` that is over, what became of its end is nothing to the next one."""
         with self._lock:
             self._forget_old()
             job = self._jobs.get(what)
+            if job is not None and job.over.is_set() and job.run != run:
+                job = None
             if job is None:
-                job = self._jobs[what] = Job()
-                threading.Thread(target=self._work, args=(job, namespace, verb), name="slow verb", daemon=True).start()
+                job = self._jobs[what] = Job(run)
+                more = (what, job, namespace, verb)
+                threading.Thread(target=self._work, args=more, name="slow verb", daemon=True).start()
             return job
+
+    def _forget(self, what: Hashable, job: Job) -> None:
+        with self._lock:
+            if self._jobs.get(what) is job:
+                del self._jobs[what]
 
     def _forget_old(self) -> None:
         now = time.monotonic()
         for what in [what for what, job in self._jobs.items() if now - job.over_at > FRESH_SECONDS]:
             del self._jobs[what]
 
-    def _work(self, job: Job, namespace: str, verb: Callable[[], None]) -> None:
+    def _work(self, what: Hashable, job: Job, namespace: str, verb: Callable[[], None]) -> None:
         began = time.monotonic()
         try:
             verb()
@@ -89,5 +100,7 @@ class Unhurried:
             job.error = error
         job.over_at = time.monotonic()
         job.over.set()
+        if job.error is None:  # that it went well the world tells
+            self._forget(what, job)
         if job.over_at - began > self._patience:
             self._tell(namespace)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container
 from reconciler.model.desired import Desired, Stop
 from reconciler.model.key import Key
-from reconciler.model.observed import Phase
+from reconciler.model.observed import Observed, Phase
 from reconciler.model.resource import Resource
 from tests.engine.stage import NAMESPACE, Running, Stage
 from tests.waiting import until
@@ -244,6 +245,45 @@ def test_how_a_slow_verb_failed_is_told_to_who_asks_again(stage: Stage) -> None:
     until(lambda: told)
     with pytest.raises(ReconcilerError, match="it will not"):
         unhurried.stop(stage.thing("shop-web-0"), Stop())
+
+
+def test_what_became_of_an_earlier_stop_is_nothing_to_who_stops_it_after_a_new_start(stage: Stage) -> None:
+    stage.source.keep([WEB])
+    stage.controller.apply([WEB])
+    go_on, told, stops = threading.Event(), [], []
+
+    def stop(seen: Observed, _stop: Stop) -> None:
+        stops.append(seen.pid)
+        go_on.wait(30)
+        if seen.pid == 1:
+            raise ReconcilerError("it will not")
+
+    stage.docker.stop = stop  # type: ignore[method-assign]
+    unhurried = Unhurried(stage.docker, told.append, patience=0.02)
+    first, second, third = (replace(stage.thing("shop-web-0"), pid=pid) for pid in (1, 2, 3))
+    for seen in (first, second):
+        with pytest.raises(UnderWay):
+            unhurried.stop(seen, Stop())
+    assert stops == [1], "while it is under way it is joined, however it looks meanwhile"
+    go_on.set()
+    until(lambda: told)
+    unhurried.stop(second, Stop())
+    unhurried.stop(third, Stop())
+    assert stops == [1, 2, 3]
+
+
+def test_that_a_slow_verb_went_well_keeps_nobody_from_asking_for_it_again(stage: Stage) -> None:
+    stage.controller.apply([WEB])
+    go_on, told, stops = threading.Event(), [], []
+    stage.docker.stop = lambda _seen, _stop: stops.append(go_on.wait(30))  # type: ignore[method-assign]
+    unhurried = Unhurried(stage.docker, told.append, patience=0.02)
+    seen = stage.thing("shop-web-0")
+    with pytest.raises(UnderWay):
+        unhurried.stop(seen, Stop())
+    go_on.set()
+    until(lambda: told)
+    unhurried.stop(seen, Stop())
+    assert stops == [True, True], "it may have been started again, and looks as it did"
 
 
 def test_what_is_quick_is_as_if_nobody_stood_between(stage: Stage) -> None:
