@@ -26,14 +26,14 @@ def read(
     folder: Path, spec: SourceSpec, known: Known, *, revision: str = "", caps: Caps | None = None,
     abandoned: Callable[[], bool] = lambda: False,
 ) -> Checkout:  # fmt: skip
-    """The newest revision; or a former one, which was looked at when it was new."""
+    """The newest revision; or a former one, which has to be signed by one of the keys that are named today."""
     assert spec.git is not None, "asked before"
     mirror = Mirror(folder / "mirror.git", caps or Caps(), abandoned)
     head = revision or mirror.fetch(spec.git)
     if revision and not mirror.has(revision):
         raise Unreachable(f"revision {revision[:10]} is no longer in the repository", hint="what is in force stays so")
-    if not revision and isinstance(spec.verify, Keys):
-        verify(mirror, head, _base(mirror, known), spec.verify, folder)
+    if isinstance(spec.verify, Keys):
+        verify(mirror, head, "" if revision else _base(mirror, known), spec.verify, folder)
     found = _Tree.of(mirror, head, spec.git.path)
     texts = found.specs(recursive=spec.recursive)
     author, subject = mirror.about(head)

@@ -607,6 +607,27 @@ def test_a_revision_is_not_late_because_nobody_was_there(stage: Following, repo:
     assert stage.follow() == "RolledBack"
 
 
+def test_F45_what_is_gone_back_to_has_to_be_signed_by_a_key_of_today(
+    stage: Following, repo: Repository, tmp_path: Path
+) -> None:
+    old, of_old = ssh_key(tmp_path / "old")
+    new, of_new = ssh_key(tmp_path / "new")
+    follows = {"git": Git(url=str(repo.path)), "rollback": True, "timeout_seconds": 30}
+    stage.declare(**follows, verify=Keys(ssh_keys=(of_old,)))
+    repo.key = old
+    repo.commit("good", signed=True, web=service("web"))
+    stage.follow()
+    stage.sync()
+    stage.declare(**follows, verify=Keys(ssh_keys=(of_new,)))
+    stage.docker.failing["create extra"] = RuntimeError("no")
+    repo.key = new
+    repo.commit("bad", signed=True, extra=service("extra"))
+    assert stage.follow() == "Synced"
+    stage.clock.sleep(40)
+    assert stage.follow() == "Unverified"
+    assert stage.declared() == ["extra", "web"]
+
+
 def begin_badly(stage: Following, repo: Repository) -> None:
     """A good revision, and one after it of which something can't be made."""
     stage.declare(git=Git(url=str(repo.path)), verify="none", rollback=True, timeout_seconds=30)
