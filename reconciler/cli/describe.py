@@ -51,7 +51,7 @@ def _describe(context: Context, parts: Parts, item: Picked) -> None:
             print(f"  {clean(text)}".rstrip(), file=context.stdout)
     if events:
         print(paint("Events", "bold", color=context.color), file=context.stdout)
-        for text in table_of(context, events, item.look.at, named=True).splitlines():
+        for text in table_of(context, events, item.look.at, named=True, whole=True).splitlines():
             print(f"  {text}", file=context.stdout)
 
 

@@ -14,7 +14,7 @@ from reconciler.cli.context import Context
 from reconciler.cli.invocation import Flags, Invocation
 from reconciler.cli.render.age import age
 from reconciler.cli.render.output import TREES, json_line, json_text, show_tree
-from reconciler.cli.render.table import Column, table
+from reconciler.cli.render.table import PIPED, Column, table
 from reconciler.cli.render.text import clean, cut, mark, paint, width
 
 
@@ -59,6 +59,16 @@ def test_a_terminal_cuts_the_flexible_column_and_a_pipe_nothing() -> None:
     assert "xxx…" in table(COLUMNS, ROWS, limit=60)
     assert "a-long-name" in table(COLUMNS, ROWS, limit=20)
     assert "…" not in table(COLUMNS, ROWS)
+
+
+def test_in_a_pipe_a_long_message_is_cut_and_nothing_else() -> None:
+    columns = [Column("NAME"), Column("PORTS", flexible=True), Column("MESSAGE", flexible=True, last=True)]
+    rows = [["web", "p" * 50, "m" * 300 + "\nmore"]]
+    (_, line) = table(columns, rows, longest=PIPED).splitlines()
+    assert len(line) == PIPED
+    assert "p" * 50 in line
+    assert line.endswith("m…")
+    assert "m" * 300 + " more" in table(columns, rows, longest=PIPED, wide=True)
 
 
 def test_the_message_has_what_the_others_can_spare() -> None:

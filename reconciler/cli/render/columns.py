@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.cli.render import words
-from reconciler.cli.render.table import Column, table
+from reconciler.cli.render.table import PIPED, Column, table
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Context
@@ -97,5 +97,5 @@ def rows(shape: Layout, items: Iterable[Picked]) -> list[list[object]]:
 def printed(context: Context, shape: Layout, items: Iterable[Picked], *, headers: bool = True) -> str:
     return table(
         [column for column, _ in shape], rows(shape, items), headers=headers, wide=context.output == "wide",
-        color=context.color, limit=context.width,
+        color=context.color, limit=context.width, longest=PIPED,
     )  # fmt: skip

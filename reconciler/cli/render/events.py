@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from reconciler.cli.render.age import age
-from reconciler.cli.render.table import Column, table
+from reconciler.cli.render.table import PIPED, Column, table
 from reconciler.model.key import Key
 from reconciler.model.status import Event
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def table_of(
     context: Context, events: Iterable[Event], now: float, *, namespaces: bool = False, named: bool = False,
-    headers: bool = True,
+    headers: bool = True, whole: bool = False,
 ) -> str:  # fmt: skip
-    """`named`: with whom each one is about."""
+    """`named`: with whom each one is about. `whole`: in a pipe no message is cut."""
     columns = [Column("LAST SEEN"), Column("TYPE"), Column("REASON", status=True)]
     columns += (
         [Column("NAMESPACE")] * namespaces
@@ -33,7 +33,10 @@ def table_of(
         for event in events
     ]  # fmt: skip
     wide = context.output == "wide"
-    return table(columns, rows, headers=headers, wide=wide, color=context.color, limit=context.width)
+    longest = None if whole else PIPED
+    return table(
+        columns, rows, headers=headers, wide=wide, color=context.color, limit=context.width, longest=longest
+    )
 
 
 def short(key: Key) -> str:

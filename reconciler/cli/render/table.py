@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from reconciler.cli.render.text import clean, cut, paint, width
 from reconciler.values import dataclass
@@ -10,6 +11,8 @@ from reconciler.values import dataclass
 GAP = "  "
 LEGIBLE = 15
 """So much of an address is left at least: 127.0.0.1:8080."""
+PIPED = 160
+"""Columns of a line in a file or a pipe, where its message can make up for the rest of it. -o wide has all of it."""
 EMPTY = "-"
 """What stands where there is nothing to say."""
 GOOD = frozenset("Ready Running True Completed Settled created configured started ok valid Synced".split())
@@ -48,8 +51,11 @@ def table(
     wide: bool = False,
     color: bool = False,
     limit: int | None = None,
+    longest: int | None = None,
 ) -> str:
-    """Lines of text, each ended. `limit` is the terminal's width; a file or a pipe has none and nothing is cut."""
+    """Lines of text, each ended. `limit` is the terminal's width; a file or a pipe has none, and there messages are cut
+    alone, where a line would be longer than `longest`.
+    """
     shown = [i for i, column in enumerate(columns) if wide or not column.wide]
     cells = [[_cell(row[i]) for i in shown] for row in rows]
     room = None if wide else limit
@@ -59,6 +65,8 @@ def table(
     chosen = [columns[i] for i in shown]
     head = [[column.title for column in chosen]] if headers else []
     widths = _widths(chosen, head + cells, room)
+    if longest and not room and not wide:
+        widths = _widths([replace(column, flexible=column.last) for column in chosen], head + cells, longest)
     lines = [_line(chosen, row, widths, color=False) for row in head]
     lines += [_line(chosen, row, widths, color=color) for row in cells]
     return "".join(f"{line}\n" for line in lines)
