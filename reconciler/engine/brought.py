@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from reconciler.core.advice import command_line
 from reconciler.model.key import Key
 from reconciler.model.resource import SOURCE, Resource
 from reconciler.ports import Source
@@ -28,6 +29,29 @@ def brought_by(kept: Mapping[Key, Resource], source: Key) -> dict[Key, Resource]
 def all_kept(source: Source) -> dict[Key, Resource]:
     """Of all namespaces, tombstones included."""
     return {r.key: r for namespace in source.namespaces() for r in source.resources(namespace)}
+
+
+def warnings(source: Source, wanted: Iterable[Resource], going: Collection[Key] = ()) -> list[str]:
+    """Of what a person is about to keep though a Source that is followed says otherwise. `going`: Sources that go."""
+    kept: dict[str, dict[Key, Resource]] = {}
+
+    def find(key: Key) -> Resource | None:
+        if key.namespace not in kept:
+            kept[key.namespace] = {r.key: r for r in source.resources(key.namespace) if not r.deleting}
+        return kept[key.namespace].get(key)
+
+    notes = []
+    for resource in wanted:
+        before = find(resource.key)
+        owner = source_of(before) if before else None
+        follows = find(owner) if owner and owner not in going else None
+        if before is None or follows is None or follows.spec.suspend:
+            continue
+        if resource.deleting or (resource.spec, resource.labels) != (before.spec, before.labels):
+            until = f"change it there, or: {command_line(follows.key, 'suspend')}"
+            whose = f"{resource.key.short} comes from {follows.key.short}"
+            notes.append(f"{whose}, which sets this back at its next look; {until}")
+    return notes
 
 
 def leaving_with(source: Source, gone: Iterable[Resource]) -> list[Resource]:

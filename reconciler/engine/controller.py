@@ -17,7 +17,7 @@ from reconciler.core.preview import fold
 from reconciler.core.summarize import stalled
 from reconciler.core.world import World
 from reconciler.engine import edits
-from reconciler.engine.brought import leaving_with
+from reconciler.engine.brought import leaving_with, warnings
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
 from reconciler.engine.news import Progress, Silent, news_of
@@ -94,14 +94,15 @@ class Controller:
         with self._turn(timeout):
             given = admit(given) if admit else given
             plans = [(space, mine, self._edit(space, mine, prune=prune)) for space, mine in _by_namespace(given)]
+            warned = [warnings(self.parts.source, edit.keep) for _, _, edit in plans]
             self.parts.source.keep([resource for _, _, edit in plans for resource in edit.keep])
         reports = []
-        for namespace, mine, edit in plans:
+        for (namespace, mine, edit), notes in zip(plans, warned, strict=True):
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
             report = _outlived(report, [r.key for r in mine])
             results = _results(edit.results, report.actions)
-            reports.append(self._overtaken(report.telling(results), namespace, edit.keep))
+            reports.append(self._overtaken(report.telling(results).noting(notes), namespace, edit.keep))
         return joined(reports)
 
     def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[Foresight]:
@@ -129,15 +130,17 @@ class Controller:
     ) -> Report:  # fmt: skip
         """Tombstones, then passes until nothing of them is left. Volumes stay unless `data` names them."""
         reports = []
+        named = set(keys)
         keys = self._with_brought(keys)
         for namespace in sorted({key.namespace for key in keys}):
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
                 edit = self._burial(namespace, mine, data=data)
+                warned = warnings(self.parts.source, [r for r in edit.keep if r.key in named], going=named)
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if edits.keeps_data(r)]
-            reports.append(replace(report.telling(edit.results), notes=(*report.notes, *notes)))
+            reports.append(report.telling(edit.results).noting([*warned, *notes]))
         return joined(reports)
 
     @handed_over
@@ -151,9 +154,11 @@ class Controller:
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
                 edit = self._change(namespace, mine, change)
+                warned = warnings(self.parts.source, edit.keep)
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
-            reports.append(self._overtaken(_outlived(report, mine).telling(edit.results), namespace, edit.keep))
+            told = _outlived(report, mine).telling(edit.results).noting(warned)
+            reports.append(self._overtaken(told, namespace, edit.keep))
         return joined(reports)
 
     def follow(self, key: Key, *, wait: bool = True, timeout: float = 60.0, progress: Progress | None = None) -> Report:
@@ -297,13 +302,15 @@ class Controller:
         assert last is not None, "there is at least one pass"
         concerned = keys.__contains__
         wanted = wait or not settlement.settled
+        held_up = settlement.failed | {w.key.resource for w in settlement.waits if w.reason is not Reason.NOT_READY}
+        complained = concerned if wait else held_up.intersection(keys).__contains__
         if not settlement.settled:
             last = self._stalled(last, concerned)
         return Report(
             settled=settlement.settled,
             actions=tuple(settlement.actions),
             waits=tuple(w for w in last.plan.waits if concerned(w.key.resource)),
-            troubles=tuple(troubles(self.parts, last, concerned, settlement.hints)) if wanted else (),
+            troubles=tuple(troubles(self.parts, last, complained, settlement.hints)) if wanted else (),
             statuses=last.statuses,
             timed_out=settlement.timed_out,
             notes=tuple(f"{k.short}: {why}" for k, why in sorted(last.graph.damaged.items()) if not concerned(k)),

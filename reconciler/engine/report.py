@@ -55,6 +55,9 @@ class Report:
         }
         return replace(self, results=honest)
 
+    def noting(self, notes: Iterable[str]) -> Report:
+        return replace(self, notes=(*self.notes, *notes))
+
     @property
     def ok(self) -> bool:
         return self.settled and not self.troubles

@@ -138,3 +138,23 @@ def test_who_names_no_source_is_asked_for_one(cli: Run, verb: str) -> None:
     assert cli(verb).returncode == 2
     assert cli(verb, "service/web").returncode == 2
     assert "not found" in cli(verb, "nobody").stderr
+
+
+def test_who_edits_what_a_source_brought_is_told_that_it_will_not_last(
+    cli: Run, repo: Repository, declared: Callable[..., None], tmp_path: Path
+) -> None:
+    repo.commit("First", app=config("app"))
+    declared()
+    cli("sync", "shop")
+    assert "it comes from source/shop" in cli("why", "config/app").stdout
+    assert "source/shop in namespace default; change it there" in cli("describe", "config/app").stdout
+    file = tmp_path / "app.yaml"
+    file.write_text(config("app", "mine"))
+    note = "note: config/app comes from source/shop, which sets this back at its next look; change it there, or: "
+    assert f"{note}reconciler suspend source/shop\n" in cli("apply", "-f", str(file)).stderr
+    cli("sync", "shop")
+    assert note in cli("delete", "config", "app").stderr
+    cli("sync", "shop")
+    cli("suspend", "shop")
+    assert "note:" not in cli("delete", "config", "app").stderr
+    assert "note:" not in cli("delete", "source", "shop").stderr

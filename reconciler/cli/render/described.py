@@ -15,6 +15,7 @@ from reconciler.cli.render.resource import status_of
 from reconciler.cli.render.table import Column, table
 from reconciler.core.backoff import next_try
 from reconciler.core.surge import surge
+from reconciler.engine.brought import source_of
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.plan import Wait
@@ -60,6 +61,8 @@ def _head(item: Picked) -> Iterator[str]:
     entries: dict[str, object] = {"status": f"{status}: {why}" if why else status}
     if resource:
         entries["generation"] = resource.generation
+        if owner := source_of(resource):
+            entries["comes from"] = f"{owner.short} in namespace {owner.namespace}; change it there"
         marks = {"labels": resource.labels, "annotations": resource.annotations}
         entries |= {name: ", ".join(f"{k}={v}" for k, v in sorted(of.items())) for name, of in marks.items() if of}
     if users := words.users(item.look, item.key):

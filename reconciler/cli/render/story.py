@@ -9,12 +9,14 @@ from reconciler.cli import diagnosis
 from reconciler.cli.render import words
 from reconciler.cli.render.age import age
 from reconciler.cli.render.events import message, short
+from reconciler.engine.brought import source_of
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.plan import Reason, Wait
 from reconciler.model.status import Event
 
 if TYPE_CHECKING:
     from reconciler.cli.picking import Picked
+    from reconciler.model.key import Key
 
 MOST = 8
 
@@ -22,7 +24,7 @@ MOST = 8
 def sentences(item: Picked, events: Sequence[Event]) -> list[str]:
     """Expected, observed, what happened last, what is waited for, what comes next and when, what you can do."""
     told = [
-        _expected(item),
+        _expected(item) + _brought(item),
         _observed(item),
         *diagnosis.findings(item.look, item.sight)[:2],
         _last(item, events),
@@ -49,6 +51,15 @@ def _expected(item: Picked) -> str:
     if not isinstance(resource.spec, ServiceSpec):
         return f"{name} is declared (generation {resource.generation})"
     return f"{name} is to {_running(resource.spec, item)}"
+
+
+def _brought(item: Picked) -> str:
+    owner = source_of(item.sight.resource) if item.sight.resource else None
+    return f"; it comes from {owner.short}{_elsewhere(item, owner)}" if owner else ""
+
+
+def _elsewhere(item: Picked, owner: Key) -> str:
+    return "" if owner.namespace == item.key.namespace else f" in namespace {owner.namespace}"
 
 
 def _running(spec: ServiceSpec, item: Picked) -> str:
