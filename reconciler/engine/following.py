@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 
 from reconciler.core.references import literal
@@ -41,11 +42,17 @@ class Following:
                     self._directories[key] = resource.spec.directory
                     self.wake(Turn(SYNC, str(key)))
 
-    def paths(self) -> dict[str, str]:
-        """What is to be watched, and whom to wake when it changes."""
+    def paths(self) -> dict[str, frozenset[str]]:
+        """What is to be watched, and all whom to wake when it changes."""
+        woken: defaultdict[str, set[str]] = defaultdict(set)
         with self._lock:
-            files = {path: namespace for namespace, paths in self._files.items() for path in paths}
-            return files | {path: str(key) for key, path in self._directories.items() if path}
+            for namespace, paths in self._files.items():
+                for path in paths:
+                    woken[path].add(namespace)
+            for key, path in self._directories.items():
+                if path:
+                    woken[path].add(str(key))
+        return {path: frozenset(keys) for path, keys in woken.items()}
 
     def sync(self, of: str) -> float | None:
         """The turn of one Source."""

@@ -40,9 +40,9 @@ HAPPENINGS = ("Created", "Deleted", "Modified", "Moved", "Attrib")
 
 
 class Directories:
-    """`paths` is asked again and again: directories, or single files, and what to tell of each."""
+    """`paths` is asked again and again: directories, or single files, and all that is to be told of each."""
 
-    def __init__(self, paths: Callable[[], Mapping[str, str]], note: Note) -> None:
+    def __init__(self, paths: Callable[[], Mapping[str, frozenset[str]]], note: Note) -> None:
         self._paths = paths
         self._note = note
         self._stirred = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -65,13 +65,16 @@ class Directories:
                 due = time.monotonic() + POLL
             for place in places.values():
                 if place.look_if_due():
-                    tell(place.key)
+                    for key in sorted(place.keys):
+                        tell(key)
             sleep.until(min([due, *(place.due for place in places.values())]))
 
     def _keep(self, places: dict[str, _Place], wake: Callable[[], None]) -> None:
         wanted = self._paths()
-        for path in [path for path, place in places.items() if wanted.get(path) != place.key]:
+        for path in [path for path, place in places.items() if path not in wanted]:
             places.pop(path).close()
+        for path, place in places.items():
+            place.concern(wanted[path])
         for path in wanted.keys() - places.keys():
             places[path] = _Place(path, wanted[path], self._note, wake)
 
@@ -98,9 +101,9 @@ class _Sleep:
 class _Place:
     """One directory, what it looked like last, and how it is watched."""
 
-    def __init__(self, path: str, key: str, note: Note, wake: Callable[[], None]) -> None:
+    def __init__(self, path: str, keys: frozenset[str], note: Note, wake: Callable[[], None]) -> None:
         self.path = path
-        self.key = key
+        self.keys = keys
         self._note = note
         self._wake = wake
         self._first = self._last = 0.0
@@ -111,6 +114,13 @@ class _Place:
         """What the directories were like when inotify was set on them."""
         self._next_look = self._next_try = 0.0
         self._noted = False
+
+    def concern(self, keys: frozenset[str]) -> None:
+        """Whoever is new has not heard of it yet, and is told as of what is looked at for the first time."""
+        if keys - self.keys:
+            self._seen = None
+            self._next_look = 0.0
+        self.keys = keys
 
     def stir(self) -> None:
         """Called by watchdog's threads. To be late by a moment here does no harm: it is looked afterwards."""
@@ -135,7 +145,7 @@ class _Place:
         if not settled and now < self._next_look:
             return False
         self._next_look = now + POLL
-        if self._observer and not settled and not self._moved():
+        if self._observer and self._seen and not settled and not self._moved():
             return False
         self._first = 0.0
         return self._look(now)

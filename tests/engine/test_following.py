@@ -15,6 +15,7 @@ import pytest
 from reconciler.engine.following import Following
 from reconciler.engine.loop import Turn
 from reconciler.engine.reconcile import Pass, reconcile
+from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.source import SourceSpec
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
@@ -52,6 +53,16 @@ def test_passes_that_end_at_once_all_teach_it(stage: Stage, tmp_path: Path) -> N
         following.learn(one)
     assert len(following.paths()) == len(passes)
     assert Turn("sync", "source/n0/specs") in woken
+
+
+def test_a_file_that_several_use_wakes_them_all(stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "shared.env"
+    file.write_text("A=1\n")
+    configs = [Resource(Key("config", name, "env"), ConfigSpec(files={"env": str(file)})) for name in ("one", "two")]
+    following = Following(stage.parts)
+    for one in passed(stage, *configs, source("three", tmp_path)):
+        following.learn(one)
+    assert following.paths() == {str(file): {"one", "two"}, str(tmp_path): {"source/three/specs"}}
 
 
 @contextmanager

@@ -38,16 +38,16 @@ def specs(tmp_path: Path) -> Path:
 @contextmanager
 def watched(*paths: Path, notes: list[str] | None = None) -> Iterator[Told]:
     said: list[str] = []
-    with watching({str(path): KEY for path in paths}, said if notes is None else notes) as told:
+    with watching({str(path): frozenset([KEY]) for path in paths}, said if notes is None else notes) as told:
         yield told
     assert notes is not None or said == [], "inotify works here"
 
 
 @contextmanager
-def watching(paths: Mapping[str, str], notes: list[str]) -> Iterator[Told]:
+def watching(paths: Mapping[str, frozenset[str]], notes: list[str]) -> Iterator[Told]:
     """From when all of them were looked at for the first time."""
     with listening(Directories(lambda: paths, notes.append)) as told:
-        for key in paths.values():
+        for key in {key for keys in paths.values() for key in keys}:
             told.first(key)
         told.quiet(0.3)
         told.listen_from_now()
@@ -236,6 +236,25 @@ def test_a_single_file_can_be_watched(specs: Path) -> None:
         assert told.quiet(1.0) == []
 
 
+def test_all_who_use_a_file_are_told_of_it(specs: Path) -> None:
+    with watching({str(specs / "web.yaml"): frozenset(["one", "two"])}, []) as told:
+        (specs / "web.yaml").write_text("more\n")
+        told.first("one")
+        assert sorted(told.quiet(0.8)) == ["one", "two"]
+
+
+def test_who_begins_to_use_a_file_is_told_of_it(specs: Path) -> None:
+    paths = {str(specs): frozenset(["one"])}
+    with watching(paths, []) as told:
+        paths[str(specs)] = frozenset(["one", "two"])
+        told.first("two")
+        told.quiet(0.8)
+        told.listen_from_now()
+        paths[str(specs)] = frozenset(["two"])
+        (specs / "web.yaml").write_text("more\n")
+        told.first("two")
+
+
 def test_F42_a_directory_that_goes_and_comes_again_is_told_of_each_time(specs: Path, told: Told) -> None:
     away = specs.with_name("away")
     specs.rename(away)
@@ -250,7 +269,7 @@ def test_F42_a_directory_that_goes_and_comes_again_is_told_of_each_time(specs: P
 
 def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     specs = tmp_path / "later"
-    with listening(Directories(lambda: {str(specs): KEY}, print)) as told:
+    with listening(Directories(lambda: {str(specs): frozenset([KEY])}, print)) as told:
         told.first(KEY)
         told.listen_from_now()
         _write(specs / "web.yaml")
@@ -258,12 +277,12 @@ def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None
 
 
 def test_what_is_to_be_watched_may_change(specs: Path, tmp_path: Path) -> None:
-    paths = {str(specs): KEY}
+    paths = {str(specs): frozenset([KEY])}
     other = tmp_path / "other"
     other.mkdir()
     with listening(Directories(lambda: dict(paths), print)) as told:
         told.first(KEY)
-        paths[str(other)] = "team/other"
+        paths[str(other)] = frozenset(["team/other"])
         told.first("team/other")
         del paths[str(specs)]
         until(lambda: len(inotify_instances()) == 1)
@@ -292,7 +311,7 @@ import sys, threading, time
 from reconciler.sources.watching import Directories
 stopping = threading.Event()
 say = lambda *words: print(*words, flush=True)
-alarm = Directories(lambda: {sys.argv[1]: "key"}, lambda text: say("note", text))
+alarm = Directories(lambda: {sys.argv[1]: {"key"}}, lambda text: say("note", text))
 threading.Thread(target=lambda: (sys.stdin.read(), stopping.set()), daemon=True).start()
 alarm.watch(lambda key: say("told"), stopping)
 say("end")
