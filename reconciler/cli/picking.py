@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import line
@@ -116,13 +117,15 @@ class Onlooker:
 
 def looks(context: Context, controller: Controller, *, everywhere: bool, deep: bool = True) -> list[Look]:
     """One for each namespace that is to be shown."""
+    from reconciler.daemon import lock
     from reconciler.engine import looking
 
+    daemon = lock.holder(context.home) is not None
     spaces = looking.namespaces(controller.parts) if everywhere else [context.scope]
     found = [looking.look(controller.parts, namespace, deep=deep) for namespace in spaces]
-    if deep:
-        return found
-    return [looking.look(controller.parts, seen.namespace) if _blurred(seen) else seen for seen in found]
+    if not deep:
+        found = [looking.look(controller.parts, seen.namespace) if _blurred(seen) else seen for seen in found]
+    return [replace(seen, daemon=daemon) for seen in found]
 
 
 def _blurred(look: Look) -> bool:

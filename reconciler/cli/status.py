@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,17 @@ def _picture(context: Context, items: Sequence[Picked], *, everywhere: bool, hea
     if not headers:
         return body
     unread = "".join(f"{clean(problem)}\n" for problem in _unread(items))
-    return f"{unread}{body}{'' if not items else chr(10)}{clean(_sum(context, items, everywhere=everywhere))}\n"
+    said = f"{clean(_sum(context, items, everywhere=everywhere))}\n{_unwatched(context) if items else ''}"
+    return f"{unread}{body}{'' if not items else chr(10)}{said}"
+
+
+def _unwatched(context: Context) -> str:
+    """Where there has been a daemon once, somebody counts on it."""
+    from reconciler.daemon import lock
+
+    if not os.path.exists(f"{context.home}/daemon.lock") or lock.holder(context.home) is not None:
+        return ""
+    return "no daemon runs: nothing heals by itself; reconciler daemon start\n"
 
 
 def _rows(context: Context, items: Sequence[Picked], *, everywhere: bool, headers: bool) -> str:

@@ -39,6 +39,8 @@ class Look:
     journal: Journal
     sights: tuple[Sight, ...]
     at: float
+    daemon: bool = False
+    """Whether one runs, so that what is due is done by itself."""
 
     def sight(self, key: Key) -> Sight | None:
         return next((sight for sight in self.sights if sight.key == key), None)

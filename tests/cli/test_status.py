@@ -138,3 +138,23 @@ def test_a_look_writes_nothing(machine: Machine, output: str) -> None:
     assert [item for item in after if item[0].rsplit("/", 1)[1] not in left_by_the_end] == [
         item for item in before if item[0].rsplit("/", 1)[1] not in left_by_the_end
     ]
+
+
+def test_where_a_daemon_ran_once_its_absence_is_told(machine: Machine) -> None:
+    machine.apply(service("web"))
+    footer = "no daemon runs: nothing heals by itself; reconciler daemon start\n"
+    assert footer not in machine("status").stdout
+    assert "daemon      not running" in machine("doctor", code=None).stdout
+    pid = re.search(r"pid (\d+)", machine("daemon", "start").stdout)
+    assert pid
+    try:
+        assert footer not in machine("status").stdout
+        assert f"daemon      runs (pid {pid[1]}) and is healthy" in machine("doctor", code=None).stdout
+        os.kill(int(pid[1]), signal.SIGSTOP)
+        assert "and does not answer" in machine("doctor", code=None).stdout
+        os.kill(int(pid[1]), signal.SIGCONT)
+    finally:
+        os.kill(int(pid[1]), signal.SIGCONT)
+        machine("daemon", "stop")
+    assert machine("status").stdout.endswith(footer)
+    assert footer not in machine("status", "--no-headers").stdout

@@ -10,12 +10,13 @@ from reconciler.cli.context import Context
 
 def examine(context: Context) -> Iterator[Finding]:
     """Everything, in the order in which it matters."""
-    from reconciler.cli.checks import containers, convenience, machine, policy, processes, state
+    from reconciler.cli.checks import containers, convenience, daemon, machine, policy, processes, state
 
     for check in (
         machine.python, machine.clock, machine.ports,
         state.home, state.disk,
         policy.in_force,
+        daemon.running,
         processes.programs, processes.cgroups,
         containers.engine,
         convenience.programs, convenience.completion,

@@ -191,7 +191,8 @@ def _reason(item: Picked, wait: Wait) -> str:
 
 
 def _until(item: Picked, wait: Wait) -> str:
-    return f" (looks again in {age(wait.until - item.look.at)})" if wait.until else ""
+    when = "next try" if item.look.daemon else "looks again"
+    return f" ({when} in {age(wait.until - item.look.at)})" if wait.until else ""
 
 
 def _event(item: Picked, event: Event) -> str:

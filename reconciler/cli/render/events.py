@@ -34,9 +34,7 @@ def table_of(
     ]  # fmt: skip
     wide = context.output == "wide"
     longest = None if whole else PIPED
-    return table(
-        columns, rows, headers=headers, wide=wide, color=context.color, limit=context.width, longest=longest
-    )
+    return table(columns, rows, headers=headers, wide=wide, color=context.color, limit=context.width, longest=longest)
 
 
 def short(key: Key) -> str:

@@ -141,6 +141,8 @@ def _next(item: Picked) -> str:
         return f"The next pass will {str(first.verb).lower()} {short(first.key)}, because {first.cause}{more}"
     due = [wait.until for wait in words.waits_of(item.look, item.key) if wait.until]
     if due and min(due) > item.look.at:
+        if item.look.daemon:
+            return f"The daemon's next try is in {age(min(due) - item.look.at)}"
         return f"It is looked at again in {age(min(due) - item.look.at)}, by whoever makes a pass then"
     return ""
 
