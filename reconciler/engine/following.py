@@ -69,12 +69,16 @@ class Following:
 
     def secrets(self, key: Key) -> list[bytes]:
         """With which requests to look at a Source may be signed; none where it takes no requests."""
-        graph = self._parts.source.graph(key.namespace, self._parts.home.identity(make=False))
-        source = graph.resources.get(key)
+        kept = {one.key: one for one in self._parts.source.resources(key.namespace) if not one.deleting}
+        source = kept.get(key)
         if source is None or source.spec.webhook is None or source.spec.suspend:
             return []
-        secret = graph.resources.get(Key("secret", key.namespace, source.spec.webhook.secret))
+        secret = kept.get(Key("secret", key.namespace, source.spec.webhook.secret))
         if secret is None:
+            return []
+        # Of it alone: what else the namespace points at is nothing to be read for anybody who knocks.
+        graph = self._parts.source.graph(key.namespace, self._parts.home.identity(make=False), [secret])
+        if secret.key in graph.unreadable:
             return []
         files = [graph.contents[path] for path in map(literal, secret.spec.files.values()) if path in graph.contents]
         return [value for value in (*(text.encode() for text in secret.spec.data.values()), *files) if value.strip()]

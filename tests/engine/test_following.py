@@ -16,9 +16,11 @@ from reconciler.engine.following import Following
 from reconciler.engine.loop import Turn
 from reconciler.engine.reconcile import Pass, reconcile
 from reconciler.kinds.config import ConfigSpec
-from reconciler.kinds.source import SourceSpec
+from reconciler.kinds.secret import SecretSpec
+from reconciler.kinds.source import SourceSpec, Webhook
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
+from reconciler.sources import applied
 from tests.engine.stage import Stage
 
 
@@ -63,6 +65,31 @@ def test_a_file_that_several_use_wakes_them_all(stage: Stage, tmp_path: Path) ->
     for one in passed(stage, *configs, source("three", tmp_path)):
         following.learn(one)
     assert following.paths() == {str(file): {"one", "two"}, str(tmp_path): {"source/three/specs"}}
+
+
+def test_F44_who_knocks_has_the_one_secret_read_and_nothing_else(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    content = applied._content
+    monkeypatch.setattr(applied, "_content", lambda path: read.append(path) or content(path))
+    for name in ("key", "other", "config"):
+        (tmp_path / name).write_text(name)
+    spec = SourceSpec(directory=str(tmp_path), webhook=Webhook(secret="hook"))
+    specs = Key("source", "shop", "specs")
+    stage.source.keep([
+        Resource(specs, spec),
+        Resource(Key("secret", "shop", "hook"), SecretSpec(data={"old": "a"}, files={"b": str(tmp_path / "key")})),
+        Resource(Key("secret", "shop", "more"), SecretSpec(files={"c": str(tmp_path / "other")})),
+        Resource(Key("config", "shop", "more"), ConfigSpec(files={"c": str(tmp_path / "config")})),
+    ])  # fmt: skip
+    stage.home.identity(make=True)
+    following = Following(stage.parts)
+    assert following.secrets(specs) == [b"a", b"key"]
+    assert read == [str(tmp_path / "key")]
+    assert following.secrets(Key("source", "shop", "another")) == []
+    stage.source.keep([Resource(specs, replace(spec, suspend=True), generation=2)])
+    assert following.secrets(specs) == []
 
 
 @contextmanager
