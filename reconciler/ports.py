@@ -259,6 +259,8 @@ class Feeds(Protocol):
 
     parsed: dict[Key, Any]
     """Room for what a reader has made of a checkout, so that it is made once."""
+    found: dict[str, Mapping[Key, Status]]
+    """By namespace, what the last pass of this process found, as long as no sync has kept anything there since."""
 
     def fetch(self, key: Key, spec: SourceSpec, known: Known, *, revision: str = "") -> Checkout:
         """A whole, verified revision: the newest one, or a former one of a repository. Raises ReconcilerError with

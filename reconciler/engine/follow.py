@@ -10,7 +10,7 @@ from reconciler.engine.controller import joined
 from reconciler.engine.outcome import NEXT
 from reconciler.engine.reconcile import Parts
 from reconciler.engine.report import Report, Trouble
-from reconciler.engine.sync import Synced, sync
+from reconciler.engine.sync import Synced, feeds_of, sync
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
@@ -28,10 +28,11 @@ def follow(parts: Parts, key: Key, settle: Settle, *, timeout: float) -> Report:
         ended = sync(parts, key, now=parts.clock.now())
         now = _brought(parts, key)
         concerned = set(before) | set(now) if ended.settled else {k for k in now if k.namespace in ended.namespaces}
-        reports = [
-            settle(space, {k for k in concerned if k.namespace == space}, timeout=deadline - parts.clock.now())
-            for space in sorted({k.namespace for k in concerned})
-        ]
+        reports = []
+        for space in sorted({k.namespace for k in concerned}):
+            mine = {k for k in concerned if k.namespace == space}
+            reports.append(settle(space, mine, timeout=deadline - parts.clock.now()))
+            feeds_of(parts).found[space] = reports[-1].statuses  # whoever made the passes: maybe the daemon
         if ended.settled or parts.clock.now() >= deadline:
             break
         parts.clock.sleep(min(ended.due or 0.0, LONGEST_NAP))

@@ -73,7 +73,10 @@ def reconcile(
         outcomes = perform(planned, parts.runtimes, tell)
         _log(outcomes)
         _bury(parts, graph, set(buried(graph, snapshot, outcomes)), journal)
-        return _tell(parts, graph, snapshot, journal, planned, outcomes)
+        current = _tell(parts, graph, snapshot, journal, planned, outcomes)
+        if parts.feeds:
+            parts.feeds.found[namespace] = current.statuses
+        return current
 
 
 def _log(outcomes: Iterable[Outcome]) -> None:

@@ -238,12 +238,14 @@ class _Sync:
         self, kept: Mapping[Key, Resource], edit: Edit, going: Sequence[Resource], arriving: Arriving, *, back: bool
     ) -> Ended:
         revision, numbered = arriving.revision, {r.key: r for r in edit.keep}
-        ready = _ready(self.parts, {**kept, **numbered}, [r.key for r in arriving.resources])
+        ready = _ready(self.parts, self.feeds, {**kept, **numbered}, [r.key for r in arriving.resources])
         waves = step([numbered.get(r.key, r) for r in arriving.resources], numbered, ready)
         keep = (*waves.keep, *(going if waves.last else ()))
         failpoint("sync.keep.before")
         self.parts.source.keep(keep)
         failpoint("sync.keep.after")
+        for namespace in {r.key.namespace for r in keep}:
+            self.feeds.found.pop(namespace, None)
         touched = tuple(sorted({r.key.namespace for r in keep}))
         overruled = self._overruled(kept, keep, revision)
         if not back and self.known.begun != revision:
@@ -315,7 +317,7 @@ class _Sync:
         """Everything that it brings is in force, and Ready."""
         kept = all_kept(self.parts.source)
         mine = brought_by(kept, self.key)
-        return self.known.applied == self.known.begun and _ready(self.parts, kept, mine) >= set(mine)
+        return self.known.applied == self.known.begun and _ready(self.parts, self.feeds, kept, mine) >= set(mine)
 
     def _back(self) -> Ended:
         """To the last good revision. What it takes away is what the bad one brought, so nobody is asked."""
@@ -336,11 +338,15 @@ class _Sync:
         return tuple(r.key for r in keep if r.key in kept and kept[r.key].spec != r.spec and not r.deleting)
 
 
-def _ready(parts: Parts, kept: Mapping[Key, Resource], keys: Iterable[Key]) -> set[Key]:
-    """Those that the last pass found Ready, as they are wanted now."""
+def _ready(parts: Parts, feeds: Feeds, kept: Mapping[Key, Resource], keys: Iterable[Key]) -> set[Key]:
+    """Those that a pass of ours found Ready since we last kept anything there, as they are wanted now. The diary may
+    tell of a world that was before a reboot; of Sources it alone tells, for no pass looks at them.
+    """
     wanted = set(keys)
     spaces = sorted({key.namespace for key in wanted})
-    told = {key: status for space in spaces for key, status in parts.store.statuses(space).items()}
+    told = {key: status for space in spaces for key, status in feeds.found.get(space, {}).items()}
+    for space in sorted({key.namespace for key in wanted if key.kind == "source"}):
+        told |= {key: status for key, status in parts.store.statuses(space).items() if key.kind == "source"}
     return {
         key for key in wanted & set(kept)
         if key in told and told[key].ready and told[key].observed_generation == kept[key].generation

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.kinds.source import SourceSpec
 from reconciler.model.key import Key
+from reconciler.model.status import Status
 from reconciler.ports import Checkout, Known
 from reconciler.sources.home import Home
 from reconciler.sources.ledger import Ledger
@@ -18,10 +19,12 @@ class Followed(Ledger):
     """All Sources of a home."""
 
     parsed: dict[Key, Any]
+    found: dict[str, Mapping[Key, Status]]
 
     def __init__(self, home: Home, steady: Callable[[], float] = time.monotonic) -> None:
         super().__init__(home)
         self.parsed = {}
+        self.found = {}
         self._steady = steady
         self._seen: dict[Key, tuple[str, float]] = {}
         self._abandoned = threading.Event()
