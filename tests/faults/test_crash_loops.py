@@ -73,7 +73,7 @@ def test_F28_twenty_that_crash_are_tried_ever_more_seldom_and_told_with_their_ne
         why = stage.cli("why", name, expect=None).out
         assert "CrashLoop" in why, why
         assert "code 3" in why, why
-        assert re.search(r"looked at again in \d+s", why), why
+        assert re.search(r"The daemon's next try is in \d+s", why), why
     told = json.loads(stage.cli("status", "-o", "json", expect=None).out)
     assert "CrashLoop" in json.dumps(told)
 

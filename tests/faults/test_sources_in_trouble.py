@@ -230,6 +230,7 @@ def test_F42_what_is_changed_or_deleted_while_it_is_applied_ends_as_it_was_said_
     specs.mkdir()
     for name in ("changed", "deleted", "other"):
         (specs / f"{name}.yaml").write_text(text(sleeper(name, OLD)))
+    (specs / "notes.yaml").write_text(text(document("Config", "notes", data={"a": "b"})))
     doomed = stage.directory / "doomed"
     doomed.mkdir()
     (doomed / "never.yaml").write_text(text(sleeper("never", OLD)))

@@ -79,7 +79,8 @@ def test_F43_F44_F45_what_needs_a_person_waits_for_one(
     stage: Stage, daemon: Daemon, repo: Repository, tmp_path: Path
 ) -> None:
     repo.key, public = ssh_key(tmp_path / "key")
-    first = repo.commit("First", signed=True, a=text(native("a")), b=text(native("b")))
+    notes = text(document("Config", "x", data={"a": "b"}), document("Config", "y", data={"a": "b"}))
+    first = repo.commit("First", signed=True, a=text(native("a")), b=text(native("b")), notes=notes)
     follow(stage, repo, verify={"sshKeys": [public]})
     eventually(lambda: names(stage) == {"service/a", "service/b"}, "the first commit is in force")
     repo.commit("Unsigned", a=text(native("a", "sleep", "5")))
@@ -93,7 +94,7 @@ def test_F43_F44_F45_what_needs_a_person_waits_for_one(
     assert "service/c" in names(stage)
     stage.cli("confirm", "shop")
     assert names(stage) == {"service/a", "service/b"}
-    repo.commit("Empty", signed=True, a=None, b=None)
+    repo.commit("Empty", signed=True, a=None, b=None, notes=None)
     becomes(stage, "Braked")
     assert stage.process("a").alive
     assert stage.process("b").alive
@@ -108,6 +109,7 @@ def test_B5_a_saved_file_is_applied_and_a_removed_one_taken_down(stage: Stage, d
     specs.mkdir()
     for name in ("a", "b", "c"):
         (specs / f"{name}.yaml").write_text(text(native(name)))
+    (specs / "notes.yaml").write_text(text(document("Config", "x", data={"a": "b"})))
     stage.apply(document("Source", "shop", directory=str(specs), interval=5))
     eventually(lambda: names(stage) == {"service/a", "service/b", "service/c"}, "all are in force")
     stage.cli("wait", "service/a", "service/b", "--for=condition=Ready", "--timeout", "30s")
