@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from reconciler.model.key import Key
     from reconciler.model.status import Condition
 
+CONFIRM = re.compile(r"reconciler confirm \S+(?: -n \S+)? --plan \w+")
+PLACE = re.compile(r"(\S+:\d+):\d+: ")
 EXIT_CODES = {
     126: "the command was found, but could not be run",
     127: "the command was not found",
@@ -49,11 +52,30 @@ def next_step(look: Look, sight: Sight) -> str:
     if word == "Unknown":
         return "reconciler doctor"
     if key.kind == "source":
-        return at(key, "sync" if word == Reason.NOT_SYNCED else "describe")
+        return at(key, "sync") if word == Reason.NOT_SYNCED else _step_of_source(sight) or at(key, "describe")
     tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
     if key.kind == "service" and words.actions_on(look, key) and word != "Deleting" and not tried:
         return at(key, "start")
     return at(key, "why")
+
+
+def awaits_word(sight: Sight) -> bool:
+    """Whether a Source holds something back until a person says yes to it."""
+    ready = sight.status.condition("Ready")
+    return bool(ready and CONFIRM.search(ready.message))
+
+
+def _step_of_source(sight: Sight) -> str:
+    """What its status says is to be done: a confirmation, a line to edit, a policy to change."""
+    ready = sight.status.condition("Ready")
+    said = ready.message if ready else ""
+    if word := CONFIRM.search(said):
+        return word[0]
+    place = PLACE.search(said)
+    edit = f"edit {place[1]}" if place else ""
+    if "(profile " in said:
+        return f"{edit}, or change the policy: reconciler policy show" if edit else "reconciler policy show"
+    return edit
 
 
 def _place(key: Key) -> str:
@@ -134,6 +156,8 @@ def advice(look: Look, sight: Sight) -> list[str]:
         told += list(_first_looks(sight, ready)) or [hint for reason, hint in HINTS.items() if reason == ready.reason]
     if step := next_step(look, sight):
         own = at(sight.key, "why")
+        again = sight.key.kind == "source" and step == at(sight.key, "describe")
+        step = at(sight.key, "events") if again else step
         told.append(step if step != own else at(sight.key, "logs") if sight.things else at(sight.key, "events"))
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.brake import brake, plan_hash
+from reconciler.core.brake import brake, listed, plan_hash
 from reconciler.core.graph import link_faults
 from reconciler.core.waves import step
 from reconciler.engine import edits
@@ -182,10 +182,10 @@ class _Sync:
             if other and other in kept and not kept[other].deleting:
                 message = f"{resource.key} is what {other.short} in namespace {other.namespace} brings"
                 raise Withheld(Reason.CONFLICT, message, hint="take it out of one of the two")
-            if self.spec.git and str(resource.key) not in self.known.brought and before.spec != resource.spec:
+            if str(resource.key) not in self.known.brought and before.spec != resource.spec:
                 foreign.append(resource.key)
         if foreign:
-            names = ", ".join(map(str, sorted(foreign)[:3]))
+            names = listed(map(str, sorted(foreign)))
             message = f"it would take over what a person applied here: {names}"
             self._ask(Reason.CONFLICT, message, sorted(map(str, foreign)))
 

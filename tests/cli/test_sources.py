@@ -80,7 +80,9 @@ def test_B6_what_is_held_is_confirmed_by_name_and_only_that(
     assert "source/shop: Braked: " in braked.stderr
     assert "hint: look at it; then: reconciler confirm source/shop" in braked.stderr
     assert reason(cli) == "Braked"
-    assert "reconciler describe source/shop" in cli("status").stdout
+    assert "next: reconciler confirm source/shop --plan " in cli("status").stdout
+    assert "it waits for your word: " in cli("why", "source/shop").stdout
+    assert "reconciler describe" not in cli("describe", "source/shop").stdout
     assert "reconciler confirm source/shop" in cli("describe", "source/shop").stdout
     other = cli("confirm", "shop", "--plan", "0123456789abcdef")
     assert other.returncode == 1
@@ -111,6 +113,7 @@ def test_a_broken_commit_is_told_with_its_line(cli: Run, repo: Repository, decla
     assert done.returncode == 1
     assert f"{good[:10]} stays in force; app.yaml:1:" in done.stderr
     assert "\n" not in shown(cli)["status"]["conditions"][0]["message"]
+    assert "next: edit app.yaml:1\n" in cli("status").stdout
 
 
 def test_what_restricted_authors_may_not_ask_for_is_denied(

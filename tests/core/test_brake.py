@@ -89,3 +89,8 @@ def test_who_says_nothing_is_in_wave_0_and_words_are_no_waves() -> None:
     assert [bool(wave_fault(resource("x", text))) for text in ("1", "-3", "", "one", "1.5", "9" * 9)] == [
         False, False, True, True, True, True
     ]  # fmt: skip
+
+
+def test_all_that_would_go_is_named_and_of_very_much_how_much_more() -> None:
+    assert all(key.short in brake(keys(12), keys(12), stays=False) for key in keys(12))
+    assert "and 60 more" in brake(keys(100), keys(100), stays=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.parse import Text, parse
 from reconciler.engine import edits
 from reconciler.model.key import Key
 from reconciler.model.resource import SOURCE
@@ -462,3 +463,16 @@ def test_a_source_that_is_deleted_while_it_is_read_leaves_nothing_behind(
     assert stage.source.namespaces() == []
     assert not stage.feeds.folder(KEY).exists()
     assert KEY not in stage.store.statuses("shop")
+
+
+def test_what_a_person_applied_is_taken_over_unasked_only_where_it_is_the_same(stage: Following) -> None:
+    for name, image in (("db", "mine:1"), ("web", "web:1")):
+        (document,) = parse([Text("t", service(name, image).encode(), "/")], environment={}, namespace="shop")
+        stage.source.keep([document.resource])
+    stage.write(db=service("db", "theirs:1"), web=service("web"))
+    assert stage.follow() == "Conflict"
+    assert "take over what a person applied here: service/shop/db" in stage.message()
+    stage.confirm()
+    assert stage.follow() == "Synced"
+    (db, _) = (r for r in stage.source.resources("shop") if r.key.kind == "service")
+    assert db.spec.container.image == "theirs:1"

@@ -78,7 +78,8 @@ def _observed(item: Picked) -> str:
     if item.key.kind == "source":
         arrived = item.sight.status.revisions
         now = f"revision {words.short_revision(arrived[0].revision)} is in force" if arrived else "nothing is in force"
-        return f"It is {words.status_word(item.look, item.sight)}, and {now}"
+        waits = f"; it waits for your word: {_said_of(item)}" if diagnosis.awaits_word(item.sight) else ""
+        return f"It is {words.status_word(item.look, item.sight)}, and {now}{waits}"
     if item.key.kind != "service":
         return (
             f"It is {words.status_word(item.look, item.sight)}"
@@ -86,6 +87,10 @@ def _observed(item: Picked) -> str:
             else "It is a text: it has no life of its own"
         )
     return _instances(item)
+
+
+def _said_of(item: Picked) -> str:
+    return words.message(item.look, item.sight).partition("; next: ")[0]
 
 
 def _instances(item: Picked) -> str:
