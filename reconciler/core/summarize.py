@@ -14,7 +14,7 @@ from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed
+from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Reason, Record, Result, Verb, Wait
 from reconciler.model.resource import Resource
 from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
@@ -29,6 +29,8 @@ NOT_SYNCED = Status(
         Condition(type="Ready", status="Unknown", reason=Reason.NOT_SYNCED, message="nobody has looked at it yet"),
     )
 )
+FINE_EXITS = frozenset({0, 143})
+"""It was done, or was asked to end: nobody has to look for a fault in it."""
 CRASHES = 3
 """So many restarts without a good stretch between them are called a crash loop."""
 
@@ -267,14 +269,25 @@ PAST = {
 
 
 def happened(outcomes: tuple[Outcome, ...], now: float) -> list[Event]:
-    """What was done, and what was refused."""
-    return [_outcome_event(outcome, now) for outcome in outcomes]
+    """What was done, and what was refused; and of what is started again because it failed, that it did."""
+    return [event for outcome in outcomes for event in (*_crash(outcome, now), _outcome_event(outcome, now))]
 
 
 def complaints(plan: Plan, now: float) -> list[Event]:
     """What needs a person."""
     grave = [wait for wait in (*plan.waits, *plan.notes) if wait.reason not in PASSING]
     return [Event(time=now, type="Warning", reason=w.reason, key=w.key, message=w.message) for w in grave]
+
+
+def _crash(outcome: Outcome, now: float) -> Iterator[Event]:
+    """In the same words each time: so one that loops is one event with a count, and no flood."""
+    action = outcome.action
+    if action.verb is not Verb.START or outcome.result is not Result.DONE or action.seen is None:
+        return
+    code = action.seen.exit_code
+    if action.seen.phase is Phase.EXITED and code is not None and code not in FINE_EXITS:
+        message = f"it ended by itself with exit code {code}, and is started again after pauses that grow"
+        yield Event(time=now, type="Warning", reason=Reason.BACK_OFF, key=action.key, message=message)
 
 
 def _outcome_event(outcome: Outcome, now: float) -> Event:

@@ -151,3 +151,14 @@ def test_a_failure_that_passes_is_got_over(stage: Stage, verb: str) -> None:
     assert found.settled
     assert stage.thing("shop-api-0").key == key("api")
     assert len(told) == found.passes
+
+
+def test_what_keeps_crashing_is_one_warning_with_a_count(stage: Stage) -> None:
+    settled(stage, process("api"))
+    for _ in range(3):
+        stage.change("shop-api-0", phase=Phase.EXITED, exit_code=3, bindings=())
+        stage.clock.sleep(60)
+        settled(stage)
+    warnings = [event for event in stage.store.events() if event.type == "Warning"]
+    assert [(event.reason, event.count) for event in warnings] == [("BackOff", 3)]
+    assert "exit code 3" in warnings[0].message
