@@ -37,7 +37,10 @@ def command(
     context: Context, words: tuple[str, ...], paths: Sequence[str], *, recursive: bool, selector: str | None,
     everything: bool, volumes: bool, ignore_not_found: bool, wait: bool, timeout: float | None,
 ) -> int:  # fmt: skip
-    """Take things down, users before what they use. Volumes keep their data."""
+    """Take things down, users before what they use. Volumes keep their data.
+
+    A Source takes along what it brought, unless it says `prune: false`.
+    """
     if paths and (words or selector is not None or everything):
         raise UsageError("-f says already what goes", hint="leave the names, -l and --all out, or -f")
     controller = line.open_controller(context, acts=True)

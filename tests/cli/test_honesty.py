@@ -21,7 +21,8 @@ def test_a_failing_liveness_probe_is_never_ready_in_any_verbs_eyes(machine: Mach
     machine.apply(service("web", probes={"liveness": ILL}), options=("--timeout", "5"), code=1)
     status = machine.shows("restarted", "status")
     assert "0/1" in status
-    assert "last: its probe failed: liveness probe has failed 2 times in a row: exit code 1: not well" in status
+    whole = machine("status", "-o", "wide").stdout
+    assert "last: its probe failed: liveness probe has failed 2 times in a row: exit code 1: not well" in whole
     assert "0 Ready" in machine("why", "web").stdout
     started = [event for event in _events(machine) if " Started " in event]
     assert len(started) == 1, "one line, counted"
