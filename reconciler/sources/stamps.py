@@ -25,7 +25,7 @@ class Stamps:
     files: Mapping[str, Stamp] = field(default_factory=dict)
     directories: Mapping[str, Stamp] = field(default_factory=dict)
     outside: Mapping[str, bool] = field(default_factory=dict)
-    """Directories elsewhere to which links lead, and whether all that is below them counts."""
+    """Directories to which links lead, and whether all that is below them counts."""
 
     @property
     def there(self) -> bool:
@@ -104,10 +104,8 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _target(path: str, root: str, *, recursive: bool) -> dict[str, bool]:
-    """Where a link leads, unless that is below the root anyway."""
+    """Where a link leads; the root itself, and a single file, may be reached by one as well."""
     if path != root and not os.path.islink(path):
         return {}
     target = os.path.realpath(path)
-    place = target if recursive else os.path.dirname(target)
-    home = os.path.realpath(root)
-    return {} if place == home or place.startswith(f"{home}/") else {place: recursive}
+    return {target if recursive else os.path.dirname(target): recursive}

@@ -255,6 +255,21 @@ def test_who_begins_to_use_a_file_is_told_of_it(specs: Path) -> None:
         told.first("two")
 
 
+def test_a_hundred_and_fifty_files_cost_one_instance_and_no_threads(tmp_path: Path) -> None:
+    """Half of them together, and the others in a directory each."""
+    files = [tmp_path / "together" / f"{n}.env" for n in range(75)] + [tmp_path / str(n) / ".env" for n in range(75)]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("A=1\n")
+    before = threading.active_count()
+    with watching({str(file): frozenset([file.name, KEY]) for file in files}, []) as told:
+        assert threading.active_count() <= before + 2, "our own"
+        assert len(inotify_instances()) == 1
+        for file in (files[0], files[-1]):
+            file.write_text("A=2, and more\n")
+            told.first(file.name)
+
+
 def test_F42_a_directory_that_goes_and_comes_again_is_told_of_each_time(specs: Path, told: Told) -> None:
     away = specs.with_name("away")
     specs.rename(away)
@@ -285,13 +300,19 @@ def test_what_is_to_be_watched_may_change(specs: Path, tmp_path: Path) -> None:
         paths[str(other)] = frozenset(["team/other"])
         told.first("team/other")
         del paths[str(specs)]
-        until(lambda: len(inotify_instances()) == 1)
+        until(lambda: watches() == 1)
         told.listen_from_now()
         (specs / "web.yaml").write_text("nobody cares\n")
         (other / "new.yaml").write_text("x")
         told.first("team/other")
         assert KEY not in told.keys
     assert not inotify_instances()
+
+
+def watches() -> int:
+    """By the kernel's own account of all that we have."""
+    files = [*Path("/proc/self/fdinfo").iterdir()]  # all first: the directory itself is open while it is read
+    return sum(file.read_text().count("inotify wd:") for file in files if file.exists())
 
 
 def inotify_instances() -> list[str]:
