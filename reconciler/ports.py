@@ -64,6 +64,9 @@ class Runtime(Observer, Glancing, Protocol):
     Refused (nothing happened), OutcomeUnknown (look again) or Unreachable.
     """
 
+    def get_ready(self) -> None:
+        """Some may have to be started in a moment: begin now what would keep them waiting. Returns at once."""
+
     def prepare(self, desired: Desired) -> None:
         """All that `create` will need and that can fail early, while the old one still runs: pull the image."""
 

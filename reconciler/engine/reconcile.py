@@ -66,6 +66,7 @@ def reconcile(
     """
     with parts.home.lock(patience):
         graph = parts.source.graph(namespace, parts.home.identity(make=True))
+        _get_ready(parts, graph)
         now = parts.clock.now()
         snapshot = parts.observer.look(graph, now, deep=True)
         journal = parts.store.journal(namespace)
@@ -77,6 +78,12 @@ def reconcile(
         if parts.feeds:
             parts.feeds.found[namespace] = current.statuses
         return current
+
+
+def _get_ready(parts: Parts, graph: Graph) -> None:
+    """While we look."""
+    for name in {"process" if spec.process else "docker" for _, spec in graph.services()}:
+        parts.runtimes[name].get_ready()
 
 
 def _log(outcomes: Iterable[Outcome]) -> None:

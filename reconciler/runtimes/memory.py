@@ -27,6 +27,9 @@ class MemoryRuntime:
     def glance(self) -> str:
         return repr(self.view)
 
+    def get_ready(self) -> None:
+        """Nothing takes any time here."""
+
     def prepare(self, desired: Desired) -> None:
         """There is nothing that could be missing."""
 

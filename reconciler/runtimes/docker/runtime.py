@@ -76,6 +76,9 @@ class DockerRuntime(DockerReach):
         except (ReconcilerError, KeyError, TypeError, ValueError, AttributeError):
             return ""
 
+    def get_ready(self) -> None:
+        """An engine is."""
+
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ContainerPayload):
             self._containers.prepare(desired, desired.payload)
