@@ -99,7 +99,8 @@ def test_K23_events_are_lines_of_json(stage: Stage) -> None:
     events = stage.events()
     assert all(set(event) == {"time", "type", "reason", "key", "message", "count"} for event in events)
     told = [(event["reason"], event["key"].split("/", 2)[2]) for event in events]
-    assert told == [("Created", "default"), ("Created", "web/0"), ("Started", "web/0")]
+    assert told == [("Created", "default"), ("Created", "web/0"), ("BackOff", "web/0"), ("Started", "web/0")]
+    assert [event["type"] for event in events] == ["Normal", "Normal", "Warning", "Normal"]
 
 
 def test_exit_codes_0_1_2(stage: Stage) -> None:
