@@ -1,6 +1,6 @@
-"""inotify itself: one instance and no thread, however many directories are watched, and for however many who ask.
+"""inotify: one instance and no thread, however many directories are watched, and for however many who ask.
 
-Not through a library: those that there are spend an instance and two threads on each directory that is asked for.
+By watchdog's bindings, without its observers: these spend two threads on each directory that is asked for.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import os
 import struct
 from collections.abc import Callable, Iterable
 
+from watchdog.observers.inotify_c import InotifyConstants as Kernel
+from watchdog.observers.inotify_c import WatchDescriptor, inotify_add_watch, inotify_init, inotify_rm_watch
+
 Stir = Callable[[], None]
 
-MODIFY, ATTRIB, MOVED, CREATE, DELETE, GONE = 0x2, 0x4, 0x40 | 0x80, 0x100, 0x200, 0x400 | 0x800
-ONLY_DIRECTORIES = 0x01000000
-OVERFLOW, IGNORED = 0x4000, 0x8000
-CHANGES = MODIFY | ATTRIB | MOVED | CREATE | DELETE | GONE | ONLY_DIRECTORIES
+CHANGES = (
+    Kernel.IN_MODIFY | Kernel.IN_ATTRIB | Kernel.IN_MOVE | Kernel.IN_CREATE | Kernel.IN_DELETE | Kernel.IN_DELETE_SELF
+    | Kernel.IN_MOVE_SELF | Kernel.IN_ONLYDIR
+)  # fmt: skip
 """Not that something was read, or whoever reads the directory would call himself."""
 HEAD = struct.Struct("iIII")
 MOST = 64 * 1024
@@ -29,7 +32,6 @@ class Inotify:
     def __init__(self) -> None:
         self.fd = -1
         """Readable when there is something to `read`; none before something is watched."""
-        self._libc = ctypes.CDLL(None, use_errno=True)
         self._whom: dict[int, set[Stir]] = {}
 
     def watch(self, paths: Iterable[str], stir: Stir) -> None:
@@ -37,10 +39,12 @@ class Inotify:
         Raises OSError where one can't be watched; what was watched before then still is.
         """
         if self.fd < 0:
-            self.fd = self._checked(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+            self.fd = _checked(inotify_init())
+            os.set_inheritable(self.fd, False)
+            os.set_blocking(self.fd, False)
         wanted = set()
         for path in paths:
-            number = self._checked(self._libc.inotify_add_watch(self.fd, os.fsencode(path), CHANGES))
+            number = _checked(inotify_add_watch(self.fd, os.fsencode(path), CHANGES))
             self._whom.setdefault(number, set()).add(stir)
             wanted.add(number)
         self._leave(stir, wanted)
@@ -58,8 +62,8 @@ class Inotify:
         while at < len(events):
             number, mask, _, length = HEAD.unpack_from(events, at)
             at += HEAD.size + length
-            whom = set().union(*self._whom.values()) if mask & OVERFLOW else self._whom.get(number, set())
-            if mask & IGNORED:  # the directory is gone, and its number may be another one's
+            whom = set().union(*self._whom.values()) if mask & Kernel.IN_Q_OVERFLOW else self._whom.get(number, set())
+            if mask & Kernel.IN_IGNORED:  # the directory is gone, and its number may be another one's
                 self._whom.pop(number, None)
             for stir in whom:
                 stir()
@@ -75,11 +79,11 @@ class Inotify:
             self._whom[number].discard(stir)
             if not self._whom[number]:
                 del self._whom[number]
-                self._libc.inotify_rm_watch(self.fd, number)  # gone by itself is gone as well
+                inotify_rm_watch(self.fd, WatchDescriptor(number))  # gone by itself is gone as well
 
-    @staticmethod
-    def _checked(result: int) -> int:
-        if result < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, LIMITS.get(code) or os.strerror(code))
-        return result
+
+def _checked(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, LIMITS.get(code) or os.strerror(code))
+    return result
