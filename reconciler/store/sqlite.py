@@ -204,6 +204,8 @@ class ReadDiary(Diary):
         try:
             with closing(tables.Tables.reading(self._path)) as file:
                 return question(file)
+        except tables.Blank:
+            return question(Memory())
         except (tables.Damaged, tables.Newer, tables.Unavailable) as trouble:
             if not self._complained:
                 why = f"can't be read ({trouble}{_and_full(self._path)})"

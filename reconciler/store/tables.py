@@ -48,6 +48,10 @@ class Damaged(Exception):
     """What lies there is not a diary, or not a whole one."""
 
 
+class Blank(Exception):
+    """Somebody is making it: there is nothing in it yet."""
+
+
 class Newer(Exception):
     """A later version of this program wrote it, and will want it back."""
 
@@ -258,6 +262,8 @@ def _examine(db: sqlite3.Connection) -> None:
     if version > VERSION:
         raise Newer(f"version {version}, and this program knows {VERSION}")
     _insist_on_ours(db, version)
+    if version == 0:
+        raise Blank
     if version < VERSION:
         raise Unavailable(f"version {version} is brought up to date by the next change")
 

@@ -11,9 +11,10 @@ import pytest
 
 from reconciler.errors import Gone, ImageUnavailable, NameTaken, PortInUse, Refused
 from reconciler.model.desired import File, Limits, Mount, PortBinding, Sealed, Stop
-from reconciler.model.observed import Binding, Grant, Phase
+from reconciler.model.observed import Binding, Grant, Observed, Phase
 from reconciler.runtimes.docker import write
 from tests.docker.conftest import OWNER, World
+from tests.waiting import until
 
 
 def test_a_created_container_is_seen_running_and_ours(world: World) -> None:
@@ -202,10 +203,13 @@ def test_a_deep_look_tells_pid_times_and_causes(world: World) -> None:
         world.service("hog", "sh", "-c", "tail /dev/zero", init=False, limits=Limits(memory=8 * 1024 * 1024))
     )
     world.engine.post(f"/containers/{hog.id}/wait")
-    killed = next(thing for thing in world.view(deep=True).objects if thing.id == hog.id)
-    assert killed.exit_code == 137
+
+    def killed() -> Observed:
+        return next(thing for thing in world.view(deep=True).objects if thing.id == hog.id)
+
+    assert killed().exit_code == 137
     if world.engine.kind != "podman":  # its 4.3 looks for conmon's note of it where conmon does not write it
-        assert "OOM killed" in killed.detail
+        until(lambda: "OOM killed" in killed().detail)  # the engine hears of the cause after the end
 
 
 def test_a_program_that_does_not_exist_is_refused_with_its_name(world: World) -> None:

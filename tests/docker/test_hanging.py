@@ -56,11 +56,11 @@ def test_F16_it_costs_one_deadline_once_and_is_looked_at_as_soon_as_there_is_an_
     assert looking.phase(stuck) is Phase.UNKNOWN
     world.engine.remove(hanging[1])
     assert looking.phase(gone) is None
-    began = time.monotonic()
     for _ in range(10):
+        began = time.monotonic()
         assert looking.phase(stuck) is Phase.UNKNOWN
         assert looking.phase(other) is Phase.RUNNING
-    assert time.monotonic() - began < READ_SECONDS, "twenty looks, none of which waits for it"
+        assert time.monotonic() - began < READ_SECONDS, "it is waited for again"
     world.made(gone)
     assert looking.phase(gone) is Phase.RUNNING, "another one of that name is asked about anew"
     looking.proxy.judge = never

@@ -53,7 +53,7 @@ def test_disturbed_at_any_moment_it_comes_to_the_same_end(
     for orders in by_night(calm, world) if NIGHTLY else by_day(calm, world):
         disturbed = world.run(**orders)
         assert not (differing := difference(calm.end, disturbed.end)), f"{orders}:\n{differing}"
-        assert not disturbed.deeds - calm.deeds, f"{orders}: done twice"
+        assert not (twice := disturbed.deeds - calm.deeds), f"{orders}: done twice: {twice}"
         assert not disturbed.afterwards, orders
         for (how, name), seconds in disturbed.hits.items():
             hit[how].add(world.stories[name].scenario.name)

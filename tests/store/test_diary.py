@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.model.key import Key
 from reconciler.model.plan import Record
 from reconciler.model.status import Event, Status
+from reconciler.store.sqlite import ReadDiary
 from tests.store.keeping import HISTORY, WEB, Kept
 
 
@@ -112,3 +113,12 @@ def test_threads_share_one_diary(kept: Kept) -> None:
     assert len(kept.diary.journal("shop")) == 600
     assert [event.count for event in kept.diary.events()] == [600]
     assert kept.notes == []
+
+
+def test_one_that_is_being_made_is_empty_and_nothing_to_speak_of(tmp_path: Path) -> None:
+    """Between its making and its first table; whoever only looks may come by then."""
+    path = tmp_path / "diary.db"
+    path.touch(0o600)
+    notes: list[str] = []
+    assert ReadDiary(str(path), notes.append).events() == []
+    assert notes == []
