@@ -214,7 +214,7 @@ def test_F16_a_container_whose_inspection_hangs_holds_up_nobody_else(
         proxy.judge = lambda asked: Fault.SILENT if stuck.id in asked.path else None
         engine.post(f"/containers/{stuck.id}/kill")
         until(lambda: proxy.spoilt)
-        assert told.keys == []
+        assert world.namespace not in told.keys
         began = time.monotonic()
         engine.post(f"/containers/{other.id}/kill")
         assert told.first(world.namespace) - began < 4, "before the deadline of the one that hangs"
