@@ -24,6 +24,7 @@ from reconciler.daemon import lock
 from reconciler.failpoints import EFFECTS
 from tests import warm
 from tests.engine_api import Engine
+from tests.engine_events import recorded
 from tests.faults import disturbed
 from tests.faults.crash_scenarios import FIXED, MOVED, Scenario
 from tests.faults.crash_site import Document, Look, Ran, Site
@@ -87,7 +88,17 @@ class World:
         since = time.time()
         strangers = self.all.lives()
         (self.directory / disturbed.ORDERS).write_text(json.dumps(orders))
-        _at_once([story.want for story in self.stories.values() if not story.only_meddled])
+        wanted = [story.want for story in self.stories.values() if not story.only_meddled]
+        with recorded(self.engine, self.namespace) as recording:
+            _at_once(wanted)
+            afterwards = self._lived_through(since)
+        run = Run(self.all.look(), self._deeds(recording.events), self._counts(), self._hits(), afterwards)
+        self._away()
+        assert self.all.lives() == strangers, "somebody touched what is not ours"
+        return run
+
+    def _lived_through(self, since: float) -> list[str]:
+        """What a fresh daemon still did at the end, when all should have been at rest."""
         with Reborn(self) as daemon:
             self._rests(dict.fromkeys(self.stories, since), daemon)
             touched = {name: story.meddle() for name, story in self.stories.items() if story.only_meddled}
@@ -97,11 +108,7 @@ class World:
             (self.directory / disturbed.ORDERS).write_text("{}")
             daemon.live()
             self._rests(dict.fromkeys(self.stories, again), daemon)
-            afterwards = [note["did"] for note in self._notes("effect")[effects:]]
-        run = Run(self.all.look(), self._deeds(since), self._counts(), self._hits(), afterwards)
-        self._away()
-        assert self.all.lives() == strangers, "somebody touched what is not ours"
-        return run
+            return [note["did"] for note in self._notes("effect")[effects:]]
 
     # -- the beginning
 
@@ -180,10 +187,7 @@ class World:
         end = time.time()
         return {how: well.get(how[1], end) - moment for how, moment in hit.items()}
 
-    def _deeds(self, since: float) -> Counter[str]:
-        told = self.engine.get(f"/events?since={since:.6f}&until={time.time():.6f}")
-        text = told if isinstance(told, str) else json.dumps(told or {})
-        events = [json.loads(line) for line in text.splitlines() if line.strip("{}\n")]
+    def _deeds(self, events: Iterable[Mapping[str, Any]]) -> Counter[str]:
         deeds = Counter(
             f"{event['Action']} {event['Type']} {name}"
             for event in events

@@ -11,10 +11,8 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ from urllib.parse import quote
 
 from tests import warm
 from tests.engine_api import Engine, EngineError
+from tests.engine_events import recorded
 from tests.scenarios.proc import Proc, processes_with, read
 
 PROGRAM = [sys.executable, "-m", "reconciler"]
@@ -238,9 +237,16 @@ class Stage:
     @contextlib.contextmanager
     def events_during(self) -> Iterator[list[str]]:
         """The engine's own stream of events about this namespace, complete once the block has ended."""
-        recorded: list[str] = []
-        with _Recording(self.engine, self.namespace, recorded):
-            yield recorded
+        told: list[str] = []
+        with recorded(self.engine, self.namespace) as recording:
+            yield told
+        told += [line for event in recording.events if (line := self._told(event))]
+
+    def _told(self, event: Mapping[str, Any]) -> str:
+        about = event["Actor"]["Attributes"]
+        names = (about.get("name", ""), about.get("dev.reconciler.namespace", ""), event["Actor"]["ID"])
+        mine = any(name == self.namespace or name.startswith(f"{self.namespace}-") for name in names)
+        return f"{event['Type']} {event['Action']} {names[0]}" if mine else ""
 
     # -- processes, as the kernel sees them
 
@@ -290,50 +296,6 @@ class Stage:
         if (self.home / "owner").exists():
             for process in self.processes():
                 process.signal(signal.SIGKILL)
-
-
-class _Recording:
-    """Follows /events until a sign that it made itself comes by."""
-
-    def __init__(self, engine: Engine, namespace: str, into: list[str]) -> None:
-        self._engine = engine
-        self._namespace = namespace
-        self._into = into
-        self._sign = f"sign-{namespace}-{time.monotonic_ns()}"
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._open = threading.Event()
-
-    def __enter__(self) -> None:
-        self._thread.start()
-        assert self._open.wait(PATIENCE), "the engine's event stream did not begin"
-
-    def __exit__(self, *_: object) -> None:
-        self._engine.post("/volumes/create", {"Name": self._sign})
-        self._engine.delete(f"/volumes/{self._sign}")
-        self._thread.join(PATIENCE)
-        assert not self._thread.is_alive(), "the engine's event stream lost our sign"
-
-    def _follow(self) -> None:
-        connection = http.client.HTTPConnection("engine", timeout=PATIENCE * 4)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(PATIENCE * 4)
-        connection.sock.connect(self._engine.address.removeprefix("unix://"))
-        with contextlib.closing(connection):
-            connection.request("GET", "/events")
-            response = connection.getresponse()
-            self._open.set()
-            for line in response:
-                event = json.loads(line)
-                actor = event["Actor"]
-                if self._sign in {actor["ID"], actor["Attributes"].get("name")}:  # Podman has no ids of volumes
-                    return
-                self._note(event)
-
-    def _note(self, event: dict[str, Any]) -> None:
-        about = event["Actor"]["Attributes"]
-        names = (about.get("name", ""), about.get("dev.reconciler.namespace", ""), event["Actor"]["ID"])
-        if any(name == self._namespace or name.startswith(f"{self._namespace}-") for name in names):
-            self._into.append(f"{event['Type']} {event['Action']} {names[0]}")
 
 
 def eventually(condition: Callable[[], Any], sentence: str, within: float = PATIENCE) -> Any:
