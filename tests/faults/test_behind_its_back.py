@@ -183,7 +183,7 @@ def test_F20_F23_F29_what_is_done_by_hand_is_undone_once_and_no_data_is_lost(sta
     calm = stage.life(stage.name("calm"))
     daemon = oracle.start(*RESYNC)
     oracle.begin()
-    os.kill(daemon, signal.SIGSTOP)  # some of it takes two steps, between which it would step in
+    oracle.daemon.halt_at_rest(daemon)  # some of it takes two steps, between which it would step in
     for (meddle, _), name in zip(DRIFT, names, strict=True):
         meddle(stage, name)
     os.kill(daemon, signal.SIGCONT)
