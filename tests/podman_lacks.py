@@ -13,6 +13,8 @@ ASK_REGISTRY = "Podman has no call that asks a registry without pulling"
 TELL_EVERY_FIELD = "Podman tells some fields in its own way, and has no call to change a container in place"
 TELL_AT_ONCE = "Podman waits for two minutes before it tells that a registry limits how often one may pull"
 
+TWO_OF_ONE_NAME = "Podman makes no two networks of one name"
+
 
 def skip_on_podman(engine: Engine, lack: str) -> None:
     if engine.kind == "podman":

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.errors import NameTaken, Refused
+from reconciler.errors import NameTaken, OutcomeUnknown, Refused
 from reconciler.model.desired import Mount, Stop
+from reconciler.model.observed import Phase
 from tests.docker.conftest import OWNER, World
+from tests.podman_lacks import TWO_OF_ONE_NAME, skip_on_podman
 
 
 def test_a_network_is_seen_with_its_gateway_and_removed(world: World) -> None:
@@ -122,3 +124,24 @@ def test_a_volume_that_another_replaced_is_not_removed(world: World) -> None:
     world.runtime.create(replace(desired, owner="somebody-else"))
     with pytest.raises(Refused, match="another volume"):
         world.runtime.remove(seen)
+
+
+@pytest.mark.engine
+def test_a_network_that_a_dead_one_asked_for_too_late_is_taken_away_when_it_is_in_the_way(world: World) -> None:
+    """The engine goes on with what it was asked, and two of one name keep everybody from starting."""
+    skip_on_podman(world.engine, TWO_OF_ONE_NAME)
+    network = world.network("back")
+    kept = world.made(network)
+    service = world.service("web", networks=(network.name,))
+    worn = world.engine.get(f"/networks/{kept.id}")["Labels"]
+    world.engine.post("/networks/create", {"Name": network.name, "Labels": worn, "CheckDuplicate": False})
+    with pytest.raises(OutcomeUnknown, match="ambiguous"):
+        world.runtime.create(service)
+    named = [one["Id"] for one in world.engine.get("/networks") if one["Name"] == network.name]
+    assert named == [kept.id]
+    world.runtime.create(service)
+    seen = world.see(service)
+    assert seen is not None
+    if seen.phase is not Phase.RUNNING:
+        world.runtime.start(seen, service)
+    assert world.engine.inspect(service.name)["State"]["Running"]

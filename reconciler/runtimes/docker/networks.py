@@ -15,6 +15,8 @@ from reconciler.model.observed import Observed
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.containers import name_taken
 
+AMBIGUOUS = re.compile(r"network (\S+) is ambiguous")
+
 
 class Networks:
     def __init__(self, connection: Connection) -> None:
@@ -53,18 +55,30 @@ class Networks:
         name = self._connection.get(f"/networks/{seen.id}", doing)["Name"]
         return f"/networks/{quote(name)}"
 
+    def _named(self, name: str, doing: str) -> list[Any]:
+        """All of the name, oldest first."""
+        filters = quote(json.dumps({"name": [f"^{re.escape(name)}$"]}))
+        held: list[Any] = self._connection.get(f"/networks?filters={filters}", doing)
+        return sorted((one for one in held if one["Name"] == name), key=lambda one: (one["Created"], one["Id"]))
+
     def _settle_on_one(self, desired: Desired, doing: str) -> None:
         """Of several of ours the oldest stays, and whoever looks last takes the others away; members keep theirs."""
-        filters = quote(json.dumps({"name": [f"^{re.escape(desired.name)}$"]}))
-        held: list[Any] = self._connection.get(f"/networks?filters={filters}", doing)
-        named = sorted(
-            (one for one in held if one["Name"] == desired.name), key=lambda one: (one["Created"], one["Id"])
-        )
+        named = self._named(desired.name, doing)
         for one in named:
             require_ours(desired, one.get("Labels") or {}, one["Id"], f"driver {one.get('Driver')}")
         for extra in named[1:]:
             # 403: somebody has joined it meanwhile; 404: somebody else was faster
             self._connection.delete(f"/networks/{extra['Id']}", doing, minding={403, 404})
+
+    def settle(self, error: Refused, owner: str) -> bool:
+        """Whether that was it: one whom nobody waited for any more made a network of ours a second time."""
+        found = AMBIGUOUS.search(error.message)
+        if found is None:
+            return False
+        named = self._named(found[1], "settling on one network")
+        for extra in [one for one in named if (one.get("Labels") or {}).get(labels.OWNER) == owner][1:]:
+            self._connection.delete(f"/networks/{extra['Id']}", "removing a second network", minding={403, 404})
+        return True
 
 
 class Volumes:

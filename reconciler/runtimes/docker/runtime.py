@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.errors import ReconcilerError, Refused
+from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, NetworkPayload, Stop, VolumePayload
 from reconciler.model.observed import Observed, View
@@ -87,7 +88,8 @@ class DockerRuntime(DockerReach):
     def create(self, desired: Desired) -> None:
         match desired.payload:
             case ContainerPayload() as payload:
-                self._containers.create(desired, payload)
+                with self._one_network_of_a_name():
+                    self._containers.create(desired, payload)
             case NetworkPayload() as payload:
                 self._networks.create(desired, payload)
             case VolumePayload() as payload:
@@ -104,7 +106,8 @@ class DockerRuntime(DockerReach):
     def start(self, seen: Observed, desired: Desired) -> None:
         _require_ours(seen)
         assert isinstance(desired.payload, ContainerPayload), "only containers are started"
-        self._containers.start(seen, desired.payload)
+        with self._one_network_of_a_name():
+            self._containers.start(seen, desired.payload)
         self._moments.forget(seen.id, "start")
 
     def stop(self, seen: Observed, stop: Stop) -> None:
@@ -123,6 +126,16 @@ class DockerRuntime(DockerReach):
 
     def close(self) -> None:
         self._connection.close()
+
+    @contextmanager
+    def _one_network_of_a_name(self) -> Iterator[None]:
+        """An engine makes a network for whoever asked, though he is dead by now and his successor has made it too."""
+        try:
+            yield
+        except Refused as error:
+            if self._networks.settle(error, self._owner):
+                raise OutcomeUnknown(error.message, hint="there is one of them now: look again") from error
+            raise
 
     def _look(self) -> tuple[Observed, ...]:
         """The three lists at once. What can't be read as what it should be is no world, least of all an empty one."""
