@@ -200,7 +200,7 @@ def test_a_deep_look_tells_pid_times_and_causes(world: World) -> None:
     assert shallow is not None
     assert shallow.started_at == first, "a time that was once known exactly stays so"
     hog = world.made(
-        world.service("hog", "sh", "-c", "tail /dev/zero", init=False, limits=Limits(memory=8 * 1024 * 1024))
+        world.service("hog", "sh", "-c", "sleep 1; tail /dev/zero", init=False, limits=Limits(memory=8 * 1024 * 1024))
     )
     world.engine.post(f"/containers/{hog.id}/wait")
 
