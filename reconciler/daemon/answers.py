@@ -62,15 +62,11 @@ def answers(
             return messages.report_tree(report)
         return {}
 
-    def wake(asked: dict[str, Any], _call: Call) -> dict[str, Any]:
-        loop.look_at(asked.get("namespace", ""))
-        return {}
-
     def stop(_asked: dict[str, Any], _call: Call) -> dict[str, Any]:
         end()
         return {}
 
-    return {"leave": leave, "settle": settle, "wake": wake, "stop": stop, "health": lambda _asked, _call: health()}
+    return {"leave": leave, "settle": settle, "stop": stop, "health": lambda _asked, _call: health()}
 
 
 def _in_steady_time(controller: Controller) -> Controller:
