@@ -249,12 +249,14 @@ class Life:
             self.process.send_signal(number)
             if number is HUP:
                 eventually(lambda: "rereading" in (self.stage.home / "daemon.log").read_text(), "it rereads", PATIENCE)
-            eventually(self._is_handled, "it has heard", PATIENCE)
+            eventually(self._is_ending if number in {INT, TERM} else self._has_none_pending, "it has heard", PATIENCE)
 
-    def _is_handled(self) -> bool:
-        """None is pending: two of a kind that come together are one."""
-        if self.process.poll() is not None:
-            return True
+    def _is_ending(self) -> bool:
+        """It has begun to: the interpreter makes one of two signals of a kind that come before it looked."""
+        return self.process.poll() is not None or not (self.stage.home / "api.sock").exists()
+
+    def _has_none_pending(self) -> bool:
+        """Nor does the kernel keep two of a kind."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         pending = [line.split()[1] for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
         return not any(int(mask, 16) for mask in pending)

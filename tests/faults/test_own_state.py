@@ -91,8 +91,15 @@ class World:
         eventually(removed, "nothing is left of it")
 
     def ended(self, name: str) -> None:
+        """It may be running again before anybody looks."""
+
+        def life() -> object:
+            state = self.stage.container(name)["State"]
+            return state["Running"] and state["StartedAt"]
+
+        before = life()
         self.stage.signal(self.stage.name(name), "kill")
-        eventually(lambda: not self.stage.container(name)["State"]["Running"], "it has ended")
+        eventually(lambda: life() != before, "it has ended", PATIENCE)
 
     def removed(self, name: str) -> None:
         self.stage.engine.remove(self.stage.name(name))
