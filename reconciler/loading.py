@@ -60,14 +60,24 @@ def _to(document: Document, namespace: str) -> Document:
     return replace(document, resource=replace(resource, key=replace(resource.key, namespace=namespace)))
 
 
-def link(documents: Sequence[Document], *, namespace: str = "default", owner: str = "nobody") -> Graph:
-    """One namespace, for who plans without a home. Raises SpecError with all that is wrong between the documents."""
+def link(documents: Sequence[Document], *, namespace: str = "", owner: str = "nobody") -> Graph:
+    """One namespace, for who plans without a home; by default that of the documents, if they have but one. Raises
+    SpecError with all that is wrong between the documents.
+    """
+    namespace = namespace or _only_namespace(documents)
     known = {document.resource.key: document for document in documents}
     graph = graph_of(namespace, (document.resource for document in documents), owner=owner)
     problems = [known[key].problem(fault) for key, fault in link_faults(graph)]
     if problems:
         raise SpecError(problems)
     return graph
+
+
+def _only_namespace(documents: Sequence[Document]) -> str:
+    found = sorted({document.resource.key.namespace for document in documents})
+    if len(found) > 1:
+        raise UsageError(f"they are of several namespaces: {', '.join(found)}", hint="say which: link(…, namespace=…)")
+    return found[0] if found else "default"
 
 
 def located(documents: Sequence[Document], action: Callable[[], Any]) -> Any:

@@ -18,7 +18,7 @@ from reconciler import wiring
 from reconciler.core.parse import Document
 from reconciler.engine.claims import Claimed
 from reconciler.engine.looking import look
-from reconciler.errors import ReconcilerError, SpecError
+from reconciler.errors import ReconcilerError, SpecError, UsageError
 from reconciler.model.key import Key
 from reconciler.sources.home import Home
 from reconciler.stack import NotReady
@@ -289,6 +289,13 @@ def test_a_plan_needs_no_engine_and_no_home(spec: Path) -> None:
     planned = reconciler.plan(graph, nothing, {}, now=0.0)
     assert [str(action) for action in planned.actions] == ["Create service/default/web/0: it does not exist"]
     assert [wait.key.name for wait in planned.waits] == ["user"]
+
+
+def test_a_plan_is_for_the_namespace_of_what_was_loaded(spec: Path) -> None:
+    shop = reconciler.load([spec], namespace="shop")
+    assert reconciler.link(shop).namespace == "shop"
+    with pytest.raises(UsageError, match="several namespaces: default, shop"):
+        reconciler.link([*shop, *reconciler.load([spec])])
 
 
 def test_to_import_the_package_costs_next_to_nothing() -> None:
