@@ -44,6 +44,7 @@ SCHEMAS: dict[type, Any] = {
    'cls': ServiceSpec,
    'fields': [
     'replicas',
+    'auto_start',
     'run_on',
     'container',
     'process',
@@ -68,6 +69,13 @@ SCHEMAS: dict[type, Any] = {
       'schema': {'type': 'default', 'schema': {'type': 'int', 'ge': 0, 'le': 1000}, 'default': 1},
       'init': True,
       'validation_alias': 'replicas',
+     },
+     {
+      'type': 'dataclass-field',
+      'name': 'auto_start',
+      'schema': {'type': 'default', 'schema': {'type': 'bool'}, 'default': True},
+      'init': True,
+      'validation_alias': 'autoStart',
      },
      {
       'type': 'dataclass-field',
@@ -1193,7 +1201,7 @@ SCHEMAS: dict[type, Any] = {
  NetworkSpec: {
   'type': 'dataclass',
   'cls': NetworkSpec,
-  'fields': ['driver', 'subnet', 'internal', 'external'],
+  'fields': ['driver', 'subnet', 'internal', 'external', 'name'],
   'schema': {
    'type': 'dataclass-args',
    'dataclass_name': 'NetworkSpec',
@@ -1226,6 +1234,13 @@ SCHEMAS: dict[type, Any] = {
      'init': True,
      'validation_alias': 'external',
     },
+    {
+     'type': 'dataclass-field',
+     'name': 'name',
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+     'init': True,
+     'validation_alias': 'name',
+    },
    ],
    'computed_fields': [],
    'collect_init_only': False,
@@ -1239,7 +1254,7 @@ SCHEMAS: dict[type, Any] = {
  VolumeSpec: {
   'type': 'dataclass',
   'cls': VolumeSpec,
-  'fields': ['driver', 'options', 'external'],
+  'fields': ['driver', 'options', 'external', 'name'],
   'schema': {
    'type': 'dataclass-args',
    'dataclass_name': 'VolumeSpec',
@@ -1269,6 +1284,13 @@ SCHEMAS: dict[type, Any] = {
      'schema': {'type': 'default', 'schema': {'type': 'bool'}, 'default': False},
      'init': True,
      'validation_alias': 'external',
+    },
+    {
+     'type': 'dataclass-field',
+     'name': 'name',
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+     'init': True,
+     'validation_alias': 'name',
     },
    ],
    'computed_fields': [],
@@ -1679,7 +1701,7 @@ SCHEMAS: dict[type, Any] = {
 WRITTEN: dict[type, str] = {
  Metadata: 'name: str; namespace: str; labels: dict[str, str]; annotations: dict[str, str]; generation: Annotated[int, Ge(1)]',
  ConfigSpec: 'data: dict[str, str]; files: dict[str, str]',
- NetworkSpec: 'driver: str; subnet: str; internal: bool; external: bool',
+ NetworkSpec: 'driver: str; subnet: str; internal: bool; external: bool; name: str',
  Exec: 'command: Argv',
  HttpGet: "port: str | PortNumber; path: str; scheme: Literal['http', 'https']; http_headers: dict[str, str]",
  Log: 'pattern: str',
@@ -1689,13 +1711,13 @@ WRITTEN: dict[type, str] = {
  SecretSpec: 'data: dict[str, str]; files: dict[str, str]; env: dict[str, str]',
  Dependency: "service: str; condition: Literal['Ready', 'Started', 'Completed']",
  Restart: "policy: Literal['Always', 'OnFailure', 'Never']; initial_seconds: Seconds; max_seconds: Seconds; reset_after_seconds: Seconds; by: Literal['reconciler', 'engine']",
- ServiceSpec: "replicas: Annotated[int, Ge(0), Le(1000)]; run_on: Literal['local']; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; probes: Probes; restart: Restart; stop: Stopping; update: Update; depends_on: tuple[str | Dependency, ...]; resources: Resources",
+ ServiceSpec: "replicas: Annotated[int, Ge(0), Le(1000)]; auto_start: bool; run_on: Literal['local']; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; probes: Probes; restart: Restart; stop: Stopping; update: Update; depends_on: tuple[str | Dependency, ...]; resources: Resources",
  Update: "strategy: Literal['RollingUpdate', 'Recreate']; max_surge: Annotated[int, Ge(0)] | None; max_unavailable: Annotated[int, Ge(0)]; min_ready_seconds: Seconds",
  Git: 'url: str; ref: str; path: str',
  Keys: 'ssh_keys: tuple[str, ...]; gpg_keys: tuple[str, ...]',
  SourceSpec: "directory: str; git: Git | None; recursive: bool; namespace: str; interval: Annotated[float, Ge(1), Le(86400)] | None; prune: bool; suspend: bool; verify: Literal['none'] | Keys | None; rollback: bool; timeout_seconds: Annotated[float, Ge(1), Le(86400)]; webhook: Webhook | None; profile: str",
  Webhook: 'secret: str',
- VolumeSpec: 'driver: str; options: dict[str, str]; external: bool',
+ VolumeSpec: 'driver: str; options: dict[str, str]; external: bool; name: str',
  Container: "image: str; pull_policy: Literal['Always', 'IfNotPresent', 'Never']; entrypoint: Argv | None; command: Argv | None; keep_alive: bool; user: str; working_dir: str; hostname: str; tty: bool; init: bool; networks: tuple[str, ...]; privileged: bool; cap_add: tuple[str, ...]; cap_drop: tuple[str, ...]; devices: tuple[str, ...]; gpus: str; shm_size: str; extra_hosts: tuple[str, ...]; labels: dict[str, str]",
  EnvFrom: 'file: str; config: str; secret: str',
  Port: "name: str; port: PortNumber | None; host_port: PortNumber | str; on_conflict: Literal['fail', 'reassign'] | None; protocol: Literal['tcp', 'udp']; bind: str",

@@ -23,6 +23,7 @@ from reconciler.engine.edits import Edit
 from reconciler.engine.news import Progress, Silent, news_of
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Change, Foresight, Report, Trouble, pending
+from reconciler.engine.running import running
 from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
@@ -170,14 +171,15 @@ class Controller:
 
     def orphans(self, namespace: str, *, doubtful: bool = False) -> dict[Key, Observed]:
         """Things of ours in the world that nobody declares, by resource. Those whose documents can't be read are
-        none, but are `doubtful`.
+        none, but are `doubtful`, as are the runs of campaigns: they may well go on without a document.
         """
         graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
         world = World(graph, self.parts.observer.look(graph, self.parts.clock.now()), self.parts.clock.now())
         # The namespace's own network needs no document, and goes by itself with the last who is in it.
         declared = {*graph.resources, *graph.removed, Key("network", namespace, DEFAULT_NETWORK)}
         declared |= set() if doubtful else set(graph.damaged)
-        return {key.resource: thing for key, thing in world.ours() if key.resource not in declared}
+        left = ((key.resource, thing) for key, thing in world.ours() if key.resource not in declared)
+        return {key: thing for key, thing in left if doubtful or key.kind != "campaign"}
 
     @contextmanager
     def _handed_over(self, namespaces: Collection[str]) -> Iterator[None]:
@@ -234,7 +236,8 @@ class Controller:
 
     def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:
         before = self._kept(namespace, tombstones=True)
-        edit = edits.apply(before, given, self.parts.source.damaged(namespace))
+        damaged, up = self.parts.source.damaged(namespace), running(self.parts, given, before)
+        edit = edits.apply(before, given, damaged, up)
         if prune:
             live = {key: r for key, r in before.items() if not r.deleting}
             gone = edits.prune(live, [r.key for r in given], self.orphans(namespace).values())
@@ -294,7 +297,7 @@ class Controller:
     def _grounds(self, namespace: str, keys: set[Key]) -> set[Key]:
         """What containers stand on without a document: the network of their namespace."""
         graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
-        joins = any(DEFAULT_NETWORK in graph.network_names(spec) for key, spec in graph.services() if key in keys)
+        joins = any(DEFAULT_NETWORK in graph.network_names(spec) for key, spec in graph.users() if key in keys)
         return {Key("network", namespace, DEFAULT_NETWORK)} if joins else set()
 
     def _report(self, settlement: Settlement, keys: set[Key], *, wait: bool) -> Report:

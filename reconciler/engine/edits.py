@@ -30,13 +30,19 @@ class Edit:
     results: Mapping[Key, str]
 
 
-def apply(before: Mapping[Key, Resource], given: Iterable[Resource], damaged: Collection[Key] = ()) -> Edit:
+def apply(
+    before: Mapping[Key, Resource],
+    given: Iterable[Resource],
+    damaged: Collection[Key] = (),
+    running: Collection[Key] = (),
+) -> Edit:
     """The given ones take the place of what was kept, whatever can't be read of it. A generation counts changes of
-    the spec.
+    the spec. `running` are those that were seen to run though nothing readable is kept of them.
     """
     keep, results = [], {}
-    for resource in given:
-        old = before.get(resource.key)
+    for wanted in given:
+        old = before.get(wanted.key)
+        resource = _as_left(wanted, old, running)
         if old is None or old.deleting:
             results[resource.key] = "configured" if resource.key in damaged else "created"
             keep.append(replace(resource, generation=old.generation + 1 if old else 1))
@@ -49,6 +55,22 @@ def apply(before: Mapping[Key, Resource], given: Iterable[Resource], damaged: Co
             marked = {**resource.annotations, **mark}  # or the next pass would restart it once more
             keep.append(replace(resource, annotations=marked, generation=old.generation + changed))
     return Edit(tuple(keep), results)
+
+
+def waits_for_start(resource: Resource) -> bool:
+    """Whether it is for people alone to start it."""
+    return isinstance(resource.spec, ServiceSpec) and not resource.spec.auto_start
+
+
+def _as_left(wanted: Resource, old: Resource | None, running: Collection[Key]) -> Resource:
+    """Who waits for people stays as they left him: stopped, or as the document has it."""
+    if not waits_for_start(wanted):
+        return wanted
+    if old is None:
+        runs = wanted.key in running
+    else:
+        runs = not old.deleting and isinstance(old.spec, ServiceSpec) and old.spec.replicas > 0
+    return wanted if runs else stop(wanted)
 
 
 def _same(old: Resource, new: Resource) -> bool:

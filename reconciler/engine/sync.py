@@ -19,6 +19,7 @@ from reconciler.engine.brought import all_kept, brought_by, leaving_with, source
 from reconciler.engine.edits import Edit
 from reconciler.engine.outcome import Ended, in_one_line, tell
 from reconciler.engine.reconcile import Parts
+from reconciler.engine.running import running
 from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.failpoints import failpoint
 from reconciler.kinds.source import SourceSpec
@@ -167,7 +168,8 @@ class _Sync:
 
     def _edit(self, kept: Mapping[Key, Resource], arriving: Arriving) -> Edit:
         damaged = {key for space in arriving.namespaces for key in self.parts.source.damaged(space)}
-        edit = edits.apply(kept, arriving.resources, damaged)
+        up = running(self.parts, arriving.resources, kept)
+        edit = edits.apply(kept, arriving.resources, damaged, up)
         self._check_owners(kept, edit)
         return edit
 

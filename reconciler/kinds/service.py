@@ -84,6 +84,8 @@ class ServiceSpec:
 
     replicas: Annotated[int, Ge(0), Le(1000)] = 1
     """How many run; 0 means stopped, data kept."""
+    auto_start: bool = True
+    """Whether apply starts it. With false it is declared and waits for `start`; an apply leaves it as people did."""
     run_on: Literal["local"] = "local"
     """The machine it runs on."""
     container: Container | None = None
@@ -181,6 +183,7 @@ KIND = Kind(
     needs=needs,
     anchor=anchor,
     paths=paths,
+    as_service=lambda spec: spec,
     example="""\
 apiVersion: reconciler/v1
 kind: Service

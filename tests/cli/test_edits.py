@@ -121,3 +121,36 @@ def test_progress_is_told_on_stderr_only(machine: Machine) -> None:
     stopped = machine("stop", "db", "-o", "json")
     assert json.loads(stopped.stdout)["resources"] == [{"key": f"service/{machine.namespace}/db", "result": "stopped"}]
     assert "stopping: it is stopped: replicas is 0" in stopped.stderr
+
+
+def test_K8_K15_what_does_not_start_by_itself_waits_for_its_name(machine: Machine) -> None:
+    """Neither an apply starts it nor --all; and what a person chose an apply leaves as it is."""
+    waiting = service("db", autoStart=False)
+    first = machine("apply", "-f", "-", stdin=json.dumps(waiting))
+    assert first.stdout == "service/db created\n"
+    assert "stopped" in first.stderr
+    machine.apply(waiting)
+    assert (
+        f"note: service/db has autoStart: false; start it: reconciler start db -n {machine.namespace}\n"
+        in machine("start", "--all").stderr
+    )
+    assert machine.json("get", "service", "db")["status"]["instances"] == []
+
+    assert machine("start", "db").stdout == "service/db started\n"
+    began = machine.pid("db")
+    assert machine("apply", "-f", "-", stdin=json.dumps(waiting)).stdout == "service/db unchanged\n"
+    machine("start", "--all")
+    assert machine.pid("db") == began
+
+    (machine.home / "applied" / machine.namespace / "service-db.yaml").unlink()
+    machine.apply(waiting)
+    assert machine.pid("db") == began, "it ran when it was declared again"
+
+
+def test_an_undo_of_what_waits_does_not_start_it(machine: Machine) -> None:
+    for color in ("red", "blue"):
+        machine.apply(service("db", autoStart=False, env={"COLOR": color}))
+    machine("rollout", "undo", "db")
+    assert machine.json("get", "service", "db")["spec"]["env"] == {"COLOR": "red"}
+    assert machine.json("get", "service", "db")["status"]["instances"] == []
+    assert machine("start", "db").stdout == "service/db started\n"

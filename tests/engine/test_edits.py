@@ -115,3 +115,37 @@ def test_restart_is_a_mark_and_another_generation() -> None:
 def test_what_is_stopped_can_not_be_restarted() -> None:
     with pytest.raises(ReconcilerError, match="service/web is stopped"):
         edits.restart(container("web", replicas=0), "now")
+
+
+WAITS = container("web", replicas=2, auto_start=False)
+
+
+def test_K15_what_waits_for_a_start_is_declared_stopped_and_a_start_brings_as_many_as_it_says() -> None:
+    edit = edits.apply({}, [WAITS])
+    (declared,) = edit.keep
+    assert (edit.results, declared.spec.replicas, declared.generation) == ({WEB: "created"}, 0, 1)
+    assert edits.start(declared).spec == WAITS.spec
+
+
+def test_K15_a_later_apply_leaves_it_as_people_did() -> None:
+    (declared,) = edits.apply({}, [WAITS]).keep
+    started = edits.start(declared)
+    stopped = edits.stop(started)
+    for left in (declared, started, stopped):
+        assert edits.apply(kept(left), [WAITS]).results == {WEB: "unchanged"}
+    other = container("web", replicas=3, auto_start=False, env={"A": "1"})
+    assert edits.apply(kept(started), [other]).keep[0].spec.replicas == 3
+    changed = edits.apply(kept(stopped), [other]).keep[0]
+    assert (changed.spec.replicas, edits.start(changed).spec.replicas) == (0, 3)
+
+
+def test_to_let_it_start_by_itself_after_all_starts_it_and_the_other_way_round_stops_nothing() -> None:
+    (declared,) = edits.apply({}, [WAITS]).keep
+    itself = container("web", replicas=2)
+    assert edits.apply(kept(declared), [itself]).keep[0].spec.replicas == 2
+    assert edits.apply(kept(itself), [WAITS]).keep[0].spec.replicas == 2
+
+
+def test_one_that_was_deleted_waits_again_and_one_that_runs_though_its_document_is_lost_goes_on() -> None:
+    assert edits.apply(kept(replace(WAITS, deleting=True)), [WAITS]).keep[0].spec.replicas == 0
+    assert edits.apply({}, [WAITS], running=[WEB]).keep[0].spec.replicas == 2
