@@ -111,8 +111,8 @@ def remembered(graph: Graph, journal: Journal, outcomes: Iterable[Outcome], now:
     for outcome in outcomes:
         key = outcome.action.key
         if not (outcome.result is Result.REFUSED and outcome.reason == "Gone"):
-            resource = graph.resources.get(key.resource)
-            restart = resource.spec.restart if resource and key.kind == "service" else Restart()
+            spec = graph.spec(key)
+            restart = spec.restart if spec else Restart()
             before = changed.get(key, journal.get(key))
             after = remember(before, outcome, restart, now)
             if after != before:

@@ -35,7 +35,7 @@ def _dependency(world: World, desired: Mapping[Key, Desired], dependency: Depend
     if target.replicas == 0:
         return f"{name}, which it depends on, is stopped"
     for index in range(target.replicas):
-        key = Key("service", world.graph.namespace, name, index)
+        key = world.graph.called(name).instance(index)
         message = _condition(world, desired, key, target, dependency.condition)
         if message:
             return f"waits for {name} to be {dependency.condition}: {message}"

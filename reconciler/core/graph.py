@@ -18,6 +18,8 @@ from reconciler.model.resource import Resource
 from reconciler.values import dataclass
 
 DEFAULT_NETWORK = "default"
+PLANNED = frozenset({"service", "job"})
+"""Workloads that passes bring about by themselves. The runs of a Campaign are somebody's command."""
 OWN = ("ports", "volumes")
 """First words of references to oneself."""
 
@@ -46,9 +48,32 @@ class Graph:
             if key.kind == "service":
                 yield key, self.resources[key].spec
 
+    def workloads(self) -> Iterator[tuple[Key, ServiceSpec]]:
+        """Everything that passes have instances made of, each seen as a service."""
+        for key, spec in self.users():
+            if key.kind in PLANNED:
+                yield key, spec
+
+    def users(self) -> Iterator[tuple[Key, ServiceSpec]]:
+        """Everything that stands on networks and volumes, whoever has its instances made."""
+        for key in sorted(self.resources):
+            if key.is_workload and (spec := seen_as_service(self.resources[key])):
+                yield key, spec
+
+    def spec(self, key: Key) -> ServiceSpec | None:
+        """Of a declared workload, or of whose instance it is."""
+        resource = self.resources.get(key.resource)
+        return seen_as_service(resource) if resource else None
+
+    def called(self, name: str) -> Key:
+        """Who is meant by a bare name: a service, or else a job."""
+        job = Key("job", self.namespace, name)
+        service = Key("service", self.namespace, name)
+        return job if service not in self.resources and (job in self.resources or job in self.damaged) else service
+
     def service(self, name: str) -> ServiceSpec | None:
-        resource = self.resources.get(Key("service", self.namespace, name))
-        return resource.spec if resource else None
+        """The one that a bare name means, seen as a service."""
+        return self.spec(self.called(name))
 
     def network_names(self, spec: ServiceSpec) -> tuple[str, ...]:
         """Networks that a container joins, as resources are called."""
@@ -71,27 +96,33 @@ class Graph:
 
     def volume_runtime(self, name: str) -> str:
         """Where a volume lies: with who uses it; unused ones with the engine."""
-        for _, spec in self.services():
+        for _, spec in self.users():
             if any(mount.volume == name for mount in spec.volumes):
                 return spec.runtime
         return "docker"
 
     def somewhere(self, volume: str) -> bool:
         """Nobody can say with whom a volume lies: no service that can be read uses it, and there are others."""
-        used = any(mount.volume == volume for _, spec in self.services() for mount in spec.volumes)
-        return not used and any(key.kind == "service" for key in self.damaged)
+        used = any(mount.volume == volume for _, spec in self.users() for mount in spec.volumes)
+        return not used and any(key.is_workload for key in self.damaged)
 
     def uses_default_network(self) -> bool:
-        return any(DEFAULT_NETWORK in self.network_names(spec) for _, spec in self.services())
+        return any(DEFAULT_NETWORK in self.network_names(spec) for _, spec in self.users())
 
     def dependents(self, name: str) -> list[Key]:
-        """Services that depend on the named one, deleted ones included."""
-        everyone = {**self.resources, **self.removed}
-        return sorted(
-            key
-            for key, resource in everyone.items()
-            if key.kind == "service" and any(d.service == name for d in resource.spec.dependencies)
-        )
+        """Who depends on the named one, deleted ones included."""
+        specs = ((key, seen_as_service(resource)) for key, resource in {**self.resources, **self.removed}.items())
+        return sorted(key for key, spec in specs if spec and any(d.service == name for d in spec.dependencies))
+
+
+def seen_as_service(resource: Resource) -> ServiceSpec | None:
+    """Of what runs something: its spec as that of a service. None for all else."""
+    kind = KINDS.get(_kind_name(resource.key)) if resource.key.is_workload else None
+    # A tombstone that was made up from what was seen has a service's spec, whatever its kind.
+    if kind is None or kind.as_service is None or isinstance(resource.spec, ServiceSpec):
+        return resource.spec if resource.key.is_workload else None
+    spec: ServiceSpec = kind.as_service(resource.spec)
+    return spec
 
 
 def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
@@ -100,9 +131,12 @@ def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
         resource = graph.resources[key]
         for need in KINDS[_kind_name(key)].needs(resource.spec):
             wanted = Key(need.kind, graph.namespace, need.name)
+            if need.kind == "service":
+                wanted = graph.called(need.name)
             if wanted not in graph.resources and wanted not in graph.damaged:
                 yield key, _missing(graph, need)
-    for key, spec in graph.services():
+    yield from _namesakes(graph)
+    for key, spec in graph.workloads():
         for fault in _service_faults(graph, key, spec):
             yield key, fault
     for key in sorted(graph.resources):
@@ -115,6 +149,17 @@ def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
 
 def _kind_name(key: Key) -> str:
     return key.kind.capitalize()
+
+
+def _namesakes(graph: Graph) -> Iterator[tuple[Key, Fault]]:
+    """Instances are called by namespace, name and index, whatever their kind."""
+    first: dict[str, Key] = {}
+    workloads = [key for key in graph.resources if key.is_workload]
+    for key in sorted(workloads, key=lambda key: (key.kind != "service", key)):
+        other = first.setdefault(key.name, key)
+        if other != key:
+            message = f"{other.short} has that name already, and on an engine their instances would be called the same"
+            yield key, Fault((), message, "give one of the two another name")
 
 
 def _missing(graph: Graph, need: Need) -> Fault:
@@ -147,10 +192,10 @@ def _reference_faults(graph: Graph, spec: ServiceSpec, path: Path, reference: Re
         yield from _named(path, text, "port", rest, [port.label for port in spec.ports])
     elif head == "volumes":
         yield from _named(path, text, "volume of this service", rest, [mount.source for mount in spec.volumes])
-    elif Key("service", graph.namespace, head) in graph.damaged:
+    elif graph.called(head) in graph.damaged:
         return  # who knows what it offers: who refers to it waits
     elif (target := graph.service(head)) is None:
-        names = [k.name for k, _ in graph.services()]
+        names = [k.name for k, _ in graph.workloads()]
         for fault in _named(path, text, "service", [head], names):
             yield replace(fault, absent=True)
     else:
@@ -202,7 +247,7 @@ def shared_network(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> st
 
 
 def _volume_faults(graph: Graph, key: Key, spec: VolumeSpec) -> Iterator[Fault]:
-    users = {s.runtime: k for k, s in graph.services() if any(m.volume == key.name for m in s.volumes)}
+    users = {s.runtime: k for k, s in graph.users() if any(m.volume == key.name for m in s.volumes)}
     if len(users) > 1:
         names = " and ".join(str(users[runtime].short) for runtime in sorted(users))
         hint = "share a directory: hostPath in the container"
@@ -213,13 +258,13 @@ def _volume_faults(graph: Graph, key: Key, spec: VolumeSpec) -> Iterator[Fault]:
 
 
 def _cycle_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
-    edges = {key.name: [d.service for d in spec.dependencies] for key, spec in graph.services()}
+    edges = {key.name: [d.service for d in spec.dependencies] for key, spec in graph.workloads()}
     try:
         graphlib.TopologicalSorter(edges).prepare()
     except graphlib.CycleError as error:
         path: list[str] = list(reversed(error.args[1]))
         if len(path) > 2:  # of one alone it has been said already
-            first = Key("service", graph.namespace, path[0])
+            first = graph.called(path[0])
             circle = " -> ".join(path)
             yield first, Fault(("dependsOn",), f"a circle of dependencies: {circle}", "remove one of these arrows")
 
@@ -227,7 +272,7 @@ def _cycle_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
 def _port_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
     """Two that insist on one host port can never both run."""
     insisting: dict[tuple[int, str], list[tuple[Key, str, int]]] = {}
-    for key, spec in graph.services():
+    for key, spec in graph.workloads():
         for i, port in enumerate(spec.ports):
             if isinstance(port.host_port, int) and port.on_conflict != "reassign" and spec.replicas:
                 insisting.setdefault((port.host_port, port.protocol), []).append((key, port.bind, i))
@@ -258,13 +303,15 @@ def graph_of(namespace: str, resources: Iterable[Resource], **facts: object) -> 
 
 
 def doubts(graph: Graph) -> dict[Key, str]:
-    """Services that lean on what can't be read: what they would be told is not known, so they are left as they are."""
+    """Workloads that lean on what can't be read: what they would be told is not known, so they are left as they are."""
     found: dict[Key, str] = {}
-    for key, spec in graph.services() if graph.damaged else ():
-        wanted = {Key(need.kind, graph.namespace, need.name) for need in KINDS[_kind_name(key)].needs(spec)}
+    for key, spec in graph.workloads() if graph.damaged else ():
+        needs = list(KINDS[_kind_name(key)].needs(graph.resources[key].spec))
+        wanted = {Key(need.kind, graph.namespace, need.name) for need in needs if need.kind != "service"}
+        wanted |= {graph.called(need.name) for need in needs if need.kind == "service"}
         texts = [spec, *(graph.resources[k].spec for k in wanted if k.kind == "config" and k in graph.resources)]
         heads = {reference[0] for value in texts for _, text in strings(value) for reference in references(text)}
-        wanted |= {Key("service", graph.namespace, head) for head in heads}
+        wanted |= {graph.called(head) for head in heads}
         wanted |= {Key("network", graph.namespace, name) for name in graph.network_names(spec)}
         broken = sorted((wanted - {key}) & set(graph.damaged))
         if broken:

@@ -12,7 +12,7 @@ from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase
+from reconciler.model.observed import INSTANCE, Observed, Phase
 from reconciler.model.plan import Action, Reason, Record, Verb, Wait
 from reconciler.values import dataclass
 
@@ -94,7 +94,7 @@ def take_down(
 ) -> list[Action]:
     """Stopped as its spec says, where there still is one, and removed."""
     remove = Action(Verb.REMOVE, key, cause, item, seen)
-    if seen.kind == "service" and (seen.phase in {Phase.RUNNING, Phase.PAUSED} or seen.stragglers):
+    if seen.kind == INSTANCE and (seen.phase in {Phase.RUNNING, Phase.PAUSED} or seen.stragglers):
         return [Action(Verb.STOP, key, cause, item, seen, stop=stop_of(spec) if spec else None), remove]
     return [remove]
 

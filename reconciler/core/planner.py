@@ -47,9 +47,9 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
     rendered = layout.rendered
     draft = _Draft()
     for key in sorted(rendered.desired):
-        if key.kind != "service":
+        if not key.is_workload:
             draft.add(_static(world, rendered.desired[key], journal))
-    for decision in _services(world, layout, journal):
+    for decision in _workloads(world, layout, journal):
         draft.add(decision)
     for key in sorted(graph.damaged):
         draft.add(((), Wait(key, Reason.UNREADABLE, graph.damaged[key])))
@@ -117,23 +117,22 @@ def _differs(world: World, item: Desired, seen: Observed, held: Wait | None) -> 
     return ((), held) if held else (anew, None)
 
 
-def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
+def _workloads(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
     must_go = layout.assignment.leaving | _in_the_way(world, layout.rendered)
-    for key, spec in world.graph.services():
+    for key, spec in world.graph.workloads():
         extra = layout.extras.get(key, ())
         roll = rolling.roll(world, key, spec, layout.rendered.desired, extra, journal)
         instances = [key.instance(index) for index in (*range(spec.replicas), *extra)]
         decisions = {
-            instance: _instance(world, layout, journal, instance, roll, must_go=instance in must_go)
+            instance: _instance(world, layout, journal, instance, spec, roll, must_go=instance in must_go)
             for instance in instances
         }
         yield from together(decisions, roll.replaceable) if roll.together else decisions.values()
 
 
 def _instance(
-    world: World, layout: _Layout, journal: Journal, key: Key, roll: rolling.Roll, *, must_go: bool
+    world: World, layout: _Layout, journal: Journal, key: Key, spec: ServiceSpec, roll: rolling.Roll, *, must_go: bool
 ) -> Decision:
-    spec: ServiceSpec = world.graph.resources[key.resource].spec
     view = world.snapshot.view(spec.runtime)
     item = layout.rendered.desired.get(key)
     if not view.reachable:

@@ -20,7 +20,7 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port, port_range
 from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
-from reconciler.model.observed import Binding, Grant, Listener, Observed, Phase, Snapshot
+from reconciler.model.observed import INSTANCE, Binding, Grant, Listener, Observed, Phase, Snapshot
 from reconciler.model.plan import Journal, Reason, Wait
 from reconciler.values import dataclass
 
@@ -93,7 +93,7 @@ def assign(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> Assign
 
 
 def _instances(graph: Graph, extras: Extras) -> Iterator[tuple[Key, ServiceSpec]]:
-    for key, spec in graph.services():
+    for key, spec in graph.workloads():
         # A stopped service keeps its place: who was told its address is not to be told another one.
         for index in (*range(max(spec.replicas, 1)), *extras.get(key, ())):
             yield key.instance(index), spec
@@ -148,7 +148,7 @@ class _Desk:
         silent = {view.runtime: view.problem for view in self._world.snapshot.views if not view.reachable}
         if spec.replicas or _insists(port) or not silent:
             return None
-        used = (other.runtime for _, other in self._world.graph.services())
+        used = (other.runtime for _, other in self._world.graph.workloads())
         problem = next((silent[runtime] for runtime in used if runtime in silent), "")
         return Wait(key, Reason.UNREACHABLE, problem) if problem else None
 
@@ -250,7 +250,7 @@ class _Claims:
         self._own = _own(world)
         self._insisted = _insisted(world.graph)
         self._by_port: dict[tuple[int, str], list[Claim]] = {}
-        found = [thing for thing in world.snapshot.objects() if thing.kind == "service"]
+        found = [thing for thing in world.snapshot.objects() if thing.kind == INSTANCE]
         things = sorted(found, key=lambda thing: (thing.runtime, thing.name, thing.id))
         for thing in things:
             key = self._genuine(thing)
@@ -305,9 +305,7 @@ class _Claims:
         return any(other != key.resource and wish.clashes(binding) for other, wish in wishes)
 
     def _spec(self, key: Key) -> ServiceSpec | None:
-        resource = self._world.graph.resources.get(key.resource)
-        spec: ServiceSpec | None = resource.spec if resource else None
-        return spec
+        return self._world.graph.spec(key)
 
     def _add(self, claim: Claim) -> None:
         self._by_port.setdefault((claim.binding.port, claim.binding.protocol), []).append(claim)
@@ -337,9 +335,9 @@ class _Claims:
 
 
 def _insisted(graph: Graph) -> dict[tuple[int, str], list[tuple[Key, Binding]]]:
-    """Numbers that services of this namespace insist on."""
+    """Numbers that workloads of this namespace insist on."""
     found: dict[tuple[int, str], list[tuple[Key, Binding]]] = {}
-    for key, spec in graph.services():
+    for key, spec in graph.workloads():
         for port in spec.ports if spec.replicas else ():
             if isinstance(port.host_port, int) and _insists(port):
                 wish = Binding(port.host_port, port.protocol, port.bind)
@@ -351,8 +349,8 @@ def _own(world: World) -> dict[Key, list[Observed]]:
     """What counts for each instance: where it is to be first, then where it was before it moved."""
     own: dict[Key, list[Observed]] = {}
     for key, thing in world.ours():
-        resource = world.graph.resources.get(key.resource)
-        at_home = resource is not None and key.kind == "service" and thing.runtime == resource.spec.runtime
+        spec = world.graph.spec(key)
+        at_home = spec is not None and thing.runtime == spec.runtime
         own.setdefault(key, []).insert(0 if at_home else len(own.get(key, [])), thing)
     return own
 

@@ -14,7 +14,7 @@ from reconciler.core.making import as_made
 from reconciler.core.planner import plan
 from reconciler.errors import Gone, NameTaken, PortInUse, Refused
 from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload
-from reconciler.model.observed import Binding, Health, Observed, Phase, Snapshot, View
+from reconciler.model.observed import INSTANCE, Binding, Health, Observed, Phase, Snapshot, View, kind_of
 from reconciler.model.plan import Action, Journal, Plan, Verb
 
 MAX_WAVES = 50
@@ -69,12 +69,12 @@ def perform(view: View, action: Action, now: float) -> View:
 
 def made(desired: Desired, now: float) -> Observed:
     """A thing as it is right after it was made, before it is started."""
-    instance = desired.key.kind == "service"
+    instance = desired.key.is_workload
     payload = desired.payload
     return Observed(
         id=f"{desired.runtime}:{desired.name}:{desired.fingerprint}:{now:.6f}",
         name=desired.name,
-        kind=desired.key.kind,
+        kind=kind_of(desired.key),
         runtime=desired.runtime,
         host=desired.host,
         key=desired.key,
@@ -115,7 +115,7 @@ def launched(view: View, desired: Desired, now: float) -> View:
 
 
 def _named(view: View, desired: Desired) -> Observed | None:
-    return next((t for t in view.objects if (t.kind, t.name) == (desired.key.kind, desired.name)), None)
+    return next((t for t in view.objects if (t.kind, t.name) == (kind_of(desired.key), desired.name)), None)
 
 
 def started(view: View, seen: Observed, desired: Desired, now: float) -> View:
@@ -180,7 +180,7 @@ def _as_asked(thing: Observed, desired: Desired, changes: tuple[str, ...]) -> Ob
 def removed(view: View, seen: Observed) -> View:
     """Gone already is a success; running is a refusal."""
     thing = next((t for t in view.objects if t.id == seen.id), None)
-    if thing and thing.kind == "service" and thing.phase in {Phase.RUNNING, Phase.PAUSED}:
+    if thing and thing.kind == INSTANCE and thing.phase in {Phase.RUNNING, Phase.PAUSED}:
         raise Refused(f"{thing.title} runs; stop it first")
     if thing and thing.kind == "network" and any(thing.name in t.networks for t in view.objects):
         raise Refused(f"{thing.title} is in use")

@@ -52,7 +52,7 @@ def render(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras =
     """`extras` are indexes of instances beside the replicas, for the time of an update."""
     desired = {item.key: item for item in (*_networks(graph), *_volumes(graph))}
     waits = dict(ports.problems)
-    for key, spec in graph.services():
+    for key, spec in graph.workloads():
         room = _Room(graph, snapshot, ports, key, spec)
         for index in (*range(spec.replicas), *extras.get(key, ())):
             instance = key.instance(index)
@@ -198,7 +198,7 @@ class _Room:
             spec = self._graph.service(name)
             if spec is None:
                 raise Unknown(f"there is no service called {name} in namespace {self._graph.namespace}")
-            first = Key("service", self._graph.namespace, name, 0)
+            first = self._graph.called(name).instance(0)
             bindings = self._ports.bindings.get(first)
             if bindings is None:
                 raise Unknown(f"the ports of {name} are not known: {self._ports.problems[first].message}")

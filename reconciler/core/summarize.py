@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.advice import without_key
-from reconciler.core.graph import Graph
+from reconciler.core.graph import Graph, seen_as_service
 from reconciler.core.standing import Standing, Stands
 from reconciler.core.verdict import Matches, verdict
 from reconciler.core.world import World
@@ -106,9 +106,10 @@ class _Shares:
 def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journal: Journal) -> Status:
     key = resource.key
     waits, drifted = shares.waits[key], shares.actions[key]
-    if key.kind == "service":
-        status = _service(resource.spec, world, plan, shares.instances[key], journal)
-        ready = _service_ready(resource.spec, world, waits, journal, key)
+    spec = seen_as_service(resource)
+    if spec:
+        status = _service(spec, world, plan, shares.instances[key], journal)
+        ready = _service_ready(spec, world, waits, journal, key)
     else:
         status = Status(replicas=1, ready_replicas=1)
         ready = _static_ready(world, plan, waits, key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.backoff import held_back
-from reconciler.core.graph import DEFAULT_NETWORK, Graph
+from reconciler.core.graph import DEFAULT_NETWORK, PLANNED, Graph, seen_as_service
 from reconciler.core.instances import Decision, take_down, unsettled
 from reconciler.core.ports import NO_EXTRAS, Extras
 from reconciler.core.world import World
@@ -34,13 +34,13 @@ def teardown(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> tupl
 
 
 def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
-    resource = world.graph.resources.get(key.resource)
+    resource, spec = world.graph.resources.get(key.resource), world.graph.spec(key)
     tombstone = world.graph.removed.get(key.resource)
     match key.kind:
-        case "service" if resource and (key.index or 0) >= resource.spec.replicas:
-            count = resource.spec.replicas
+        case kind if kind in PLANNED and spec and (key.index or 0) >= spec.replicas:
+            count = spec.replicas
             return f"only {count} of them are wanted" if count else "it is stopped: replicas is 0"
-        case "service" | "network" if tombstone and resource is None:
+        case "service" | "job" | "campaign" | "network" if tombstone and resource is None:
             return "it was deleted"
         case "volume" if tombstone and tombstone.delete_data and resource is None:
             return "it was deleted, with its data"
@@ -51,15 +51,16 @@ def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
 
 
 def _unneeded(graph: Graph) -> bool:
-    """As far as one can tell: a service whose document can't be read may want it."""
-    return not graph.uses_default_network() and not any(key.kind == "service" for key in graph.damaged)
+    """As far as one can tell: a workload whose document can't be read may want it."""
+    return not graph.uses_default_network() and not any(key.is_workload for key in graph.damaged)
 
 
 def _forgotten(world: World, key: Key) -> bool:
     graph = world.graph
     known = any(key.resource in those for those in (graph.resources, graph.removed, graph.damaged))
     implicit = key.kind == "network" and key.name == DEFAULT_NETWORK
-    return not known and not implicit
+    # A campaign may be run without having been declared, and whoever runs it takes away what it leaves.
+    return not known and not implicit and key.kind != "campaign"
 
 
 def _take_down(world: World, journal: Journal, key: Key, thing: Observed, cause: str) -> Decision:
@@ -71,7 +72,7 @@ def _take_down(world: World, journal: Journal, key: Key, thing: Observed, cause:
         return (), Wait(key, Reason.IN_USE, f"{', '.join(users[:3])} must go first")
     held = held_back(key, "", journal.get(key), Restart(), world.now)
     known = world.graph.resources.get(key.resource) or world.graph.removed.get(key.resource)
-    spec = known.spec if known and key.kind == "service" else None
+    spec = seen_as_service(known) if known else None
     return ((), held) if held else (take_down(key, thing, cause, spec), None)
 
 
@@ -80,7 +81,7 @@ def _users(world: World, key: Key, thing: Observed) -> list[str]:
         return sorted(user.name for user in world.users(thing.name))
     if key.kind == "volume":
         return sorted({user.short for user, _ in world.ours() if _mounts(world, user.resource, key.name)})
-    if key.kind == "service" and key.resource in world.graph.removed:
+    if key.is_workload and key.resource in world.graph.removed:
         leaving = [d for d in world.graph.dependents(key.name) if d in world.graph.removed]
         return [d.short for d in leaving if any(k.resource == d for k, _ in world.ours())]
     return []
@@ -89,8 +90,9 @@ def _users(world: World, key: Key, thing: Observed) -> list[str]:
 def _mounts(world: World, user: Key, volume: str) -> bool:
     resource = world.graph.resources.get(user) or world.graph.removed.get(user)
     if user in world.graph.damaged:
-        return user.kind == "service"  # it may; and data outlives a doubt
-    return user.kind == "service" and resource is not None and any(m.volume == volume for m in resource.spec.volumes)
+        return user.is_workload  # it may; and data outlives a doubt
+    spec = seen_as_service(resource) if resource else None
+    return spec is not None and any(mount.volume == volume for mount in spec.volumes)
 
 
 def _unreachable(world: World) -> list[Decision]:
@@ -118,9 +120,9 @@ def buried(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome] = ()) -
 
 
 def _users_of(graph: Graph, volume: Key) -> set[Key]:
-    """Services that were deleted, as it was."""
-    gone = {key: resource.spec for key, resource in graph.removed.items() if key.kind == "service"}
-    return {key for key, spec in gone.items() if any(mount.volume == volume.name for mount in spec.volumes)}
+    """Workloads that were deleted, as it was."""
+    gone = {key: seen_as_service(resource) for key, resource in graph.removed.items()}
+    return {key for key, spec in gone.items() if spec and any(mount.volume == volume.name for mount in spec.volumes)}
 
 
 def _done(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome]) -> Iterator[Key]:
@@ -136,7 +138,7 @@ def _done(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome]) -> Iter
 
 def _holds_things(key: Key, resource: Resource) -> bool:
     stays = getattr(resource.spec, "external", False) or _stays(key, resource)
-    return key.kind in {"service", "network", "volume"} and not stays
+    return (key.is_workload or key.kind in {"network", "volume"}) and not stays
 
 
 def _stays(key: Key, resource: Resource) -> bool:
@@ -147,4 +149,5 @@ def _problem(snapshot: Snapshot, key: Key, resource: Resource) -> str:
     """Why not all is seen of where it may be; a volume lies with whoever used it."""
     if key.kind == "volume":
         return next((view.problem for view in snapshot.views if not view.reachable), "")
-    return snapshot.view(resource.spec.runtime if key.kind == "service" else "docker").problem
+    spec = seen_as_service(resource)
+    return snapshot.view(spec.runtime if spec else "docker").problem

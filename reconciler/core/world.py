@@ -9,7 +9,7 @@ from reconciler.core.standing import Standing, standing
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Snapshot
+from reconciler.model.observed import Observed, Snapshot, kind_of
 
 
 class World:
@@ -38,7 +38,7 @@ class World:
         if not (key and graph.owner and thing.owner == graph.owner and key.namespace == graph.namespace):
             return False
         # Only instances can be renamed; a network or volume with our labels and another name is a copy.
-        return key.index is not None if key.kind == "service" else thing.name == key.engine_name
+        return key.index is not None if key.is_workload else thing.name == key.engine_name
 
     def ours(self) -> Iterator[tuple[Key, Observed]]:
         """Each key of ours with the one thing that counts for it in each runtime, sorted."""
@@ -71,7 +71,7 @@ class World:
 
     def holder(self, desired: Desired) -> Observed | None:
         """Who has the name of a thing that we want to make, and is not that thing."""
-        thing = self.named(desired.runtime, desired.key.kind, desired.name, desired.host)
+        thing = self.named(desired.runtime, kind_of(desired.key), desired.name, desired.host)
         return None if thing is None or thing is self.seen(desired.key, desired.runtime) else thing
 
     def conflict(self, rival: Observed) -> str:

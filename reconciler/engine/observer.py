@@ -52,7 +52,7 @@ class Observer:
 
     def _listeners(self, graph: Graph, views: tuple[View, ...]) -> tuple[Listener, ...]:
         """Holders are looked up, which is dear, only for numbers that somebody insists on and does not have."""
-        ports = [port.host_port for _, spec in graph.services() for port in spec.ports]
+        ports = [port.host_port for _, spec in graph.workloads() for port in spec.ports]
         if not ports:
             return ()
         taken = {binding.port for view in views for thing in view.objects for binding in thing.bindings}
@@ -78,11 +78,7 @@ def _targets(graph: Graph, snapshot: Snapshot) -> list[Target]:
 
 
 def _spec_of(graph: Graph, thing: Observed) -> ServiceSpec | None:
-    if thing.key is None or thing.owner != graph.owner or thing.key.kind != "service":
-        return None
-    resource = graph.resources.get(thing.key.resource)
-    spec: ServiceSpec | None = resource.spec if resource else None
-    return spec
+    return graph.spec(thing.key) if thing.key and thing.owner == graph.owner else None
 
 
 def _ports(spec: ServiceSpec, thing: Observed) -> dict[str, int]:

@@ -82,7 +82,7 @@ def reconcile(
 
 def _get_ready(parts: Parts, graph: Graph) -> None:
     """While we look."""
-    for name in {"process" if spec.process else "docker" for _, spec in graph.services()}:
+    for name in {spec.runtime for _, spec in graph.workloads()}:
         parts.runtimes[name].get_ready()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.graph import Graph
+from reconciler.core.graph import PLANNED, Graph, seen_as_service
 from reconciler.core.summarize import PASSING
 from reconciler.core.world import World
 from reconciler.model.key import Key
@@ -115,15 +115,17 @@ def _excess(last: Pass) -> Iterator[Key]:
     """Who has more instances than are wanted: it was stopped, or scaled down, and that is not done."""
     gone = {o.action.key for o in last.outcomes if o.action.verb is Verb.REMOVE and o.result is Result.DONE}
     for key, _ in World(last.graph, last.snapshot, last.at).ours():
-        resource = last.graph.resources.get(key.resource)
-        if resource and key.index is not None and key.index >= resource.spec.replicas and key not in gone:
+        spec = last.graph.spec(key)
+        planned = spec if key.kind in PLANNED else None
+        if planned and key.index is not None and key.index >= planned.replicas and key not in gone:
             yield key.resource
 
 
 def _parts(resource: Resource) -> Iterable[Key]:
     """What it has in the world."""
-    if resource.key.kind == "service":
-        return [resource.key.instance(index) for index in range(resource.spec.replicas)]
+    spec = seen_as_service(resource)
+    if spec and resource.key.kind in PLANNED:
+        return [resource.key.instance(index) for index in range(spec.replicas)]
     return [resource.key]
 
 

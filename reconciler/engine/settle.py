@@ -105,12 +105,13 @@ def _passes(current: Pass, wait: Wait) -> bool:
 def _will_end(current: Pass, key: Key) -> bool:
     """It waits for the end of something that runs, and that has nothing to wait for itself."""
     world = World(current.graph, current.snapshot, current.at)
-    awaited = [d for d in current.graph.resources[key.resource].spec.dependencies if d.condition == "Completed"]
+    spec = current.graph.spec(key)
+    awaited = [d for d in spec.dependencies if d.condition == "Completed"] if spec else []
     return any(
         seen.phase is Phase.RUNNING
         for known, seen in world.ours()
         for dependency in awaited
-        if (known.kind, known.name) == ("service", dependency.service)
+        if known.resource == current.graph.called(dependency.service)
     )
 
 

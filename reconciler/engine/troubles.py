@@ -80,11 +80,11 @@ def _looked_closer(parts: Parts, last: Pass, ill: Iterable[Key]) -> Snapshot:
 
 def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: Key, told: str) -> Trouble:
     message = without_key(condition.message, key)
-    if key.kind != "service" or key not in last.graph.resources:
+    spec = last.graph.spec(key)
+    if spec is None:
         return Trouble(key, condition.reason, message, _hint(last, told, condition.reason))
     seen = _ill(world, key)
     log = [masking(last.graph)(line) for line in _tail(parts, seen)] if seen else []
-    spec = last.graph.resources[key].spec
     found = advice(key, condition.reason, message, spec, seen, silent=not log)
     hint = found or _hint(last, told, condition.reason)
     if any(wait.key.resource == key and wait.reason is Reason.ROLLING for wait in last.plan.waits):
@@ -95,13 +95,13 @@ def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: 
 
 def _ill(world: World, key: Key) -> Observed | None:
     """The first instance that is there, and not as it should be."""
-    resource = world.graph.resources.get(key)
-    if key.kind != "service" or resource is None:
+    spec = world.graph.spec(key)
+    if spec is None:
         return None
-    extra = [k for k, _ in world.ours() if k.resource == key and (k.index or 0) >= resource.spec.replicas]
-    instances = [*(key.instance(index) for index in range(resource.spec.replicas)), *extra]
-    bad = (instance for instance in instances if not world.standing(instance, resource.spec).good)
-    return next((seen for instance in bad if (seen := world.seen(instance, resource.spec.runtime))), None)
+    extra = [k for k, _ in world.ours() if k.resource == key and (k.index or 0) >= spec.replicas]
+    instances = [*(key.instance(index) for index in range(spec.replicas)), *extra]
+    bad = (instance for instance in instances if not world.standing(instance, spec).good)
+    return next((seen for instance in bad if (seen := world.seen(instance, spec.runtime))), None)
 
 
 def _with_detail(message: str, seen: Observed | None) -> str:

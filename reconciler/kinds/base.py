@@ -76,6 +76,8 @@ class Kind:
     """The same spec with its relative paths made absolute by the given function."""
     paths: Callable[[Any], Iterable[tuple[tuple[str | int, ...], str]]] = nothing
     """The files of the host whose content belongs to it, and where it names them."""
+    as_service: Callable[[Any], Any] | None = None
+    """Of a kind that runs something: its spec seen as a ServiceSpec, for all who render it, place it and look at it."""
     example: str = ""
     """A minimal document, for `explain` and `init`."""
 

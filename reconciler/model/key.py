@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from reconciler.values import dataclass
 
+WORKLOADS = frozenset({"service", "job", "campaign"})
+"""Kinds whose instances run something. They share one space of names in a namespace, for so they do on an engine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -28,6 +31,10 @@ class Key:
     @property
     def resource(self) -> Key:
         return self if self.index is None else Key(self.kind, self.namespace, self.name)
+
+    @property
+    def is_workload(self) -> bool:
+        return self.kind in WORKLOADS
 
     @property
     def short(self) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 from reconciler.model.key import Key
 from reconciler.values import dataclass
 
+INSTANCE = "service"
+"""What kind of thing every instance is in a view, ours and others', whichever kind of workload it belongs to."""
+
 
 class Phase(StrEnum):
     """Where an instance stands in its life. Networks and volumes are Running once they exist."""
@@ -77,7 +80,7 @@ class Observed:
     """The immutable id that every mutation addresses."""
     name: str
     kind: str
-    """service, network or volume."""
+    """INSTANCE, network or volume."""
     runtime: str
     host: str = "local"
     key: Key | None = None
@@ -111,8 +114,13 @@ class Observed:
     @property
     def title(self) -> str:
         """How to name it to a person who may never have heard of it."""
-        noun = {"service": "container" if self.runtime != "process" else "process"}.get(self.kind, self.kind)
+        noun = {INSTANCE: "container" if self.runtime != "process" else "process"}.get(self.kind, self.kind)
         return f"{noun} {self.name} ({self.id[:12]})"
+
+
+def kind_of(key: Key) -> str:
+    """As a view would call what is made for this key."""
+    return INSTANCE if key.is_workload else key.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.errors import Unreachable
 from reconciler.model import labels
-from reconciler.model.observed import Observed, Phase
+from reconciler.model.observed import INSTANCE, Observed, Phase
 from reconciler.runtimes.docker import read
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.hanging import Hanging
@@ -33,7 +33,7 @@ class Closer:
         """Our own, closer. One that can't be looked at is unknown, one that has gone meanwhile is left out; the
         others are none the worse for it.
         """
-        ours = [one for one in seen if one.kind == "service" and one.key is not None]
+        ours = [one for one in seen if one.kind == INSTANCE and one.key is not None]
         answers = self._inspections.get_each([f"/containers/{one.id}/json" for one in ours])
         told = {one.id: _told(reply) for one, reply in zip(ours, answers, strict=True)}
         self._know_images({str(found.get("Image")) for found in told.values() if isinstance(found, Mapping)})

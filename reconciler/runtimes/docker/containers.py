@@ -243,7 +243,7 @@ def _payload(desired: Desired) -> ContainerPayload:
 
 
 def name_taken(desired: Desired, holder: str, what: str) -> NameTaken:
-    noun = {"service": "container"}.get(desired.key.kind, desired.key.kind)
+    noun = "container" if desired.key.is_workload else desired.key.kind
     return NameTaken(
         f"the name {desired.name} is held by {noun} {holder[:12]} ({what}), which is not ours",
         hint=f"remove or rename it, for example: docker rename {holder[:12]} {desired.name}-old"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model import labels
-from reconciler.model.observed import Binding, Observed, Phase
+from reconciler.model.observed import INSTANCE, Binding, Observed, Phase
 from reconciler.runtimes.docker import dialect
 from reconciler.runtimes.docker.facts import facts
 from reconciler.runtimes.docker.uptime import Moments, exit_code
@@ -65,7 +65,7 @@ def container(
     seen = Observed(
         id=identity,
         name=_name(item),
-        kind="service",
+        kind=INSTANCE,
         runtime=RUNTIME,
         phase=phase,
         bindings=tuple(sorted(_bindings(item, runs=runs), key=lambda b: (b.port, b.protocol, b.address))),

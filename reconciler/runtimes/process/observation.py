@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.model import labels as table
 from reconciler.model.key import Key
-from reconciler.model.observed import Binding, Facts, Grant, Observed, Phase
+from reconciler.model.observed import INSTANCE, Binding, Facts, Grant, Observed, Phase, kind_of
 from reconciler.runtimes.process import cgroup, lock
 from reconciler.runtimes.process.directory import (
     LABELS,
@@ -91,7 +91,7 @@ def observe(watched: Watched) -> Observed | None:
     seen = Observed(
         id=str(labels["id"]),
         name=watched.name,
-        kind=key.kind,
+        kind=kind_of(key),
         runtime="process",
         host=watched.host,
         key=key,
@@ -126,7 +126,7 @@ def _foreign(watched: Watched) -> Observed | None:
     return Observed(
         id=f"inode-{os.stat(watched.directory).st_ino}",
         name=watched.name,
-        kind="service",
+        kind=INSTANCE,
         runtime="process",
         host=watched.host,
         phase=Phase.RUNNING if lock.held(path) else Phase.UNKNOWN,
