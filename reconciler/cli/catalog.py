@@ -14,6 +14,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "restart": "Make every instance anew, a few at a time.",
         "scale": "Change how many replicas run; 0 stops.",
         "rollout": "Follow updates, and go back.",
+        "instances": "List, start and stop all there is, one by one.",
     },
     "Look": {
         "status": "Show everything at a glance.",

@@ -15,15 +15,15 @@ PIPED = 160
 """Columns of a line in a file or a pipe, where its message can make up for the rest of it. -o wide has all of it."""
 EMPTY = "-"
 """What stands where there is nothing to say."""
-GOOD = frozenset("Ready Running True Completed Settled created configured started ok valid Synced".split())
+GOOD = frozenset("Ready Running running True Completed Settled created configured started ok valid Synced".split())
 BUSY = frozenset(
     "Starting Pending Progressing Waiting Created Paused Removing NotReady Unknown BackOff RollingUpdate Drifted "
     "DependencyNotReady NetworkNotReady VolumeNotReady Terminating InUse Stopped pruned "
-    "Missing Orphan Deleting Stopping stopped restarted scaled warning "
+    "Missing Orphan Deleting Stopping stopped missing paused restarted scaled warning "
     "NotSynced Suspended Vanished WaveNotReady".split()
 )
 BAD = frozenset(
-    "Failed Exited False CrashLoop NameConflict PortInUse PortsExhausted ImageUnavailable ExternalMissing "
+    "Failed Exited exited False CrashLoop NameConflict PortInUse PortsExhausted ImageUnavailable ExternalMissing "
     "VolumeDiffers Unreadable Denied Refused Unreachable OutcomeUnknown failed deleted invalid "
     "InvalidSpec Rewound Unverified Braked Conflict RolledBack".split()
 )
