@@ -92,7 +92,7 @@ class Graph:
         key = Key(kind, self.namespace, name)
         resource = self.resources.get(key)
         external = resource is not None and getattr(resource.spec, "external", False)
-        return name if external else key.engine_name
+        return (resource.spec.name or name) if resource and external else key.engine_name
 
     def volume_runtime(self, name: str) -> str:
         """Where a volume lies: with who uses it; unused ones with the engine."""

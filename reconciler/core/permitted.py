@@ -158,7 +158,7 @@ def _network(name: str, spec: NetworkSpec, profile: Profile) -> Iterator[Fault]:
     yield from rules.subnet(spec.subnet, profile)
     if spec.external and profile.networks.external == "deny":
         yield Fault(("external",), "a network that others made may not be used", "declare one of your own")
-    elif spec.external and rules.is_host(name) and profile.containers.host_network == "deny":
+    elif spec.external and rules.is_host(spec.name or name) and profile.containers.host_network == "deny":
         yield Fault(("external",), "the host's network may not be used", "declare a network of your own")
 
 

@@ -103,17 +103,17 @@ def _desired(graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assi
         generation=resource.generation if resource else 1,
         grants=ports.grants.get(key, {}) if ports else {},
         profile=resource.profile if resource else "",
-        foreign=_foreign(graph, payload),
+        foreign=tuple(_foreign(graph, resource.spec)) if resource and isinstance(payload, ContainerPayload) else (),
     )
 
 
-def _foreign(graph: Graph, payload: Payload) -> tuple[str, ...]:
-    if not isinstance(payload, ContainerPayload):
-        return ()
-    used = [("network", name) for name in payload.networks]
-    used += [("volume", mount.volume) for mount in payload.mounts if mount.volume]
-    found = ((name, graph.resources.get(Key(kind, graph.namespace, name))) for kind, name in used)
-    return tuple(name for name, resource in found if resource and resource.spec.external)
+def _foreign(graph: Graph, spec: ServiceSpec) -> Iterator[str]:
+    used = [("network", name) for name in graph.network_names(spec)]
+    used += [("volume", mount.volume) for mount in spec.volumes if mount.volume]
+    for kind, name in used:
+        resource = graph.resources.get(Key(kind, graph.namespace, name))
+        if resource and resource.spec.external:
+            yield graph.engine_name(kind, name)
 
 
 class _Room:

@@ -7,7 +7,7 @@ string under a field is its description, in schemas and in `explain`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from reconciler.kinds.limits import Ge, Le, Len
@@ -49,6 +49,19 @@ class Need:
     kind: str
     name: str
     path: tuple[str | int, ...]
+
+
+ENGINE_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+ENGINE_REST = ENGINE_START | frozenset("_.-")
+
+
+def external_faults(name: str, *, external: bool) -> Iterator[Fault]:
+    """Of the name that a network or volume of somebody else has on the engine."""
+    if name and not external:
+        message = "only what exists already has a name of its own; what we make is called NAMESPACE-NAME"
+        yield Fault(("name",), message, "add external: true, or leave name out")
+    if name and not (name[0] in ENGINE_START and set(name) <= ENGINE_REST):
+        yield Fault(("name",), f"{name!r} is no name on an engine", "letters, digits, _, . and -")
 
 
 def nothing(_spec: Any) -> Iterable[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.kinds.base import EDGE, Fault, Kind
+from reconciler.kinds.base import EDGE, Fault, Kind, external_faults
 from reconciler.values import dataclass
 
 
@@ -21,11 +21,14 @@ class NetworkSpec:
     internal: bool = False
     """Whether it is cut off from the outside."""
     external: bool = False
-    """It exists already under just this name; it is used, never made or removed."""
+    """It exists already, under just this name or the one said in `name`; it is used, never made or removed."""
+    name: str = ""
+    """Of an external one: its name on the engine, where that is another one, like shop_data."""
 
 
 def faults(spec: NetworkSpec) -> Iterator[Fault]:
-    if spec.external and spec != NetworkSpec(external=True):
+    yield from external_faults(spec.name, external=spec.external)
+    if spec.external and spec != NetworkSpec(external=True, name=spec.name):
         yield Fault(
             ("external",), "an external network is as it is; other fields have no effect", "remove them, or external"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field
 
-from reconciler.kinds.base import EDGE, Fault, Kind
+from reconciler.kinds.base import EDGE, Fault, Kind, external_faults
 from reconciler.values import dataclass
 
 
@@ -20,11 +20,14 @@ class VolumeSpec:
     options: dict[str, str] = field(default_factory=dict)
     """Options of the driver."""
     external: bool = False
-    """It exists already under just this name; it is used, never made or removed."""
+    """It exists already, under just this name or the one said in `name`; it is used, never made or removed."""
+    name: str = ""
+    """Of an external one: its name on the engine, where that is another one, like shop_data."""
 
 
 def faults(spec: VolumeSpec) -> Iterator[Fault]:
-    if spec.external and spec != VolumeSpec(external=True):
+    yield from external_faults(spec.name, external=spec.external)
+    if spec.external and spec != VolumeSpec(external=True, name=spec.name):
         yield Fault(
             ("external",), "an external volume is as it is; other fields have no effect", "remove them, or external"
         )

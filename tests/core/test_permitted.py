@@ -201,7 +201,9 @@ def test_what_others_made_is_refused_where_it_is_declared_and_in_whoever_uses_it
 def test_the_hosts_network_stays_forbidden_to_who_may_use_what_others_made() -> None:
     profile = replace(PROFILE, networks=Networks(external="allow"))
     host = read("Network", {"external": True}, name="host")
-    assert _starts("external", violations(host.resource, profile, MACHINE))
+    renamed = read("Network", {"external": True, "name": "host"}, name="innocent")
+    for found in (host, renamed):
+        assert _starts("external", violations(found.resource, profile, MACHINE))
     document = read("Service", container(networks=["host"]))
     assert _starts("container.networks[0]", violations(document.resource, profile, MACHINE))
     user = made(document, host)
@@ -365,11 +367,11 @@ JUDGED = {
     ServiceSpec: "container process env env_from ports volumes restart resources",
     Container: "image networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
     Process: "user", EnvFrom: "file", Port: "host_port bind", VolumeMount: "host_path read_only",
-    Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external",
-    VolumeSpec: "driver options external", ConfigSpec: "files", SecretSpec: "files env",
+    Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external name",
+    VolumeSpec: "driver options external name", ConfigSpec: "files", SecretSpec: "files env",
 }  # fmt: skip
 HARMLESS = {
-    ServiceSpec: "replicas run_on probes stop update depends_on",
+    ServiceSpec: "replicas auto_start run_on probes stop update depends_on",
     Container: "pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
     Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",
     VolumeMount: "volume config secret mount_path", Resources: "cpus",

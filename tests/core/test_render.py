@@ -140,6 +140,18 @@ def test_an_external_network_keeps_its_name_and_is_not_made() -> None:
     assert [k for k in found.desired if k.kind == "network"] == []
 
 
+def test_an_external_network_or_volume_may_have_another_name_on_the_engine() -> None:
+    corp = resource("network", "corp", NetworkSpec(external=True, name="corp_net"))
+    data = resource("volume", "data", VolumeSpec(external=True, name="shop_data"))
+    web = container("web", networks=("corp",), volumes=(VolumeMount(volume="data", mount_path="/data"),))
+    found = rendered(graph(web, corp, data)).desired
+    assert [k.kind for k in found] == ["service"]
+    made = found[key("web")]
+    assert made.foreign == ("corp_net", "shop_data"), "which is what the policy is asked about"
+    assert made.payload.networks == ("corp_net",)
+    assert made.payload.mounts[0].volume == "shop_data"
+
+
 def test_a_network_that_changes_takes_its_users_with_it() -> None:
     web = container("web", networks=("back",))
     before, after = (graph(web, resource("network", "back", NetworkSpec(internal=flag))) for flag in (False, True))
