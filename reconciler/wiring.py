@@ -106,7 +106,7 @@ def daemon(
     }
     loop = Loop(
         parts, alarms, resync=resync, handlers={"sync": following.sync}, slow=["sync"], passed=passed,
-        deadline=1.5 * READ_SECONDS,
+        deadline=2.4 * READ_SECONDS,  # an engine may fall silent in the middle of a look: two reads in a row
     )  # fmt: skip
     following.wake = loop.wake
     return Daemon(home_path, Controller(parts), loop, _door(webhook, following, loop) if webhook else None)

@@ -87,7 +87,7 @@ class Processes:
                 until(lambda: state(seen.pid) == "T")
             case "remove":
                 end(seen.pid, signal.SIGKILL)
-                shutil.rmtree(self.home / "processes" / directory_name(seen.key))
+                until(lambda: removed(self.home / "processes" / directory_name(seen.key)))
 
     def close(self) -> None:
         """Groups of those whose directory was deleted are left behind empty, for their next instance."""
@@ -101,6 +101,12 @@ class Processes:
         labels = {"dev.reconciler.owner": "somebody-else", "dev.reconciler.kind": "service", "id": "x"}
         (place / "labels.json").write_text(json.dumps(labels))
         return desired.name
+
+
+def removed(place: Path) -> bool:
+    """Its parent may still be writing down how it ended."""
+    shutil.rmtree(place, ignore_errors=True)
+    return not place.exists()
 
 
 def end(pid: int, number: int) -> None:

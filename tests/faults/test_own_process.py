@@ -267,6 +267,8 @@ class Life:
 SERVICES = [f"s{n}" for n in range(12)]
 WARM, ROUNDS = 6, (14 if not NIGHTLY else 400)
 CALM = 3
+NOISE = 6
+"""Descriptors that connections and children of a single moment come to; a leak of one each round is more than twice it."""
 
 
 def test_F13_after_hundreds_of_deaths_it_holds_no_more_than_before(
@@ -291,8 +293,8 @@ def test_F13_after_hundreds_of_deaths_it_holds_no_more_than_before(
     warm, at_end = most(held[WARM - CALM : WARM]), most(held[-CALM:])
     record_property("held", f"{warm} -> {at_end}")
     print(held)  # shown when one of these fails
-    assert at_end[0] <= warm[0] + 3
-    assert at_end[1] <= warm[1] + 3
+    assert at_end[0] <= warm[0] + NOISE
+    assert at_end[1] <= warm[1] + NOISE
     assert at_end[2] <= warm[2] * 1.05
 
 
