@@ -268,7 +268,7 @@ SERVICES = [f"s{n}" for n in range(12)]
 WARM, ROUNDS = 6, (14 if not NIGHTLY else 400)
 CALM = 3
 NOISE = 6
-"""Descriptors that connections and children of a single moment come to; a leak of one each round is more than twice it."""
+"""Descriptors for connections and children of a moment; a leak of one each round would be more than twice that."""
 
 
 def test_F13_after_hundreds_of_deaths_it_holds_no_more_than_before(
