@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from reconciler.cli.kinds import kind_called
 from reconciler.cli.selector import matches
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.kinds import KINDS, find
-from reconciler.model.key import Key
+from reconciler.model.key import WORKLOADS, Key
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -66,11 +66,20 @@ def wanted(words: Sequence[str], *, bare: str = "") -> Wanted:
 
 def services(words: Sequence[str]) -> Wanted:
     """For verbs that only services know: names, with `service/` before them or not."""
+    return _of(words, {"service"})
+
+
+def workloads(words: Sequence[str]) -> Wanted:
+    """For verbs that reach into what runs: services by their names, jobs and campaigns with their kind before it."""
+    return _of(words, WORKLOADS)
+
+
+def _of(words: Sequence[str], kinds: Collection[str]) -> Wanted:
     found = _pairs(_pair(word, "service") for word in words)
-    other = next((pair for pair in found.names if pair[0] != "service"), None)
+    other = next((pair for pair in found.names if pair[0] not in kinds), None)
     if other:
         raise UsageError(f"{other[0]}/{other[1]} is no service", hint="only services run, so only they can do that")
-    return Wanted(("service",), found.names)
+    return found if found.names else Wanted(("service",))
 
 
 def _pairs(pairs: Iterable[Pair]) -> Wanted:

@@ -122,6 +122,8 @@ class ContainerPayload:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPayload:
     command: tuple[str, ...]
+    inside: str = ""
+    """The key of a workload, or of one instance, in which the command is run; empty for one on the host itself."""
     working_dir: str = ""
     user: str = ""
     env: Environment = field(default_factory=dict)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from reconciler.errors import Denied, Refused
 from reconciler.model.desired import Desired, ProcessPayload, Sealed, places
 from reconciler.runtimes.process.launcher import tool
+from reconciler.runtimes.process.within import entering
 from reconciler.values import dataclass
 
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
@@ -45,8 +46,10 @@ def payload_of(desired: Desired) -> ProcessPayload:
 
 
 def placed(desired: Desired, home: str, directory: str) -> Desired:
-    """The same with every stand-in for a mount replaced by where it lies on this host."""
+    """The same as it is launched: every stand-in for a mount replaced by where it lies on this host."""
     payload = payload_of(desired)
+    if payload.inside:
+        return entering(desired, payload, home)
     if not payload.mounts:
         return desired
     where = {

@@ -1,0 +1,22 @@
+"""What a process runs that is to be inside of another workload: `exec`, with variables that no argument list shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+PASSED = "RECONCILER_PASSED"
+
+
+def main() -> None:
+    from reconciler import cli
+
+    told = json.loads(os.environ.pop(PASSED, "{}"))
+    at = sys.argv.index("exec") + 1
+    sys.argv[at:at] = [word for name in sorted(told) for word in ("-e", f"{name}={told[name]}")]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
