@@ -48,14 +48,16 @@ def controller(
     acts: bool,
     port_range: tuple[int, int] = (20000, 29999),
     note: Callable[[str], None] = _nobody,
+    fetching: Callable[[str, str], None] | None = None,
     cause: str = "",
 ) -> Controller:
     """Everything a verb needs, on this machine. Connects to nothing until it is used; only who `acts` makes a home.
-    `cause` is the command line: it is kept with what it changes.
+    `cause` is the command line: it is kept with what it changes. `fetching` is told of each image what happens to it
+    while it is got or built.
     """
     home = Home(home_path, note)
     guard = guard_of(home_path, begins=acts)
-    runtimes = _runtimes(home, guard, acts=acts)
+    runtimes = _runtimes(home, guard, acts=acts, fetching=fetching)
     source = Applied(home, port_range=port_range, remembers=acts, cause=cause, refusal=guard.refusal)
     store = (Diary if acts else ReadDiary)(f"{home_path}/diary.db", note)
     clock = SteadyClock()
@@ -143,10 +145,13 @@ def _here(home_path: str) -> Machine:
     return Here(guarded)
 
 
-def _runtimes(home: Home, guard: Guard, *, acts: bool, ours: str = "this command") -> dict[str, Any]:
+def _runtimes(
+    home: Home, guard: Guard, *, acts: bool, ours: str = "this command",
+    fetching: Callable[[str, str], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     failpoints.arm(os.environ)
     owner = home.identity(make=acts).owner
-    docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home.path}/logs")
+    docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home.path}/logs", progress=fetching)
     processes = ProcessRuntime(str(home.path), owner, ours=ours)
     return {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
 

@@ -53,6 +53,8 @@ class Invocation:
     """The command line as it was typed."""
     held: list[Callable[[], None]] = field(default_factory=list)
     """How to let go of what is open, at the end: an interpreter that ends at once lets go of nothing by itself."""
+    lines: Any = None
+    """The progress that is shown, once there is one: what comes from below is told there."""
     guest: bool = False
     """In somebody else's process, whose logs are his own."""
 

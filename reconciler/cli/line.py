@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -11,7 +12,7 @@ import click
 from reconciler.cli.context import Context
 from reconciler.cli.durations import duration
 from reconciler.cli.render.output import TREES, show_names, show_tree
-from reconciler.cli.render.progress import DONE, FAILED, RUNNING
+from reconciler.cli.render.progress import DONE, FAILED, RUNNING, fetching
 from reconciler.cli.render.progress import Progress as Lines
 from reconciler.cli.render.text import clean, paint
 
@@ -40,7 +41,10 @@ def open_controller(context: Context, *, acts: bool = False) -> Controller:
     if not context.invocation.guest:
         set_up_logs(context, context.verbosity)
     cause = shlex.join(["reconciler", *context.invocation.arguments])
-    controller = wiring.controller(context.home, acts=acts, port_range=context.port_range, note=note, cause=cause)
+    controller = wiring.controller(
+        context.home, acts=acts, port_range=context.port_range, note=note, cause=cause,
+        fetching=partial(fetching, context),
+    )  # fmt: skip
     context.invocation.held.append(controller.parts.store.close)
     return controller
 

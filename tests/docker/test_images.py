@@ -79,6 +79,7 @@ def test_progress_is_told(world: World, registry: Registry) -> None:
     runtime.prepare(world.service("web", image=registry.image("app")))
     runtime.close()
     assert {image for image, _ in told} == {registry.image("app")}
+    assert [told[0][1], told[-1][1]] == ["pulling", "pulled"]
     assert any("Pull" in text for _, text in told)
 
 

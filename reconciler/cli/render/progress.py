@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RUNNING, DONE, FAILED = "running", "done", "failed"
 INTERRUPTED = "interrupted; what runs goes on running, and the next apply goes on from here"
 LEVELS = {DONE: "ok", FAILED: "failed"}
+PULLED = "pulled"
+STEPS = ("pulling", PULLED, "Step ")
+"""How the words begin that are worth a line in a log: of a pull, and of a build."""
 
 
 class Progress(Protocol):
@@ -41,9 +44,17 @@ class Progress(Protocol):
 def progress(context: Context) -> Progress:
     """The one that suits stderr."""
     stream = context.stderr
-    if stream.isatty() and context.invocation.environ.get("TERM") != "dumb":
-        return LiveProgress(stream, color=context.color_on_stderr)
-    return PlainProgress(stream)
+    live = stream.isatty() and context.invocation.environ.get("TERM") != "dumb"
+    shown: Progress = LiveProgress(stream, color=context.color_on_stderr) if live else PlainProgress(stream)
+    context.invocation.lines = shown
+    return shown
+
+
+def fetching(context: Context, image: str, words: str) -> None:
+    """A step of getting an image. What a log would be flooded with, a terminal shows in one line."""
+    lines = context.invocation.lines
+    if isinstance(lines, LiveProgress) or (lines and words.startswith(STEPS)):
+        lines.update(f"image {image}", DONE if words == PULLED else RUNNING, words)
 
 
 class PlainProgress:

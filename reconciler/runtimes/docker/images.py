@@ -23,7 +23,7 @@ ASKERS = 32
 """Questions to registries at once; what is left over is asked at the next look."""
 
 Progress = Callable[[str, str], None]
-"""Called with the image and what is happening to it."""
+"""Called with the image and what is happening to it, from any thread: pulling, whatever the engine says, pulled."""
 
 LOOK = "`docker images` shows what is here"
 
@@ -113,6 +113,7 @@ class Images:
     def _pull(self, image: str) -> None:
         deadline = time.monotonic() + PULL_SECONDS
         doing = f"pulling image {image}"
+        self._tell(image, "pulling")
         try:
             with self._connection.client(doing) as client:
                 for step in client.pull(image, stream=True, decode=True):
@@ -121,6 +122,7 @@ class Images:
             if isinstance(error, ImageUnavailable):
                 raise
             raise unavailable(image, error.message.removeprefix(f"{doing}: ")) from error
+        self._tell(image, "pulled")
 
     def _judge(self, image: str, step: dict[str, str], deadline: float) -> None:
         """The engine says 200 first and fails later, in the stream."""
@@ -128,8 +130,11 @@ class Images:
             raise unavailable(image, words)
         if time.monotonic() > deadline:
             raise ImageUnavailable(f"image {image}: not pulled within {PULL_SECONDS:g} s", hint="the registry is slow")
+        self._tell(image, " ".join(filter(None, (step.get("status"), step.get("progress")))))
+
+    def _tell(self, image: str, words: str) -> None:
         if self._progress:
-            self._progress(image, " ".join(filter(None, (step.get("status"), step.get("progress")))))
+            self._progress(image, words)
 
 
 def _short(digest: str) -> str:
