@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 RUNS = frozenset({Phase.RUNNING, Phase.PAUSED})
 
 
+class NotRunning(ReconcilerError):
+    """It is declared, or its things are there; but none of them could be entered."""
+
+    reason = "NotRunning"
+
+
 def instances(parts: Parts, key: Key, *, deep: bool = False) -> list[Observed]:
     """All of a service's, whatever their phase, by index. One that nobody declares is found too."""
     resource = next((r for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
@@ -54,14 +60,15 @@ def of_index(key: Key, things: Sequence[Observed], index: int | None) -> list[Ob
 
 def one_that_runs(parts: Parts, key: Key, index: int | None) -> Observed:
     """The first that runs, or the one of that index; if none does, why not."""
-    chosen = of_index(key, instances(parts, key), index)
+    found = instances(parts, key)
+    chosen = of_index(key, found, index) if found else []
     running = [thing for thing in chosen if thing.phase is Phase.RUNNING]
     if not running:
         raise not_running(parts, key)
     return running[0]
 
 
-def not_running(parts: Parts, key: Key) -> ReconcilerError:
+def not_running(parts: Parts, key: Key) -> NotRunning:
     """Says what stands in the way, and what to type."""
     from reconciler.cli.diagnosis import findings
     from reconciler.cli.render.words import message
@@ -70,9 +77,9 @@ def not_running(parts: Parts, key: Key) -> ReconcilerError:
     seen = look(parts, key.namespace)
     sight = seen.sight(key)
     if sight is None or (sight.resource and not sight.resource.deleting and sight.resource.spec.replicas == 0):
-        return ReconcilerError(f"{key.short} is stopped", hint=f"start it: {at(key, 'start')}")
+        return NotRunning(f"{key.short} is stopped", hint=f"start it: {at(key, 'start')}")
     told = findings(seen, sight) or [message(seen, sight) or "no instance of it exists"]
-    return ReconcilerError(
+    return NotRunning(
         f"{key.short} is not running: {'; '.join(told)}",
         hint=f"start it: {at(key, 'start')}; see more: {at(key, 'describe')}",
     )

@@ -50,11 +50,11 @@ def verbs(name: str, summary: str, *, examples: str, commands: Iterable[Verb]) -
 
 
 FAMILIAR = {
-    "bash": ("exec",), "cat": ("get",), "check": ("validate",), "create": ("apply",), "destroy": ("delete",),
+    "bash": ("attach",), "cat": ("get",), "check": ("validate",), "create": ("apply",), "destroy": ("delete",),
     "down": ("delete",), "edit": ("apply",), "inspect": ("describe",), "kill": ("stop",), "list": ("status", "get"),
     "log": ("logs",), "ls": ("status", "get"), "plan": ("diff",), "ps": ("status",), "remove": ("delete",),
-    "replace": ("apply",), "rm": ("delete",), "sh": ("exec",), "show": ("describe",), "top": ("status",),
-    "up": ("apply",),
+    "replace": ("apply",), "rm": ("delete",), "sh": ("attach",), "shell": ("attach",), "show": ("describe",),
+    "top": ("status",), "up": ("apply",),
 }  # fmt: skip
 """What docker, Compose, kubectl and Terraform call it."""
 

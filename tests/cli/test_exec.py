@@ -35,10 +35,12 @@ def test_variables_and_a_directory_are_given_along(machine: Machine) -> None:
     assert "NAME=VALUE" in machine("exec", "db", "-e", "NOT_SET_HERE", "--", "true", code=2).stderr
 
 
-def test_standard_input_is_passed_on_only_when_asked_for(machine: Machine) -> None:
+def test_standard_input_is_passed_on_unless_there_is_none_or_it_is_not_wanted(machine: Machine) -> None:
     machine.apply(service("db"))
     assert machine("exec", "-i", "db", "--", "cat", stdin="hello").stdout == "hello"
-    assert machine("exec", "db", "--", "cat", stdin="hello").stdout == ""
+    assert machine("exec", "db", "--", "cat", stdin="hello").stdout == "hello"
+    assert machine("exec", "--no-stdin", "db", "--", "cat", stdin="hello").stdout == ""
+    assert machine.begin("exec", "db", "--", "cat").communicate(timeout=60) == ("", "")
 
 
 def test_without_a_terminal_here_none_is_made(machine: Machine) -> None:

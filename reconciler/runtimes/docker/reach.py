@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused, Unreachable
 from reconciler.model.observed import Observed
+from reconciler.passing import passed_on
 from reconciler.ports import Completed
 from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
 from reconciler.runtimes.docker.frames import STDERR, STDOUT, Frames
@@ -25,6 +31,16 @@ END_MARKED = (
 )
 """Ends every process that carries a mark in its environment: the engine has no call for ending an exec, and
 children that left their parent carry the mark too. A constant; the mark is its only argument."""
+
+SIGNAL_MARKED = (
+    'first=; rest=; for d in /proc/[0-9]*; do if grep -q "$0" $d/environ 2>/dev/null; then parent=; '
+    'while read -r word parent; do [ "$word" = PPid: ] && break; done <$d/status; '
+    'if [ "$parent" = 0 ]; then first=${d#/proc/}; else rest="$rest ${d#/proc/}"; fi; fi; done 2>/dev/null; '
+    '[ -n "$first$rest" ] && kill "-$1" $first $rest'
+)
+"""Sends them a signal, for which the engine has no call either, first to the one that was begun: it is not to go on
+because its children have ended. Fails while there is nobody who carries the mark.
+"""
 
 
 class DockerReach:
@@ -84,23 +100,32 @@ class DockerReach:
         from reconciler.runtimes.docker.terminal import converse  # noqa: PLC0415 -- termios is for those who attach
 
         doing = f"attaching to {seen.title}"
+        mark = f"{EXEC_MARK}={secrets.token_hex(8)}"
         config = {
             "Cmd": list(argv),
             "Tty": tty,
             "AttachStdin": stdin,
             "AttachStdout": True,
             "AttachStderr": True,
-            "Env": [f"{name}={env[name]}" for name in sorted(env)],
+            "Env": [*(f"{name}={env[name]}" for name in sorted(env)), mark],
             "User": user,
             "WorkingDir": workdir,
         }
-        command = self._exec(seen, config, doing)
-        stream = self._begin(command, doing, tty=tty)
-        try:
-            converse(stream, tty=tty, stdin=stdin, resize=lambda rows, columns: self._resize(command, rows, columns))
-        finally:
-            stream.close()
-        return self._exit_code(command, doing)
+        inside = Marked(self, seen, mark, user)
+        with passed_on(inside.pass_on) as heard:
+            command = self._exec(seen, config, doing)
+            inside.stream = stream = self._begin(command, doing, tty=tty)
+            try:
+                size = partial(self._resize, command)
+                converse(stream, tty=tty, stdin=stdin, resize=size)
+            except OSError:  # nobody reads any more, or the terminal is gone: what runs inside has lost us
+                inside.signal(signal.SIGHUP)
+                if heard:
+                    return 128 + heard[-1]
+                raise
+            finally:
+                stream.close()
+            return 128 + heard[-1] if inside.lost else self._exit_code(command, doing)
 
     def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
         """The published port where there is one, else the container's own address."""
@@ -165,6 +190,12 @@ class DockerReach:
         path = f"/exec/{command}/resize?h={rows}&w={columns}"
         self._connection.ask(Request(path, "POST"), "telling the size of the terminal")
 
+    def done(self, seen: Observed, config: dict[str, Any], doing: str) -> int:
+        """A small command of our own; what it prints is of no interest."""
+        command = self._exec(seen, config, doing)
+        self._collect(command, {STDOUT: bytearray(), STDERR: bytearray()}, time.monotonic() + READ_SECONDS, doing)
+        return self._exit_code(command, doing)
+
     def _end(self, seen: Observed, mark: str) -> str:
         """As the container's own user, as the command was: the environment of its processes is open to no other.
         Says what became of it.
@@ -180,6 +211,53 @@ class DockerReach:
             return f"it may still run ({error.message})"
         words = (output[STDERR] or output[STDOUT]).decode(errors="replace").strip()
         return "so it was killed" if code == 0 else f"it still runs, for it could not be killed ({words})"
+
+
+class Marked:
+    """A command inside that is our own, as far as signals are concerned."""
+
+    def __init__(self, reach: DockerReach, seen: Observed, mark: str, user: str) -> None:
+        self._reach = reach
+        self._seen = seen
+        self._mark = mark
+        self._user = user
+        self.stream: Stream | None = None
+        self.lost = False
+        """It could not be told, so nobody waits for it any more."""
+
+    def pass_on(self, number: int) -> None:
+        """At once, and from a thread: whoever reads its output must go on with that."""
+        threading.Thread(target=self._tell, args=(number,), name="passing on a signal", daemon=True).start()
+
+    def _tell(self, number: int) -> None:
+        if not self.signal(number) and self.stream is not None:
+            self.lost = True
+            with suppress(OSError):  # it has ended meanwhile
+                self.stream.socket.shutdown(socket.SHUT_RDWR)
+
+    def signal(self, number: int) -> bool:
+        """Asked for again for a while: what has only just been begun may not be there yet."""
+        deadline = time.monotonic() + READ_SECONDS
+        while not self._sent(number):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _sent(self, number: int) -> bool:
+        """As the same user: the environment of its processes is open to no other. Who is gone needs no signal."""
+        config = {
+            "Cmd": ["sh", "-c", SIGNAL_MARKED, self._mark, str(int(number))],
+            "User": self._user,
+            "AttachStdout": True,
+            "AttachStderr": True,
+        }
+        try:
+            return self._reach.done(self._seen, config, f"signalling a command in {self._seen.title}") == 0
+        except Refused:
+            return True
+        except ReconcilerError:
+            return False
 
 
 def _pieces(stream: Stream, *, tty: bool, patient: bool) -> Iterator[bytes]:

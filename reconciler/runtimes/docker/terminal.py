@@ -66,12 +66,20 @@ def _send(stream: Stream, source: int, ended: int) -> None:
         ready, _, _ = select.select([source, ended], [], [])
         if ended in ready:
             return
-        data = os.read(source, 65536)
+        data = _read(source)
         with suppress(OSError):  # it has ended; the receiving side finds out how
             stream.socket.sendall(data)
             if not data:
                 stream.socket.shutdown(socket.SHUT_WR)
                 return
+
+
+def _read(source: int) -> bytes:
+    """A terminal that was closed has no more keys."""
+    try:
+        return os.read(source, 65536)
+    except OSError:
+        return b""
 
 
 @contextmanager
@@ -82,7 +90,8 @@ def _raw(descriptor: int) -> Iterator[None]:
         ttys.setraw(descriptor)
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # it was closed
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 @contextmanager

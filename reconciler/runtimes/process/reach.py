@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from reconciler.errors import Denied, OutcomeUnknown, Refused
+from reconciler.passing import passed_on
 from reconciler.ports import Completed
 from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import read_record
@@ -23,6 +24,8 @@ from reconciler.values import dataclass
 CHUNK = 1 << 16
 OUTPUT_CAP = 1 << 16
 FOLLOW_INTERVAL = 0.1
+MARK = "RECONCILER_RUN"
+"""Variable by which all that a command has started is known."""
 ENTER = r"""
 while [ "$1" != -- ]; do
   echo 0 >"$1" || exit 125
@@ -162,7 +165,7 @@ def run(place: Place, argv: Sequence[str], deadline: float) -> Completed:
     """To its end; at the deadline it dies with all that it has started. What it leaves behind by itself may stay."""
     until = time.monotonic() + deadline
     mark = os.urandom(8).hex()
-    env = _environment(place, {"RECONCILER_RUN": mark})
+    env = _environment(place, {MARK: mark})
     child = subprocess.Popen(
         _entering(place, argv, user=""),
         stdin=subprocess.DEVNULL,
@@ -194,17 +197,51 @@ def attach(
     workdir: str,
 ) -> int:
     """In our own foreground, on our own terminal: its keys, its size and its job control simply work."""
-    more = dict(env)
+    mark = os.urandom(8).hex()
+    more = {**env, MARK: mark}
     if tty:
         more.setdefault("TERM", os.environ.get("TERM", "dumb"))
-    with _terminal_kept():
+    early: list[int] = []
+
+    def give(number: int) -> None:
+        if not _typed(number) and not _signal_marked(mark, number):
+            early.append(number)
+
+    with _terminal_kept(), passed_on(give):
         child = subprocess.Popen(
             _entering(place, argv, user=user),
             stdin=None if stdin or tty else subprocess.DEVNULL,
             cwd=workdir or _working_directory(place),
             env=_environment(place, more),
         )
+        for number in early:
+            _signal_marked(mark, number)
         return _shell_code(child.wait())
+
+
+def _typed(number: int) -> bool:
+    """Whether it most likely came from a key: then the terminal has told the command as well as us."""
+    if number not in {signal.SIGINT, signal.SIGQUIT}:
+        return False
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _signal_marked(mark: str, number: int) -> bool:
+    """The command and what it has started: whoever ends may not leave somebody behind who goes on."""
+    fds = _marked(mark)  # in the order of their numbers: the command itself is the first, but for a wrap-around
+    for fd in fds:
+        send(fd, number)
+        os.close(fd)
+    return bool(fds)
 
 
 def _environment(place: Place, more: Mapping[str, str]) -> dict[str, str]:
@@ -293,7 +330,7 @@ def _end_all(child: subprocess.Popen[bytes], mark: str) -> None:
 
 def _marked(mark: str) -> list[int]:
     fds = []
-    for pid in processes():
+    for pid in sorted(processes()):
         if _is_marked(pid, mark) and (fd := open_pidfd(pid)) is not None:
             if _is_marked(pid, mark):
                 fds.append(fd)
@@ -304,7 +341,7 @@ def _marked(mark: str) -> list[int]:
 
 def _is_marked(pid: int, mark: str) -> bool:
     found = stat(pid)
-    return bool(found and found.alive) and environ(pid).get(b"RECONCILER_RUN") == mark.encode()
+    return bool(found and found.alive) and environ(pid).get(MARK.encode()) == mark.encode()
 
 
 def _shell_code(code: int) -> int:
@@ -313,20 +350,16 @@ def _shell_code(code: int) -> int:
 
 @contextmanager
 def _terminal_kept() -> Iterator[None]:
-    """Ctrl-C is for the command, not for us; and whatever it did to the terminal is undone afterwards."""
+    """Whatever the command did to the terminal is undone afterwards."""
     import termios  # noqa: PLC0415 -- only for who attaches
 
     terminal = 0 if os.isatty(0) else None
     before = termios.tcgetattr(terminal) if terminal is not None else None
-    # A handler that does nothing, and not SIG_IGN, which the command would inherit: it is to hear its Ctrl-C.
-    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
         yield
     finally:
         if terminal is not None and before is not None:
             _take_back(terminal, before)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def _take_back(terminal: int, before: list[Any]) -> None:
@@ -335,8 +368,8 @@ def _take_back(terminal: int, before: list[Any]) -> None:
 
     stopping = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
-        with suppress(OSError):
+        with suppress(OSError, termios.error):  # nor has one that was closed
             os.tcsetpgrp(terminal, os.getpgrp())
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
     finally:
         signal.signal(signal.SIGTTOU, stopping)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from reconciler.cli import entering, inside, line, names, picking, wired
+from reconciler.cli.context import Context
+from reconciler.cli.verb import verb
+from reconciler.errors import Refused
+
+EXAMPLES = """
+reconciler attach box
+reconciler attach web --index 1 --shell sh
+reconciler attach box -- python3 -i
+"""
+
+
+@verb("attach", examples=EXAMPLES)
+@click.argument("word", metavar="NAME", shell_complete=names.services)
+@click.argument("argv", nargs=-1, metavar="[-- CMD…]", type=click.UNPROCESSED)
+@click.option("--index", type=click.IntRange(0), metavar="N", help="Of this instance; by default the first that runs.")
+@click.option("--shell", metavar="SHELL", help="This shell, and not the best one that it has.")
+@click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable; without =V it is passed on.")
+@click.option("-u", "--user", default="", help="As this user: name or id.")
+@click.option("-w", "--workdir", default="", metavar="DIR", help="In this directory.")
+def command(
+    context: Context, word: str, argv: Sequence[str], *, index: int | None, shell: str | None, pairs: Sequence[str],
+    user: str, workdir: str,
+) -> int:  # fmt: skip
+    """Open a shell inside; what is stopped is started first.
+
+    As many at once as one likes; what runs there stays when the last one leaves. The shell's exit code is passed on.
+    """
+    from reconciler.cli import shell as shells
+    from reconciler.cli import workspace
+    from reconciler.model.key import Key
+
+    env = wired.variables(pairs, context.invocation.environ)
+    (kind, name), *_ = picking.services((word,)).names
+    key = Key(kind, context.scope, name)
+    parts = line.open_controller(context).parts
+    thing = entering.one_to_enter(context, parts, key, index)
+    reach = parts.reach[thing.runtime]
+    tty = wired.has_terminal(context)
+    context.stdout.flush()
+    try:
+        return reach.attach(
+            thing, argv or [shell or shells.best(reach, thing, key)], tty=tty, stdin=True,
+            env=wired.with_terminal(context, env, tty=tty), user=user,
+            workdir=workdir or workspace.declared(parts, key),
+        )  # fmt: skip
+    except Refused:
+        inside.one_that_runs(parts, key, index)  # says why, if it has ended between the two
+        raise

@@ -1,0 +1,167 @@
+"""Attach and exec: a person's way in, the same for containers and processes."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.scenarios.documents import box, document, native
+from tests.scenarios.stage import IMAGE, Stage, eventually
+from tests.scenarios.terminal import Terminal, terminal
+
+pytestmark = pytest.mark.engine
+
+BOTH = ("web", "worker")
+"""A container and a process."""
+
+
+def both(stage: Stage) -> None:
+    work = stage.directory / "work"
+    work.mkdir(exist_ok=True)
+    inside = {"workingDir": "/tmp", "user": "app"}
+    worker = native("worker", env={"COLOR": "blue"})
+    worker["spec"]["process"]["workingDir"] = str(work)
+    stage.apply(box("web", container=inside, env={"COLOR": "blue"}), worker)
+
+
+@contextlib.contextmanager
+def sitting(stage: Stage, *arguments: str) -> Iterator[Terminal]:
+    with terminal(stage.argv(*arguments), stage.environment, stage.directory) as screen:
+        yield screen
+
+
+def test_R8_R9_R10_R13_sessions_share_a_workload_and_it_stays_when_the_last_one_leaves(stage: Stage) -> None:
+    """Of both runtimes two at once: each in the workload's directory, as its user, on its own terminal."""
+    both(stage)
+    before = stage.id("web"), stage.process("worker").pid
+    with contextlib.ExitStack() as stack:
+        screens = [(name, stack.enter_context(sitting(stage, "attach", name))) for name in (*BOTH, *BOTH)]
+        for number, (name, screen) in enumerate(screens):
+            assert screen.shows("$ " if name == "web" else "# "), screen.seen
+            screen.type(f"echo $COLOR-$PWD-$(id -u)-$TERM; test -t 1 && echo tty-$((40 + 2)); exit {number + 3}\n")
+        for number, (name, screen) in enumerate(screens):
+            assert screen.ends() == number + 3, screen.seen
+            place = "/tmp-1000" if name == "web" else f"{stage.directory}/work-{os.getuid()}"
+            assert f"blue-{place}-xterm-256color" in screen.text
+            assert "tty-42" in screen.text
+    assert (stage.id("web"), stage.process("worker").pid) == before
+    assert stage.container("web")["State"]["Running"]
+
+
+CYCLES = int(os.environ.get("RECONCILER_CYCLES", "10"))
+"""By night 50."""
+
+
+def test_R5_R7_R14_the_cycle_of_stop_and_attach_can_be_run_again_and_again(stage: Stage) -> None:
+    """Create, attach, leave, still running, stop, attach, running: never an error, never a prompt too soon."""
+    both(stage)
+
+    def cycle(name: str) -> bool:
+        stage.cli("stop", name)
+        told = stage.cli("attach", name, stdin="echo here-$COLOR; exit 7\n", expect=7)
+        assert told.out.endswith("here-blue\n"), told
+        assert f"note: service/{name} is stopped, so it is started first" in told.err
+        return stage.container("web")["State"]["Running"] if name == "web" else stage.process("worker").alive
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for _ in range(CYCLES):
+            assert list(pool.map(cycle, BOTH)) == [True, True]
+
+
+def test_R5_R6_R7_what_has_ended_by_itself_is_told_from_what_is_not_there_and_started(stage: Stage) -> None:
+    both(stage)
+    for name in BOTH:
+        if name == "web":
+            stage.signal(stage.name("web"), "kill")
+        else:
+            stage.process("worker").signal(signal.SIGKILL)
+        eventually(lambda name=name: stage.status_of(name)["instances"][0]["phase"] == "Exited", "it has ended")
+        assert "is not running" in stage.cli("attach", name, stdin="exit 0\n").err
+        assert stage.cli("attach", name, stdin="exit 0\n").err == "", "it has stayed"
+    assert "not found" in stage.cli("attach", "nobody", expect=1).err
+
+
+def test_R8_the_shell_is_one_that_the_image_has_and_its_lack_is_told(stage: Stage) -> None:
+    """Not that of whoever attaches, which may not exist there: the bug of the original."""
+    stage.apply(box("web"), box("bare"))
+    env = {"SHELL": "/usr/bin/fish"}
+    assert stage.cli("attach", "web", stdin="echo $0\n", env=env).out in {"ash\n", "bash\n"}
+    assert stage.cli("attach", "web", "--shell", "sh", stdin="echo $0\n", env=env).out == "sh\n"
+    assert stage.cli("attach", "web", "-e", "A=b", "-w", "/www", "--", "sh", "-c", "echo $A; pwd").out == "b\n/www\n"
+    stage.run_inside("bare", "/bin/busybox", "rm", "/bin/sh", "/bin/ash", "/bin/bash", "/bin/hush")
+    told = stage.cli("attach", "bare", expect=1)
+    assert "there is no shell in container" in told.err
+    assert "reconciler exec bare" in told.err
+
+
+def test_R15_an_attach_that_cannot_work_says_why_and_what_to_try(stage: Stage) -> None:
+    stage.apply(document("Service", "box", container={"image": IMAGE}), "--timeout", "1", expect=1)
+    told = stage.cli("attach", "box", expect=1)
+    assert "keepAlive is missing" in told.err
+    shown = stage.cli("describe", "box").out
+    for words in ("exit code 0", "keepAlive is missing", "docker run --rm -it --entrypoint sh reconciler-test"):
+        assert words in shown
+
+
+def test_R8_a_signal_for_exec_is_for_the_command_inside(stage: Stage) -> None:
+    """With all that it has started; and it is by that signal that we end too."""
+    both(stage)
+    with_child, alone = "echo begun; sleep 4321; echo never", "echo begun; exec sleep 4321"
+    told = [(name, number, with_child if number == signal.SIGTERM else alone)
+            for name in BOTH for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)]  # fmt: skip
+    running = [stage.start_cli("exec", name, "--", "sh", "-c", script) for name, _, script in told]
+    for child, (_, number, _) in zip(running, told, strict=True):
+        assert child.stdout
+        assert child.stdout.readline() == "begun\n"
+        child.send_signal(number)
+    for child, (name, number, _) in zip(running, told, strict=True):
+        out, err = child.communicate(timeout=30)
+        assert (child.returncode, out, err) == (128 + number, "", ""), name
+    assert "4321" not in stage.run_inside("web", "ps")
+    assert [process for process in stage.processes("worker") if "4321" in process.command] == []
+
+
+def test_R8_a_command_may_do_as_it_likes_with_a_signal(stage: Stage) -> None:
+    both(stage)
+    script = "trap 'echo heard; exit 9' TERM; echo begun; while :; do sleep 0.1; done"
+    for name in BOTH:
+        with stage.start_cli("exec", name, "--", "sh", "-c", script) as child:
+            assert child.stdout
+            assert child.stdout.readline() == "begun\n"
+            child.terminate()
+            assert child.stdout.readline() == "heard\n"
+            assert child.wait(20) == 9
+
+
+def test_R9_a_terminal_that_is_closed_leaves_no_shell_behind(stage: Stage) -> None:
+    both(stage)
+    with contextlib.ExitStack() as stack:
+        screens = [stack.enter_context(sitting(stage, "attach", name, "--", "sh", "-c", "echo b$((1))n; sleep 4321"))
+                   for name in BOTH]  # fmt: skip
+        for screen in screens:
+            assert screen.shows("b1n"), screen.seen
+            screen.close()
+        for screen in screens:
+            screen.program.wait(timeout=20)
+    eventually(lambda: "4321" not in stage.run_inside("web", "ps"), "nobody is left inside")
+    assert [process for process in stage.processes("worker") if "4321" in process.command] == []
+
+
+def test_exec_has_a_terminal_and_input_by_itself_where_there_are_some(stage: Stage) -> None:
+    both(stage)
+    script = "test -t 0 && echo t$((1))y || echo none"
+    for name in BOTH:
+        assert (
+            stage.cli("exec", name, "--", "sh", "-c", "cat; test -t 0 || echo none", stdin="in\n").out == "in\nnone\n"
+        )
+        assert stage.cli("exec", "--no-stdin", name, "--", "cat", stdin="in\n").out == ""
+    with contextlib.ExitStack() as stack:
+        plain = [stack.enter_context(sitting(stage, "exec", name, "--", "sh", "-c", script)) for name in BOTH]
+        for screen in plain:
+            assert screen.ends() == 0
+            assert "t1y" in screen.text, screen.seen
