@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +9,11 @@ from reconciler.cli import entering, inside, line, names, picking, wired
 from reconciler.cli.context import Context
 from reconciler.cli.verb import verb
 from reconciler.errors import Refused
+
+if TYPE_CHECKING:
+    from reconciler.engine.reconcile import Parts
+    from reconciler.model.key import Key
+    from reconciler.model.observed import Observed
 
 EXAMPLES = """
 reconciler attach box
@@ -32,8 +38,6 @@ def command(
 
     As many at once as one likes; what runs there stays when the last one leaves. The shell's exit code is passed on.
     """
-    from reconciler.cli import shell as shells
-    from reconciler.cli import workspace
     from reconciler.model.key import Key
 
     env = wired.variables(pairs, context.invocation.environ)
@@ -41,15 +45,25 @@ def command(
     key = Key(kind, context.scope, name)
     parts = line.open_controller(context).parts
     thing = entering.one_to_enter(context, parts, key, index)
+    return enter(context, parts, key, thing, argv, shell=shell, env=env, user=user, workdir=workdir)
+
+
+def enter(
+    context: Context, parts: Parts, key: Key, thing: Observed, argv: Sequence[str] = (), *, shell: str | None = None,
+    env: Mapping[str, str] | None = None, user: str = "", workdir: str = "",
+) -> int:  # fmt: skip
+    from reconciler.cli import shell as shells
+    from reconciler.cli import workspace
+
     reach = parts.reach[thing.runtime]
     tty = wired.has_terminal(context)
     context.stdout.flush()
     try:
         return reach.attach(
             thing, argv or [shell or shells.best(reach, thing, key)], tty=tty, stdin=True,
-            env=wired.with_terminal(context, env, tty=tty), user=user,
+            env=wired.with_terminal(context, env or {}, tty=tty), user=user,
             workdir=workdir or workspace.declared(parts, key),
         )  # fmt: skip
     except Refused:
-        inside.one_that_runs(parts, key, index)  # says why, if it has ended between the two
+        inside.one_that_runs(parts, key, thing.key.index if thing.key else None)  # or says why it has ended meanwhile
         raise

@@ -36,6 +36,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Reach in": {
         "logs": "Print what services have written.",
         "attach": "Open a shell inside; what is stopped is started first.",
+        "code": "Open VS Code inside; what is stopped is started first.",
         "exec": "Run a command inside; its exit code is passed on.",
     },
     "Write specs": {

@@ -165,3 +165,37 @@ def test_exec_has_a_terminal_and_input_by_itself_where_there_are_some(stage: Sta
         for screen in plain:
             assert screen.ends() == 0
             assert "t1y" in screen.text, screen.seen
+
+
+def test_R11_R13_code_opens_the_editor_inside_and_without_one_says_what_else_there_is(stage: Stage) -> None:
+    """With a `code` on PATH that writes down what it was given; from stopped, as attach."""
+    both(stage)
+    programs = stage.directory / "bin"
+    programs.mkdir()
+    editor = programs / "code"
+    editor.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{programs}/given\nexit 3\n')
+    editor.chmod(0o755)
+    found = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    for name in BOTH:
+        stage.cli("stop", name)
+        shown = stage.cli("code", name, "--print").out
+        assert name == "worker" or stage.containers() == [], "to print is to do nothing"
+        told = stage.cli("code", name, env=found, expect=3)
+        assert "started first" in told.err
+        assert (programs / "given").read_text() == f"--folder-uri\n{shown}"
+        (programs / "given").unlink()
+        lacking = stage.cli("code", name, "sub", env={"PATH": "/nonexistent"}, expect=1)
+        assert lacking.out == f"{shown.rstrip()}/sub\n"
+        assert "there is no `code` on PATH" in lacking.err
+        assert f"reconciler attach {name} -n {stage.namespace}" in lacking.err
+        address, path = shown.strip().removeprefix("vscode-remote://attached-container+").split("/", 1)
+        if name == "web":
+            assert stage.name("web") in bytes.fromhex(address).decode()
+            assert path == "tmp"
+        else:
+            assert shown == f"file://{stage.directory}/work\n"
+    assert stage.container("web")["State"]["Running"], "R9: it stays when the editor goes"
+    with terminal(stage.argv("code", "web"), {**stage.environment, "PATH": "/nonexistent"}, stage.directory) as screen:
+        assert screen.shows("$ "), screen.seen
+        screen.type("exit 4\n")
+        assert screen.ends() == 4, screen.seen
