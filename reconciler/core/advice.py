@@ -15,6 +15,7 @@ AT_ONCE_SECONDS = 5.0
 OOM = "OOM killed"
 NO_PROGRAM = re.compile(r'"[^"]*": (?:stat [^:]*: )?(?:executable file not found|no such file or|permission denied)')
 """How an engine says that what it was to run is not in the image, or is no program."""
+STOPPED = re.compile(r"(\S+), which it depends on, is stopped")
 NOTHING_TO_DO = (
     "keepAlive is missing: its image has no command that stays. Give it a command, or "
     "container.keepAlive: true to have it stay up and be attached to"
@@ -35,6 +36,8 @@ def advice(
 
     `silent`: nothing stands in its log. None: nobody has looked.
     """
+    if reason == Reason.DEPENDENCY and (need := STOPPED.search(message)):
+        return f"start that one: {command_line(Key('service', key.namespace, need[1]), 'start')}"
     if seen and OOM in seen.detail:
         limit = f"it has {spec.resources.memory}" if spec.resources.memory else "it has no limit of its own"
         return f"it ran out of memory: raise resources.memory ({limit}), or have it use less"

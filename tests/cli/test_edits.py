@@ -135,6 +135,9 @@ def test_K8_K15_what_does_not_start_by_itself_waits_for_its_name(machine: Machin
         in machine("start", "--all").stderr
     )
     assert machine.json("get", "service", "db")["status"]["instances"] == []
+    assert "autoStart is false, so people start it" in machine("why", "db").stdout
+    user = machine("apply", "-f", "-", "--timeout", "1", stdin=json.dumps(service("api", dependsOn=["db"])), code=1)
+    assert f"hint: start that one: reconciler start db -n {machine.namespace}\n" in user.stderr
 
     assert machine("start", "db").stdout == "service/db started\n"
     began = machine.pid("db")

@@ -43,7 +43,7 @@ def test_R14_a_second_apply_does_nothing_however_often_it_is_run(stage: Stage) -
     assert ([stage.life(name) for name in stage.containers()], stage.processes()) == before
 
 
-def test_K2_an_apply_of_what_runs_does_not_stumble_over_its_own_ports(
+def test_K2_KECS_g_an_apply_of_what_runs_does_not_stumble_over_its_own_ports(
     stage: Stage, free_port: Callable[[], int]
 ) -> None:
     """The port check looks at who holds the port, not only whether it is held."""

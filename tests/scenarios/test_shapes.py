@@ -170,7 +170,7 @@ def test_KECS_d_names_are_matched_whole(stage: Stage) -> None:
     assert stage.cli("get", "services", "-o", "name").out.split() == ["service/my-web", "service/web-2"]
 
 
-def test_KECS_a_b_K8_K9_K15_every_instance_is_started_as_itself_and_found_again(stage: Stage) -> None:
+def test_KECS_a_KECS_b_K8_K9_K15_every_instance_is_started_as_itself_and_found_again(stage: Stage) -> None:
     """Labels are written and read through one table; each service has its own image, ports and environment."""
     spec = [server(name, env={"WHO": name}, container={"image": image}) for name, image in WHO.items()]
     stage.apply(*spec)
