@@ -48,8 +48,10 @@ def advice(
     if reason == Reason.FAILED:
         again = command_line(key, "restart")
         return f"it ended badly and its restart policy leaves it so; to run it again: {again}"
-    if reason != Reason.CRASH_LOOP:
-        return ""
+    return _of_a_loop(key, message, silent=silent) if reason == Reason.CRASH_LOOP else ""
+
+
+def _of_a_loop(key: Key, message: str, *, silent: bool | None) -> str:
     if "probe" in message:
         return f"its probe gives it up again and again; see {command_line(key, 'logs')}, or give it more time"
     match silent:

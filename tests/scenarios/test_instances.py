@@ -101,7 +101,7 @@ def test_K8_start_all_goes_on_after_one_that_fails_and_says_so_at_the_end(stage:
     assert "no-such-image:1" in told.err
 
 
-def test_K12_KECS_e_a_port_that_is_taken_between_the_look_and_the_create_is_reassigned(stage: Stage, free_port: Ports) -> None:
+def test_K12_KECS_e_a_port_that_is_taken_after_the_look_is_reassigned(stage: Stage, free_port: Ports) -> None:
     """KECS e: a check before is no promise. The engine refuses, and the next pass goes elsewhere."""
     port = free_port()
     stage.write(server("web", ports=[{"port": 80, "hostPort": port, "onConflict": "reassign"}]))
