@@ -10,26 +10,32 @@ from typing import Any
 from reconciler.core.graph import Graph, graph_of, link_faults
 from reconciler.core.parse import Document, Text, parse
 from reconciler.core.yaml12 import MAX_BYTES
-from reconciler.errors import SpecError, UsageError
-from reconciler.sources import files
+from reconciler.errors import Problem, SpecError, UsageError
+from reconciler.sources import compositions, files
 
 
 def load(
     paths: Sequence[str | os.PathLike[str]], *, namespace: str = "", scope: str = "default",
     environment: Mapping[str, str] | None = None, recursive: bool = False, stdin: Callable[[], bytes] = bytes,
     visited: dict[str, list[str]] | None = None, texts: list[Text] | None = None, lenient: bool = False,
+    disk: compositions.Disk | None = None, notes: list[Problem] | None = None,
 ) -> list[Document]:  # fmt: skip
-    """All documents of all files, or a SpecError with all that is wrong with them.
+    """All documents of all files, or a SpecError with all that is wrong with them. Compose files are read as what they
+    declare would be written here.
 
     `namespace` wins over what the documents say; `scope` is where those belong that say nothing. What was read on the
-    way is told in `visited` (the directories) and `texts`. `lenient`: variables of secrets need not be set.
+    way is told in `visited` (the directories), `texts` and `disk`; what Compose files say to no effect, in `notes`.
+    `lenient`: variables of secrets need not be set.
     """
     named = [os.fspath(path) for path in paths]
     found = files.read(named, recursive=recursive, stdin=stdin, visited=visited)
     if texts is not None:
         texts += found
     variables = os.environ if environment is None else environment
-    documents = parse(found, environment=variables, namespace=scope, lenient=lenient)
+    sorted_ = compositions.sort(found, named)
+    told: list[Problem] = [] if notes is None else notes
+    composed = compositions.translated(sorted_.projects, variables, disk or compositions.Disk(), told)
+    documents = parse(sorted_.specs, environment=variables, namespace=scope, lenient=lenient, translated=composed)
     if not documents:
         raise UsageError(f"there is no document in {', '.join(named)}", hint="`reconciler init` writes a first one")
     return moved(documents, namespace) if namespace else documents

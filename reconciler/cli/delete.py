@@ -45,7 +45,7 @@ def command(
         raise UsageError("-f says already what goes", hint="leave the names, -l and --all out, or -f")
     controller = line.open_controller(context, acts=True)
     if paths:
-        keys = [document.resource.key for document in specs.read(context, paths, recursive=recursive)]
+        keys = [document.resource.key for document in specs.read(context, paths, recursive=recursive, quiet=True)]
         namespaces = {key.namespace for key in keys}
         if not _declared(controller, namespaces).issuperset(keys):  # else there is no need to look for more
             known = _known(controller, namespaces)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reconciler.cli.context import Context
     from reconciler.cli.noting import Reading
     from reconciler.core.parse import Document
+    from reconciler.errors import Problem
 
 
 def files_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,26 +26,42 @@ def files_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return files(deep(function))
 
 
-def read(context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False) -> list[Document]:
+def read(
+    context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False, quiet: bool = False
+) -> list[Document]:
     """All documents of all files, or a SpecError with all that is wrong with them."""
-    return read_noting(context, paths, recursive=recursive, lenient=lenient)[0]
+    return read_noting(context, paths, recursive=recursive, lenient=lenient, quiet=quiet)[0]
 
 
 def read_noting(
-    context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False
+    context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False, quiet: bool = False
 ) -> tuple[list[Document], Reading | None]:
     """Also what was read on the way to them; None when it can't be read again, as standard input can't."""
     from reconciler import loading
     from reconciler.cli.noting import Reading, Watched
+    from reconciler.sources.compositions import Disk
 
     if not paths:
         raise UsageError("no specs are named", hint="say which with -f FILE, -f DIR, or -f - to read standard input")
     folders: dict[str, list[str]] = {}
     texts: list[Any] = []
+    notes: list[Problem] = []
+    disk = Disk()
     environment = Watched(context.invocation.environ)
     documents = loading.load(
         paths, namespace=context.namespace or "", scope=context.scope, environment=environment, recursive=recursive,
         stdin=loading.capped(context.stdin.read), visited=folders, texts=texts, lenient=lenient,
+        disk=disk, notes=notes,
     )  # fmt: skip
-    reading = Reading({text.name: text.content for text in texts}, folders, environment.asked)
+    if not quiet:
+        tell(context, notes)
+    read_files = {text.name: text.content for text in texts} | disk.read_so_far
+    reading = Reading(read_files, folders, environment.asked)
     return documents, None if "-" in paths else reading
+
+
+def tell(context: Context, notes: Sequence[Problem]) -> None:
+    """What a Compose file says to no effect, one line each."""
+    for note in notes:
+        path = f"{note.path}: " if note.path else ""
+        print(f"note: {note.place}: {path}{note.message}", file=context.stderr)

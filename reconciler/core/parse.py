@@ -58,11 +58,21 @@ class Document:
         return self._sheet.problem(place, path, fault.message, fault.hint)
 
 
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A document made of what was written in another format; its nodes stand where that stands."""
+
+    sheet: Sheet
+    node: Node
+    base: str
+    environment: Mapping[str, str]
+
+
 def parse(
     texts: Sequence[Text], *, environment: Mapping[str, str], namespace: str = envelope.DEFAULT_NAMESPACE,
-    lenient: bool = False, kept: bool = False,
+    lenient: bool = False, kept: bool = False, translated: Sequence[Translated] = (),
 ) -> list[Document]:  # fmt: skip
-    """Every document of every text, in order. Raises SpecError with all problems at once.
+    """Every document of every text, in order, then those translated. Raises SpecError with all problems at once.
 
     `lenient` is for who only checks: a Secret's variables that are not set here stay in its `env`. `kept` is for what
     we wrote ourselves: marks of ours may stand there.
@@ -71,6 +81,7 @@ def parse(
     with _no_collector():
         for text in texts:
             reading.text(text)
+        reading.translated(translated)
     if reading.problems:
         raise SpecError(reading.problems)
     return reading.documents
@@ -98,6 +109,20 @@ class _Reading:
         except Flooded:
             sheet.give_up()
         self.problems += sheet.problems
+
+    def translated(self, documents: Sequence[Translated]) -> None:
+        """They share sheets, and what was said on those before is known to who made them."""
+        sheets = {id(document.sheet): document.sheet for document in documents}
+        for sheet in sheets.values():
+            sheet.problems.clear()
+        try:
+            for it in documents:
+                page = _Page(it.sheet, it.node, it.base, it.environment, self.namespace, self.lenient, self.kept)
+                self._document(page)
+        except Flooded:
+            next(sheet for sheet in sheets.values() if sheet.problems).give_up()
+        for sheet in sheets.values():
+            self.problems += sheet.problems
 
     def _document(self, page: _Page) -> None:
         for item in page.unfolded():
@@ -178,14 +203,14 @@ class _Page:
             labels=metadata.labels,
             annotations=metadata.annotations,
             generation=metadata.generation,
-            origin=Origin(self.sheet.name, line, column),
+            origin=self.sheet.origin(line, column),
         )
 
     def _foreign(self, node: Table) -> bool:
         """A file of Compose gets one complaint, not one for each field that it lacks."""
         compose = "services" in node.entries and not {"kind", "apiVersion"} & set(node.entries)
         if compose:
-            hint = "write each service as a document of kind Service; see `reconciler explain service`"
+            hint = "`apply -f` reads it when it is named; `reconciler import compose FILE` writes a spec of it"
             self.complain(("services",), "this is a Compose file, not a spec", hint, key=True)
         return compose
 

@@ -9,6 +9,7 @@ from dataclasses import field
 from reconciler.core.shape import Path
 from reconciler.core.yaml12 import Entry, Flaw, Listing, Node, Scalar, Table
 from reconciler.errors import Problem
+from reconciler.model.resource import Origin
 from reconciler.values import dataclass
 
 WIDEST = 160
@@ -42,6 +43,9 @@ class Sheet:
         line, column = place
         excerpt = self._excerpt(line, column)
         return Problem(clean(self.name), line, column, clean(path), clean(_cut(message)), clean(_cut(hint)), excerpt)
+
+    def origin(self, line: int, column: int) -> Origin:
+        return Origin(self.name, line, column)
 
     def give_up(self) -> None:
         """Says that there is more, at the end of what is said."""

@@ -7,7 +7,7 @@ of a hostile file before he can count them. Here each is counted as it passes by
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -100,8 +100,11 @@ class Loaded:
     lines: list[str] = field(default_factory=list)
 
 
-def load(content: bytes) -> Loaded:
-    """All documents up to the first place where nothing can be made of the text; empty ones are left out."""
+def load(content: bytes, builder: Callable[[Loaded], Builder] | None = None) -> Loaded:
+    """All documents up to the first place where nothing can be made of the text; empty ones are left out.
+
+    `builder` is for who reads a file that others wrote for another reader.
+    """
     loaded = Loaded()
     text = _decode(content, loaded)
     if text is None:
@@ -109,7 +112,7 @@ def load(content: bytes) -> Loaded:
     loaded.lines = _BREAK.split(text)
     try:
         _check_characters(text)
-        _build(text, loaded)
+        _build(text, (builder or Builder)(loaded))
     except _Stop as stop:
         loaded.flaws.append(stop.flaw)
     return loaded
@@ -169,15 +172,14 @@ def _check_characters(text: str) -> None:
         raise _Stop(len(before), len(before[-1]) + 1, f"{name} can't stand in a spec", hint)
 
 
-def _build(text: str, loaded: Loaded) -> None:
+def _build(text: str, builder: Builder) -> None:
     import yaml  # noqa: PLC0415 -- only those who read a spec pay for it
 
-    builder = _Builder(loaded)
     try:
         for event in _events(text):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _Stop(*syntax.explain(error, loaded.lines)) from None
+        raise _Stop(*syntax.explain(error, builder.loaded.lines)) from None
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -195,14 +197,26 @@ class _Open:
     key: Node | None = None
 
 
-class _Builder:
+class Builder:
     """Nodes out of events, on a stack of its own: no depth of a file can exhaust Python's."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+        self.loaded = loaded
         self._open: list[_Open] = []
         self._anchors: dict[str, Node | None] = {}
         self._nodes = self._aliases = self._borrowed = 0
+
+    def tagged(self, node: Node, tag: str) -> None:  # noqa: ARG002 -- for other readers
+        """A value that says of what type it is."""
+        hint = "leave the tag out, or quote the text"
+        self.flaw(node.line, node.column, "tags (words that start with !) are not read", hint)
+
+    def key_complaint(self, key: Node) -> tuple[str, str] | None:
+        """What is wrong with a key, and what to do about it."""
+        return _key_complaint(key)
+
+    def closed(self, node: Listing | Table) -> None:
+        """The collection has all that it is written with."""
 
     def take(self, event: Any) -> None:
         match type(event).__name__:
@@ -223,13 +237,15 @@ class _Builder:
         self._anchors.clear()
         self._aliases = self._borrowed = 0
         if event.version and tuple(event.version) != (1, 2):
-            self._flaw(
+            self.flaw(
                 *_place(event), "the file says it is not YAML 1.2, which is what is read here", "remove the %YAML line"
             )
 
     def _scalar(self, event: Any) -> None:
         line, column = self._count(event)
         node = Scalar(line, column, event.value, not event.style and not event.tag, event.end_mark.line + 1)
+        if event.tag:
+            self.tagged(node, event.tag)
         if event.anchor:
             self._anchors[event.anchor] = node
         self._add(node)
@@ -240,6 +256,8 @@ class _Builder:
             raise _Stop(
                 line, column, f"nested deeper than {MAX_DEPTH} levels", "no spec needs that; is a bracket missing?"
             )
+        if event.tag:
+            self.tagged(node, event.tag)
         if event.anchor:
             self._anchors[event.anchor] = None
         self._open.append(_Open(node, event.anchor))
@@ -247,6 +265,7 @@ class _Builder:
     def _end(self, event: Any) -> None:
         done = self._open.pop()
         done.node.end = max(done.node.line, event.end_mark.line + (1 if event.end_mark.column else 0))
+        self.closed(done.node)
         if done.anchor:
             self._anchors[done.anchor] = done.node
         self._add(done.node)
@@ -254,7 +273,7 @@ class _Builder:
     def _alias(self, event: Any) -> None:
         line, column = _place(event)
         if event.anchor not in self._anchors:
-            self._flaw(
+            self.flaw(
                 line,
                 column,
                 "nothing above has the anchor that this alias names",
@@ -284,16 +303,12 @@ class _Builder:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise _Stop(line, column, f"more than {MAX_NODES:,} values in one file", "split it into several files")
-        if event.tag:
-            self._flaw(
-                line, column, "tags (words that start with !) are not read", "leave the tag out, or quote the text"
-            )
         return line, column
 
     def _add(self, node: Node) -> None:
         if not self._open:
             if not (isinstance(node, Scalar) and node.plain and not node.text):
-                self._loaded.documents.append(node)
+                self.loaded.documents.append(node)
             return
         top = self._open[-1]
         if isinstance(top.node, Listing):
@@ -302,26 +317,26 @@ class _Builder:
             top.key = node
             return
         else:
-            self._enter(top.node, top.key, node)
+            self.enter(top.node, top.key, node)
             top.key = None
         top.node.weight += node.weight
         top.node.height = max(top.node.height, node.height + 1)
 
-    def _enter(self, table: Table, key: Node, node: Node) -> None:
-        complaint = _key_complaint(key)
+    def enter(self, table: Table, key: Node, node: Node) -> None:
+        complaint = self.key_complaint(key)
         if complaint:
-            self._flaw(key.line, key.column, *complaint)
+            self.flaw(key.line, key.column, *complaint)
             return
         assert isinstance(key, Scalar), "a key without complaint is a string"
         first = table.entries.get(key.text)
         if first:
             message = f"the key {key.text[:60]!r} stands twice: in line {first.line} and here"
-            self._flaw(key.line, key.column, message, "remove one of the two")
+            self.flaw(key.line, key.column, message, "remove one of the two")
             return
         table.entries[key.text] = Entry(key.line, key.column, node)
 
-    def _flaw(self, line: int, column: int, message: str, hint: str) -> None:
-        self._loaded.flaws.append(Flaw(line, column, message, hint))
+    def flaw(self, line: int, column: int, message: str, hint: str) -> None:
+        self.loaded.flaws.append(Flaw(line, column, message, hint))
 
 
 def _place(event: Any) -> tuple[int, int]:

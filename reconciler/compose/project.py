@@ -1,0 +1,160 @@
+"""A project of Compose as documents of ours: gathered, translated, and whatever is wrong with it told at once."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from reconciler.compose import mounts, networks
+from reconciler.compose.context import Context, Disk, Made
+from reconciler.compose.desk import Desk, beside
+from reconciler.compose.folio import Folio
+from reconciler.compose.gather import Gathering, Place, label
+from reconciler.compose.services import service
+from reconciler.core.envfile import BadEnvFile
+from reconciler.core.parse import Text, Translated
+from reconciler.core.sheet import Flooded
+from reconciler.core.yaml12 import Entry, Scalar, Table
+from reconciler.errors import Problem, SpecError
+from reconciler.values import dataclass
+
+_GROUPS = re.compile(rb"""(?m)^(services|include)\s*:|\A\s*\{(?=[^\0]*"services"\s*:)""")
+_OURS = re.compile(rb"""(?m)^["']?(apiVersion|kind)["']?\s*:|\A\s*\{(?=[^\0]*"(apiVersion|kind)"\s*:)""")
+
+
+def is_compose(content: bytes) -> bool:
+    """By what it holds: services, and nothing that says which kind of document it is. No name of a file counts."""
+    return bool(_GROUPS.search(content)) and not says_its_kind(content)
+
+
+def says_its_kind(content: bytes) -> bool:
+    return bool(_OURS.search(content))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a project is to be read."""
+
+    environment: Mapping[str, str]
+    disk: Disk
+    profiles: Sequence[str] = ()
+    project: str = ""
+    """Its name, in the place of the one that it has."""
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    name: str
+    folio: Folio
+    made: Sequence[Made]
+    variables: Mapping[str, str]
+    notes: Sequence[Problem]
+    dropped: Sequence[Problem]
+
+    def translated(self) -> list[Translated]:
+        """For the parser, which knows what our specs may say."""
+        return [Translated(self.folio, one.node, "/", self.variables) for one in self.made]
+
+    def origin(self, made: Made) -> str:
+        """`shop/compose.yaml:12 services.web`"""
+        name, line = self.folio.where(made.at.line)
+        return f"{name}:{line} {'.'.join(map(str, made.origin))}"
+
+
+def translate(texts: Sequence[Text], wanted: Wanted) -> Project:
+    """Files of one project, the later over the earlier. Raises SpecError with all that is wrong or can't be carried."""
+    folio = Folio(texts[0].name, [])
+    desk = Desk(folio, lenient=wanted.lenient)
+    gathering = Gathering(desk, wanted.disk.read, wanted.environment)
+    try:
+        place = gathering.place(texts[0].base)
+        context = _begun(gathering, texts, place, wanted)
+        _translate(context, wanted)
+    except Flooded:
+        folio.give_up()
+    except BadEnvFile as error:
+        raise SpecError([Problem(texts[0].name, 0, 0, "", error.message, error.hint)]) from error
+    if folio.problems:
+        raise SpecError(folio.problems)
+    made = sorted(context.made.values(), key=lambda one: _ORDER.index(_kind(one)))
+    return Project(context.namespace, folio, made, place.variables, desk.notes, desk.dropped)
+
+
+_ORDER = ("Network", "Volume", "Config", "Secret", "Job", "Service")
+
+
+def _kind(made: Made) -> str:
+    kind = made.node.get("kind")
+    return kind.text if isinstance(kind, Scalar) else ""
+
+
+def _begun(gathering: Gathering, texts: Sequence[Text], place: Place, wanted: Wanted) -> Context:
+    tree = gathering.project(texts, place)
+    context = Context(gathering.desk, wanted.disk, place, "", tree)
+    gathering.desk.fields(tree, "", ())
+    context.namespace = _name(context, wanted, texts[0].base)
+    return context
+
+
+def _name(context: Context, wanted: Wanted, base: str) -> str:
+    """Said, set, or that of the directory."""
+    said = context.tree.entries.get("name")
+    name = wanted.project or wanted.environment.get("COMPOSE_PROJECT_NAME", "")
+    if not name and said:
+        name = context.desk.text(said.node, ("name",))
+    name = name or context.place.variables.get("COMPOSE_PROJECT_NAME", "") or posixpath.basename(base)
+    found = label(name)
+    if not found:
+        at = beside(said) if said else context.tree
+        context.desk.wrong(at, ("name",), f"{name!r} can't be the name of a namespace", "write name: shop")
+    return found or "default"
+
+
+def _translate(context: Context, wanted: Wanted) -> None:
+    declared = context.group("services")
+    active = {*wanted.profiles, *re.split(r"[,\s]+", context.place.variables.get("COMPOSE_PROFILES", ""))} - {""}
+    for name, entry in declared.items():
+        if not isinstance(entry.node, Table):
+            context.desk.unfit(entry.node, ("services", name), "a mapping")
+        elif _is_active(context, name, entry, active):
+            context.services[name] = entry
+    context.completed |= set(_completed(context.services.values()))
+    networks.aliases(context)
+    for name, entry in context.services.items():
+        service(context, name, entry)
+    networks.network_documents(context)
+    networks.volume_documents(context)
+    mounts.grant_documents(context)
+    _unused(context)
+
+
+def _is_active(context: Context, name: str, entry: Entry, active: Iterable[str]) -> bool:
+    table = context.desk.table(entry.node, ("services", name))
+    path = ("services", name, "profiles")
+    given = table.get("profiles")
+    names = [context.desk.text(node, where) for where, node in context.desk.items(given.node, path)] if given else []
+    if not names or "*" in active or set(names) & set(active):
+        return True
+    assert given, "there are names"
+    context.desk.note(given, path, f"left out: {name} runs with --profile {names[0]}")
+    return False
+
+
+def _completed(services: Iterable[Entry]) -> Iterable[str]:
+    for entry in services:
+        depends = entry.node.get("depends_on") if isinstance(entry.node, Table) else None
+        for name, item in depends.entries.items() if isinstance(depends, Table) else ():
+            condition = item.node.get("condition") if isinstance(item.node, Table) else None
+            if isinstance(condition, Scalar) and condition.text == "service_completed_successfully":
+                yield name
+
+
+def _unused(context: Context) -> None:
+    """Checked all the same: a mistake in them is a mistake."""
+    for group in ("configs", "secrets"):
+        for name, entry in context.group(group).items():
+            if (group, name) not in context.used:
+                context.desk.fields(entry.node, group.removesuffix("s"), (group, name))
+                context.desk.note(entry, (group, name), "left out: no service uses it")
