@@ -14,7 +14,8 @@ from pathlib import Path
 from tests.engine_api import Engine
 
 LABELS = "dev.reconciler."
-MARKER = b"RECONCILER_OWNER="
+MARKERS = (b"RECONCILER_OWNER=", b"RECONCILER_MACHINE=")
+"""Of what we run, and of what test machines run."""
 
 
 GRACE_SECONDS = 3.0
@@ -50,8 +51,10 @@ def _processes() -> Iterator[str]:
             command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue  # gone meanwhile, or another user's
-        marks = [item.decode(errors="replace") for item in environment if item.startswith((MARKER, b"RECONCILER_KEY="))]
-        if any(mark.startswith(MARKER.decode()) for mark in marks):
+        marks = [
+            item.decode(errors="replace") for item in environment if item.startswith((*MARKERS, b"RECONCILER_KEY="))
+        ]
+        if any(mark.encode().startswith(MARKERS) for mark in marks):
             yield f"process {directory.name} ({command.strip()}) {' '.join(marks)}"
 
 

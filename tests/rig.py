@@ -37,6 +37,9 @@ PACKAGES = {
     "ip": "iproute2",
     "busybox": "busybox-static",
     "unshare": "util-linux",
+    "sshd": "openssh-server",
+    "wg": "wireguard-tools",
+    "wireguard-go": "wireguard-go",
 }
 SETTINGS = {"default-address-pools": [{"base": "10.96.0.0/12", "size": 24}]}
 """Of its own accord an engine has room for thirty networks, fewer than tests that run at once may make."""
@@ -90,8 +93,23 @@ def install_missing(packages: Mapping[str, str]) -> None:
     say(f"installing {' '.join(missing)}")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
-    for attempt in (["apt-get", "update", "-q"], install):
-        subprocess.run(attempt, check=True, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    with nothing_started():
+        for attempt in (["apt-get", "update", "-q"], install):
+            subprocess.run(attempt, check=True, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+@contextlib.contextmanager
+def nothing_started(policy: Path = Path("/usr/sbin/policy-rc.d")) -> Iterator[None]:
+    """Debian starts what it has installed. A test must not open this machine to the world by installing an sshd."""
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
 
 
 # -- outside the namespaces: start, wait, clean up
