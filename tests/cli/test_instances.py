@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 from tests.cli.machine import Machine, service, web
 
@@ -77,6 +78,25 @@ def test_K8_a_document_that_cannot_be_read_is_one_that_failed(machine: Machine) 
     told = machine("instances", "start-all", code=1)
     assert told.stderr.splitlines()[-1] == f"error: some instances failed: service/{machine.namespace}/damaged"
     assert listed(machine)["fine"] == "running"
+
+
+def test_K8_a_namespace_in_which_nothing_can_be_kept_keeps_no_other_from_its_turn(machine: Machine) -> None:
+    other = f"{machine.namespace}-2"
+    machine.apply(service("here"))
+    away = {**service("away"), "metadata": {"name": "away", "namespace": other}}
+    machine("-n", other, "apply", "-f", "-", stdin=json.dumps(away))
+    machine("instances", "stop-all", "-A")
+    try:
+        refused = replace(machine, environment={**machine.environment, **NOT_KEPT})
+        told = refused("instances", "start-all", "-A", code=1)
+        assert f"error: namespace {machine.namespace}: " in told.stderr
+        assert told.stderr.splitlines()[-1] == f"error: some instances failed: service/{machine.namespace}/here"
+        assert listed(machine, "-A") == {"here": "stopped", "away": "running"}
+    finally:
+        machine("-n", other, "delete", "all", "--all")
+
+
+NOT_KEPT = {"RECONCILER_FAILPOINTS": "source.keep.before=1*error(no room)"}
 
 
 def test_K9_stop_all_stops_in_all_namespaces_and_takes_the_undeclared_only_when_told(machine: Machine) -> None:

@@ -476,3 +476,22 @@ def test_what_a_person_applied_is_taken_over_unasked_only_where_it_is_the_same(s
     assert stage.follow() == "Synced"
     (db, _) = (r for r in stage.source.resources("shop") if r.key.kind == "service")
     assert db.spec.container.image == "theirs:1"
+
+
+def test_K15_what_waits_for_a_start_is_left_by_each_revision_as_people_did(stage: Following) -> None:
+    """Also in the second wave: one that is stopped is as it should be, and holds up nobody."""
+    waits = ", autoStart: false"
+    stage.write(web=service("web", more=waits), db=service("db", wave="1"))
+    assert stage.follow() == "Synced"
+    assert stage.objects() == ["shop-db-0"]
+    stage.controller.edit([web()], edits.start)
+    stage.write(web=service("web", "web:2", more=waits))
+    assert stage.follow() == "Synced"
+    assert stage.thing("shop-web-0").made_from == "web:2"
+    stage.controller.edit([web()], edits.stop)
+    stage.write(web=service("web", "web:3", more=waits))
+    assert stage.follow() == "Synced"
+    assert stage.objects() == ["shop-db-0"]
+    stage.write(web=service("web", "web:3"))
+    stage.follow()
+    assert stage.objects() == ["shop-db-0", "shop-web-0"]

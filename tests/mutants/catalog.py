@@ -406,4 +406,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "a Source takes over what a person applied", SYNC, "        if foreign:\n", "        if False:\n",
         (f"{BY_GIT}what_a_person_applied_is_not_taken_over_without_a_word",),
     ),
+    Mutant(
+        "what waits for a start is started by an apply", "reconciler/engine/edits.py",
+        "    return wanted if runs else stop(wanted)\n", "    return wanted\n",
+        ("tests/engine/test_edits.py::test_K15_a_later_apply_leaves_it_as_people_did",),
+    ),
+    Mutant(
+        "what nobody declares is taken down unasked", "reconciler/cli/all_instances.py",
+        "    if undeclared:\n", "    if True:\n",
+        ("tests/cli/test_instances.py::test_K7_what_is_declared_and_what_runs_undeclared_stand_in_one_list",), slow=True,
+    ),
 )  # fmt: skip
