@@ -414,6 +414,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what nobody declares is taken down unasked", "reconciler/cli/all_instances.py",
         "    if undeclared:\n", "    if True:\n",
-        ("tests/cli/test_instances.py::test_K7_what_is_declared_and_what_runs_undeclared_stand_in_one_list",), slow=True,
+        ("tests/cli/test_instances.py::test_K7_what_is_declared_and_what_runs_undeclared_stand_in_one_list",),
+        slow=True,
     ),
 )  # fmt: skip
