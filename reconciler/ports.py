@@ -83,6 +83,16 @@ class Runtime(Observer, Glancing, Protocol):
         """Take it away; gone already is a success. A volume's data goes with it: only asked for by name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What lies under a path inside of a workload."""
+
+    path: str
+    directory: bool
+    target: str = ""
+    """Of a symbolic link, as a whole path."""
+
+
 class Reach(Protocol):
     """How to get into a workload that runs. A runtime with instances is one of these too."""
 
@@ -115,6 +125,15 @@ class Reach(Protocol):
 
     def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
         """Where this machine reaches the port on which the workload listens inside."""
+
+    def entry(self, seen: Observed, path: str) -> Entry | None:
+        """What lies under an absolute path, a link itself and not what it leads to. It need not run."""
+
+    def fetch(self, seen: Observed, path: str) -> Iterator[bytes]:
+        """A file or a tree as a tar stream, under its own name."""
+
+    def deliver(self, seen: Observed, directory: str, pieces: Iterable[bytes]) -> None:
+        """Unpacks a tar stream in a directory that is there."""
 
 
 class Alarm(Protocol):

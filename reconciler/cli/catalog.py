@@ -38,6 +38,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "attach": "Open a shell inside; what is stopped is started first.",
         "code": "Open VS Code inside; what is stopped is started first.",
         "exec": "Run a command inside; its exit code is passed on.",
+        "cp": "Copy files in or out: NAME:PATH is inside.",
     },
     "Write specs": {
         "init": "Write a starter spec that works.",

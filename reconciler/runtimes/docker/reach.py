@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused, Unreachable
 from reconciler.model.observed import Observed
 from reconciler.passing import passed_on
-from reconciler.ports import Completed
+from reconciler.ports import Completed, Entry
+from reconciler.runtimes.docker import archives
 from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
 from reconciler.runtimes.docker.frames import STDERR, STDOUT, Frames
 from reconciler.runtimes.docker.wire import Request, Stream
@@ -139,6 +140,15 @@ class DockerReach:
             if address := network.get("IPAddress"):
                 return str(address), port
         raise Refused(f"{seen.title}: nothing leads to port {port}/{protocol}", hint="is it running? publish the port")
+
+    def entry(self, seen: Observed, path: str) -> Entry | None:
+        return archives.entry(self._connection, seen.id, path, f"looking for {path} in {seen.title}")
+
+    def fetch(self, seen: Observed, path: str) -> Iterator[bytes]:
+        return archives.fetch(self._connection, seen.id, path, f"copying {path} from {seen.title}")
+
+    def deliver(self, seen: Observed, directory: str, pieces: Iterable[bytes]) -> None:
+        archives.deliver(self._connection, seen.id, directory, pieces, f"copying into {seen.title}, to {directory}")
 
     # -- parts
 

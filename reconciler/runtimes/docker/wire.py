@@ -144,6 +144,7 @@ class Stream:
         self.endpoint = endpoint
         self.deadline = deadline
         self.status = 0
+        self.headers: dict[str, str] = {}
         self.talking = False
         self._seconds = seconds
         self._length: int | None = None
@@ -181,6 +182,7 @@ class Stream:
             raise garbled(self.endpoint, "not HTTP")
         self.status = int(rest[:3])
         lengths = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("content-length:")]
+        self.headers = {name.strip().lower(): rest.strip() for name, _, rest in (line.partition(":") for line in lines)}
         self._length = int(lengths[0]) if lengths and lengths[0].isdecimal() else None
 
     def read(self, most: int = 65536) -> bytes:

@@ -26,6 +26,7 @@ from reconciler.runtimes.process.directory import (
     write_labels,
     write_new,
 )
+from reconciler.runtimes.process.files import Files
 from reconciler.runtimes.process.identity import wait_for_end
 from reconciler.runtimes.process.observation import Watched, observe
 from reconciler.runtimes.process.payload import check, check_room, payload_of, placed
@@ -43,7 +44,7 @@ KEPT_LOG = 1 << 20
 """Bytes of a removed service's log that are kept."""
 
 
-class ProcessRuntime:
+class ProcessRuntime(Files):
     """Native processes and their volumes under one home, on this machine."""
 
     name = "process"
