@@ -24,10 +24,10 @@ def main() -> None:
     gc.set_threshold(200_000, 20, 20)  # what is imported stays: to look through it again and again takes a tenth
     from reconciler.cli.invocation import Invocation
 
-    _leave(run(sys.argv[1:], Invocation.real()))
+    _leave(obey(sys.argv[1:], Invocation.real()))
 
 
-def run(arguments: list[str], invocation: Invocation) -> int:
+def obey(arguments: list[str], invocation: Invocation) -> int:
     """One command line to its end, in this process; returns the exit code and raises nothing."""
     from reconciler.cli.boundary import guarded
     from reconciler.cli.group import dispatch

@@ -105,7 +105,7 @@ def handler(home_path: str) -> Handler:
 def _said(home_path: str, arguments: list[str], shown: dict[str, str], terminals: list[bool]) -> dict[str, Any]:
     import io
 
-    from reconciler.cli import run
+    from reconciler.cli import obey
     from reconciler.cli.invocation import Invocation
 
     class Paper(io.StringIO):
@@ -119,5 +119,5 @@ def _said(home_path: str, arguments: list[str], shown: dict[str, str], terminals
     stdout, stderr = map(Paper, terminals)
     environ = {name: value for name, value in os.environ.items() if name not in SHOWN}
     environ |= {**shown, "RECONCILER_HOME": home_path}
-    told = run(arguments, Invocation(environ, io.BytesIO(), stdout, stderr, guest=True))
+    told = obey(arguments, Invocation(environ, io.BytesIO(), stdout, stderr, guest=True))
     return {"code": told, "stdout": stdout.getvalue(), "stderr": stderr.getvalue()}

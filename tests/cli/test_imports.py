@@ -17,9 +17,9 @@ from reconciler.sources.home import Home
 HEAVY = {"docker", "pydantic", "yaml", "structlog", "rich", "ssl", "asyncio"}
 PROBE = """
 import json, sys
-from reconciler.cli import run
+from reconciler.cli import obey
 from reconciler.cli.invocation import Invocation
-code = run(sys.argv[1:], Invocation.real())
+code = obey(sys.argv[1:], Invocation.real())
 print(json.dumps([code, sorted(set(name.partition(".")[0] for name in sys.modules))]), file=sys.stderr)
 """
 LINES = {

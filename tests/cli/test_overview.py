@@ -13,8 +13,8 @@ from reconciler.cli.overview import GLOBALS
 from reconciler.cli.verb import GLOBAL_OPTIONS
 from tests.cli.conftest import Run
 
-THE_LONG_WAY = "import sys; from reconciler.cli import run; from reconciler.cli.invocation import Invocation as I\n"
-THE_LONG_WAY += "sys.exit(run(sys.argv[1:], I.real()))"
+THE_LONG_WAY = "import sys; from reconciler.cli import obey; from reconciler.cli.invocation import Invocation as I\n"
+THE_LONG_WAY += "sys.exit(obey(sys.argv[1:], I.real()))"
 
 
 @pytest.mark.parametrize("width", ["", "20", "60", "80", "100", "200", "none"])
