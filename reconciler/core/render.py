@@ -161,7 +161,7 @@ class _Room:
         return ContainerPayload(
             image=container.image, pull_policy=container.pull_policy, entrypoint=entrypoint, command=command, env=env,
             ports=bindings, mounts=mounts, networks=tuple(self._graph.engine_name("network", n) for n in names),
-            aliases=(self._key.name,), user=container.user, working_dir=container.working_dir,
+            aliases=(self._key.name, *container.aliases), user=container.user, working_dir=container.working_dir,
             hostname=container.hostname, tty=container.tty, init=container.init, privileged=container.privileged,
             cap_add=container.cap_add, cap_drop=container.cap_drop,
             devices=container.devices, gpus=container.gpus, shm_size=bytes_of(container.shm_size),

@@ -40,6 +40,8 @@ class Container:
     """Run a tiny init as PID 1, which reaps zombies and passes signals on."""
     networks: tuple[str, ...] = ()
     """Networks to join, by name. By default the namespace's own, where services find each other by name."""
+    aliases: tuple[str, ...] = ()
+    """Further names by which it is found on its networks, beside its own."""
     privileged: bool = False
     """All the rights of the host's root. Rarely needed; ask twice."""
     cap_add: tuple[str, ...] = ()
@@ -237,6 +239,9 @@ def _container_faults(container: Container) -> Iterator[Fault]:
         )
     if len(set(container.networks)) != len(container.networks):
         yield Fault(("container", "networks"), "a network is named twice", "remove one of the two")
+    for i, alias in enumerate(container.aliases):
+        if not _is_host_name(alias):
+            yield Fault(("container", "aliases", i), f"{alias!r} can't be the name of a host", "like db or db_main")
     for i, entry in enumerate(container.extra_hosts):
         if ":" not in entry.strip(":"):
             yield Fault(("container", "extraHosts", i), f"{entry!r} is not name:address", "like db:10.0.0.5")
@@ -365,3 +370,9 @@ def paths(spec: Workload) -> Iterator[tuple[tuple[str | int, ...], str]]:
 def _is_label(text: str) -> bool:
     allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
     return 0 < len(text) <= 63 and set(text) <= allowed and not text.startswith("-") and not text.endswith("-")
+
+
+def _is_host_name(text: str) -> bool:
+    """Underscores too: no standard allows them, and every resolver does."""
+    allowed = VARIABLE_START | VARIABLE_REST
+    return 0 < len(text) <= 253 and set(text) <= allowed and text[0] not in "-." and text[-1] not in "-."

@@ -372,7 +372,7 @@ JUDGED = {
 }  # fmt: skip
 HARMLESS = {
     ServiceSpec: "replicas auto_start run_on probes stop update depends_on",
-    Container: "pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
+    Container: "aliases pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
     Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",
     VolumeMount: "volume config secret mount_path", Resources: "cpus",
     Restart: "policy initial_seconds max_seconds reset_after_seconds", NetworkSpec: "internal",

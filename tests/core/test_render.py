@@ -194,3 +194,7 @@ def test_who_needs_a_port_that_is_not_known_is_told_why() -> None:
     services = graph(container("db", ports=(http(5432),)), process("api", env={"DB": "${db.addr}"}))
     found = rendered(services, listening(EMPTY, 5432))
     assert "the ports of db are not known: port 5432/tcp is held by pid 77" in found.waits[key("api")].message
+
+
+def test_further_names_are_found_on_the_networks_beside_its_own() -> None:
+    assert payload(container("web", aliases=("app", "web_1"))).aliases == ("web", "app", "web_1")
