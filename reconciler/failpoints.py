@@ -49,6 +49,7 @@ STEPS = (
     "docker.container.started",
     "docker.container.signalled",
     "docker.container.unpaused",
+    "docker.container.adopted",
     "process.directory.made",
     "process.cgroup.made",
     "process.labels.written",

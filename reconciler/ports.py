@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reconciler.core.graph import Graph
 from reconciler.model.desired import Desired, Stop
 from reconciler.model.key import Key
-from reconciler.model.observed import Listener, Observed, View
+from reconciler.model.observed import Listener, Observed, Stranger, View
 from reconciler.model.plan import Record
 from reconciler.model.resource import Resource
 from reconciler.model.status import Arrival, Event, Status
@@ -91,6 +91,24 @@ class Entry:
     directory: bool
     target: str = ""
     """Of a symbolic link, as a whole path."""
+
+
+class Adopting(Protocol):
+    """What a runtime can do that takes over what others made. Only a person's explicit word leads here."""
+
+    def strangers(self) -> Sequence[Stranger]:
+        """Whoever is nobody's, as far as can be seen."""
+
+    def look_closer(self, seen: Sequence[Observed]) -> Sequence[Observed]: ...
+
+    def same_image(self, stranger: Stranger, image: str) -> bool:
+        """Whether the name means the very image that it was made from."""
+
+    def strayed_files(self, seen: Observed, desired: Desired) -> list[str]:
+        """Files of Configs and Secrets that it does not have as they are declared, by their paths."""
+
+    def adopt(self, ours: Mapping[str, Desired], outdated: Collection[str]) -> None:
+        """Keep on record, by id, whose they are. Nothing is done to them. The `outdated` ones match nothing."""
 
 
 class Reach(Protocol):

@@ -19,6 +19,7 @@ from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
 from reconciler.places import policy_files
+from reconciler.runtimes.docker.adopted import Adopted
 from reconciler.runtimes.docker.connection import READ_SECONDS
 from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
@@ -101,7 +102,9 @@ def daemon(
     alarms: dict[str, Alarm] = {
         "prober": prober,
         "slow verbs": bell,
-        "engine events": EngineEvents(lambda: resolve(os.environ), owner=home.identity(make=True).owner),
+        "engine events": EngineEvents(
+            lambda: resolve(os.environ), owner=home.identity(make=True).owner, adopted=_adopted(home)
+        ),
         "exits": exits,
         "files": Directories(following.paths, note),
         "sources": following,
@@ -151,9 +154,19 @@ def _runtimes(
 ) -> dict[str, Any]:  # fmt: skip
     failpoints.arm(os.environ)
     owner = home.identity(make=acts).owner
-    docker = DockerRuntime(lambda: resolve(os.environ), owner=owner, logs_dir=f"{home.path}/logs", progress=fetching)
+    docker = DockerRuntime(
+        lambda: resolve(os.environ),
+        owner=owner,
+        logs_dir=f"{home.path}/logs",
+        adopted=_adopted(home),
+        progress=fetching,
+    )
     processes = ProcessRuntime(str(home.path), owner, ours=ours)
     return {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
+
+
+def _adopted(home: Home) -> Adopted:
+    return Adopted(f"{home.path}/adopted", lambda: resolve(os.environ))
 
 
 def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary, guard: Guard) -> Parts:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,40 +11,47 @@ from reconciler.cli.noting import Witness, leave
 from reconciler.cli.render.progress import progress
 from reconciler.cli.verb import verb
 
+if TYPE_CHECKING:
+    from reconciler.engine.controller import Adopt
+
 EXAMPLES = """
 reconciler apply -f web.yaml
 reconciler apply -f specs -R --prune
 cat web.yaml | reconciler apply -f - --timeout 120
 reconciler apply -f web.yaml --dry-run
+reconciler apply -f shop.yaml -n shop --adopt      # take over what `docker compose up` has started
 """
 
 
 @verb("apply", examples=EXAMPLES, outputs=line.OUTPUTS)
 @specs.files_options
 @click.option("--prune", is_flag=True, help="Take down what the namespace holds and these files don't. Data stays.")
+@click.option("--adopt", is_flag=True, help="Take over containers that run already, as they are; refuse what differs.")
+@click.option("--adopt-replace", is_flag=True, help="The same, but make anew what differs; volumes stay.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, like `diff`, and do nothing.")
 @line.waiting_options
 def command(
-    context: Context, paths: Sequence[str], *, recursive: bool, prune: bool, dry_run: bool, wait: bool,
-    timeout: float | None,
+    context: Context, paths: Sequence[str], *, recursive: bool, prune: bool, adopt: bool,
+    adopt_replace: bool, dry_run: bool, wait: bool, timeout: float | None,
 ) -> int:  # fmt: skip
     """Make the world what the specs say, and wait until it is."""
     from reconciler.loading import located
 
     documents, reading = specs.read_noting(context, paths, recursive=recursive)
     resources = [document.resource for document in documents]
+    how: Adopt | None = "replace" if adopt_replace else "alike" if adopt else None
     controller = line.open_controller(context, acts=not dry_run)
     if dry_run:
         from reconciler.cli.diff import show
 
-        show(context, located(documents, lambda: controller.preview(resources, prune=prune)), controller)
+        show(context, located(documents, lambda: controller.preview(resources, prune=prune, adopt=how)), controller)
         return 0
     with progress(context) as lines:
         witness = Witness(line.Bridge(lines, (resource.key for resource in resources)))
         limit = context.timeout if timeout is None else timeout
         report = located(
             documents,
-            lambda: controller.apply(resources, prune=prune, wait=wait, timeout=limit, progress=witness),
+            lambda: controller.apply(resources, prune=prune, wait=wait, timeout=limit, progress=witness, adopt=how),
         )
     if reading is not None:
         leave(context, reading, witness, controller, report)

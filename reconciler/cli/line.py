@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 OUTPUTS = (*TREES, "name")
 DOING = {"Create": "creating", "Adjust": "adjusting", "Start": "starting", "Stop": "stopping", "Remove": "removing"}
 REDS = ("pruned", "deleted", "forgotten", "removed")
-COLORS = {"created": "green", "configured": "yellow", "pending": "yellow", **dict.fromkeys(REDS, "red")}
+COLORS = {
+    "created": "green",
+    "adopted": "green",
+    "configured": "yellow",
+    "pending": "yellow",
+    **dict.fromkeys(REDS, "red"),
+}
 WORDS = {"forgotten": "forgotten, its data kept", "removed": "removed; nobody had declared it"}
 
 

@@ -127,7 +127,8 @@ def _seen_here(witness: Witness, controller: Controller, report: Report) -> Pass
 def _nothing_more(context: Context, witness: Witness, last: Pass, report: Report) -> bool:
     plain = not context.config.present and not context.verbosity and context.invocation.arguments
     silent = report.ok and not report.notes and not last.plan.notes and "pruned" not in report.results.values()
-    settled = last.plan.settled and all(status.ready for status in last.statuses.values())
+    recorded = any(thing.adopted for thing in last.snapshot.objects())  # whose they are stands in a file, not on them
+    settled = not recorded and last.plan.settled and all(status.ready for status in last.statuses.values())
     known = not last.graph.removed and not last.graph.unreadable and all(map(_steady, last.graph.resources.values()))
     return bool(plain and silent and settled and known and len(witness.namespaces) == 1)
 

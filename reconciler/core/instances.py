@@ -103,7 +103,7 @@ def _make(world: World, case: Case, old: Sequence[Observed]) -> Decision:
     """The old one stays until the new one can be made, unless it is in somebody's way. Then teardown goes ahead."""
     item = case.item
     obstacle = case.obstacle or _back_off(world, case)
-    if old and not case.must_go and all(thing.name == item.name for thing in old):
+    if old and not case.must_go and all(thing.name == item.name or thing.adopted for thing in old):
         if case.hold:
             return (), case.hold
         if obstacle:

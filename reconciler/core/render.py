@@ -92,7 +92,10 @@ def _volumes(graph: Graph) -> Iterator[Desired]:
             yield _desired(graph, key, graph.volume_runtime(key.name), payload)
 
 
-def _desired(graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assignment | None = None) -> Desired:
+def _desired(
+    graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assignment | None = None,
+    implied: frozenset[str] = frozenset(),
+) -> Desired:  # fmt: skip
     resource = graph.resources.get(key.resource)
     return Desired(
         key=key,
@@ -104,6 +107,7 @@ def _desired(graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assi
         grants=ports.grants.get(key, {}) if ports else {},
         profile=resource.profile if resource else "",
         foreign=tuple(_foreign(graph, resource.spec)) if resource and isinstance(payload, ContainerPayload) else (),
+        implied=implied,
     )
 
 
@@ -134,7 +138,8 @@ class _Room:
             return self._lookup(reference, bindings)
 
         spec: ServiceSpec = fill_all(self._spec, lookup)
-        env = self._environment(key, spec, lookup)
+        implied, written = self._implied(spec), self._written(spec, lookup)
+        env = {**implied, **written, **_marks(key)}
         mounts = tuple(self._mount(mount, lookup) for mount in spec.volumes)
         stop = stop_of(spec)
         restarted_at = self._graph.resources[self._key].annotations.get(RESTARTED, "")
@@ -147,7 +152,8 @@ class _Room:
         else:
             assert spec.container, "validated: one of the two"
             payload = self._container(spec, spec.container, env, mounts, bindings, stop, restarted_at)
-        return _desired(self._graph, key, spec.runtime, payload, self._ports)
+        nobodys = frozenset({*(implied.keys() - written.keys()), *_marks(key)})
+        return _desired(self._graph, key, spec.runtime, payload, self._ports, nobodys)
 
     def _container(
         self, spec: ServiceSpec, container: Container, env: dict[str, str | Sealed], mounts: tuple[Mount, ...],
@@ -206,21 +212,21 @@ class _Room:
             self._found[name] = addresses.addresses(self._graph, self._snapshot, self._spec, callee)
         return self._found[name]
 
-    def _environment(self, key: Key, spec: ServiceSpec, lookup: Lookup) -> dict[str, str | Sealed]:
-        """Lowest first: who depends on whom, files and configs in order, the spec's own, and our marks."""
+    def _implied(self, spec: ServiceSpec) -> dict[str, str | Sealed]:
+        """Who depends on somebody is told where that one is."""
+        found = ((d.service, self._addresses(d.service)) for d in spec.dependencies)
+        return {name: value for service, there in found for name, value in addresses.variables(service, there)}
+
+    def _written(self, spec: ServiceSpec, lookup: Lookup) -> dict[str, str | Sealed]:
+        """Lowest first: files and configs in order, and the spec's own."""
         env: dict[str, str | Sealed] = {}
-        for dependency in spec.dependencies:
-            env.update(addresses.variables(dependency.service, self._addresses(dependency.service)))
         for source in spec.env_from:
             if source.file:
                 env.update(parse_env(self._graph.contents[source.file], source.file))
             for kind, name in (("config", source.config), ("secret", source.secret)):
                 if name:
                     env.update(self._values(kind, name, lookup))
-        env.update(spec.env)
-        env |= {"RECONCILER": "1", "RECONCILER_NAMESPACE": key.namespace}
-        env |= {"RECONCILER_NAME": key.name, "RECONCILER_INDEX": str(key.index)}
-        return env
+        return {**env, **spec.env}
 
     def _values(self, kind: str, name: str, lookup: Lookup) -> Iterator[tuple[str, str | Sealed]]:
         for key, content in self._entries(kind, name, lookup):
@@ -254,6 +260,15 @@ class _Room:
             if name:
                 files = tuple(File(key, content, mode) for key, content in self._entries(kind, name, lookup))
         return Mount(mount.source, mount.mount_path, volume, mount.host_path, files, mount.read_only)
+
+
+def _marks(key: Key) -> dict[str, str]:
+    return {
+        "RECONCILER": "1",
+        "RECONCILER_NAMESPACE": key.namespace,
+        "RECONCILER_NAME": key.name,
+        "RECONCILER_INDEX": str(key.index),
+    }
 
 
 def _text(content: bytes, what: str) -> str:

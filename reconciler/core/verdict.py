@@ -8,6 +8,7 @@ thing never has it made anew.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.making import NAMELESS, making
@@ -79,7 +80,7 @@ def outdated(item: Desired, seen: Observed) -> str:
 def deviations(item: Desired, seen: Observed) -> Iterator[Deviation]:
     """All that a closer look found different, field by field; without one, what a list of things shows."""
     asked = making(item.payload)
-    facts = seen.facts or Facts()
+    facts = _discounted(item, asked, seen.facts or Facts()) if seen.adopted else seen.facts or Facts()
     for field in asked:
         if field in facts.fields:
             yield from _compared(field, asked, facts, item)
@@ -87,6 +88,26 @@ def deviations(item: Desired, seen: Observed) -> Iterator[Deviation]:
         yield from _networks(asked, seen.networks, facts)
     if facts.stale:
         yield Deviation(facts.stale)
+
+
+def _discounted(item: Desired, asked: Mapping[str, Any], facts: Facts) -> Facts:
+    """Of one that others made: without what they hung on it beside what is asked for (labels, further names in its
+    networks), and as if it had the variables that we give each one by ourselves.
+    """
+    fields = dict(facts.fields)
+    if "env" in fields:
+        ours = {name: asked["env"][name] for name in item.implied if name in asked["env"]}
+        fields["env"] = {**ours, **fields["env"]}
+    if "labels" in fields:
+        known = {*asked["labels"], *facts.given.get("labels", ())}
+        fields["labels"] = {name: value for name, value in fields["labels"].items() if name in known}
+    if "networks" in fields:
+        wanted: Mapping[str, tuple[str, ...]] = asked["networks"]
+        more = {name for name, names in fields["networks"].items() if set(names) >= set(wanted.get(name, ()))}
+        fields["networks"] = {
+            n: wanted.get(n, names) if n in more else names for n, names in fields["networks"].items()
+        }
+    return replace(facts, fields=fields)
 
 
 def _placed(item: Desired, seen: Observed) -> Iterator[Deviation]:
@@ -165,9 +186,14 @@ def _labels(want: Mapping[str, str], found: Mapping[str, str], given: Mapping[st
 
 
 def _ports(want: tuple[str, ...], found: tuple[str, ...]) -> Iterator[Deviation]:
+    left = {text.partition("->")[2] for text in found if ":auto->" in text}
     for text in sorted(set(want) - set(found)):
-        yield Deviation(f"port {text} is not published")
+        if text.partition("->")[2] not in left:
+            yield Deviation(f"port {text} is not published")
     for text in sorted(set(found) - set(want)):
+        if ":auto->" in text:
+            yield Deviation(f"port {text.partition('->')[2]} is left to the engine, which chooses anew at each start")
+            continue
         yield Deviation(f"port {text} is published, but not declared")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial, wraps
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
 from reconciler.core.preview import fold
@@ -33,7 +33,12 @@ from reconciler.model.observed import Observed
 from reconciler.model.plan import Action, Reason
 from reconciler.model.resource import Resource
 
+if TYPE_CHECKING:
+    from reconciler.engine.adopting import Adoption
+
 Faults = list[tuple[Key, Fault]]
+Adopt = Literal["alike", "replace"]
+"""What runs already is taken over if it is what is declared; or in any case, to be made anew where it is not."""
 
 
 class Unlinkable(ReconcilerError):
@@ -88,14 +93,17 @@ class Controller:
     def apply(
         self, given: Sequence[Resource], *, prune: bool = False, wait: bool = True, timeout: float = 60.0,
         progress: Progress | None = None, admit: Callable[[Sequence[Resource]], Sequence[Resource]] | None = None,
+        adopt: Adopt | None = None,
     ) -> Report:  # fmt: skip
         """Keep the given resources, then settle their namespaces. `admit` is asked in the turn in which they are kept,
-        and what it makes of them is kept; if it raises, nothing is.
+        and what it makes of them is kept; if it raises, nothing is. Containers that run already are taken over as
+        `adopt` says: as they are, or to be made anew where they differ.
         """
         with self._turn(timeout):
             given = admit(given) if admit else given
             plans = [(space, mine, self._edit(space, mine, prune=prune)) for space, mine in _by_namespace(given)]
             warned = [warnings(self.parts.source, edit.keep) for _, _, edit in plans]
+            adopted = self._adopt({space: edit for space, _, edit in plans}, adopt) if adopt else {}
             self.parts.source.keep([resource for _, _, edit in plans for resource in edit.keep])
         reports = []
         for (namespace, mine, edit), notes in zip(plans, warned, strict=True):
@@ -103,19 +111,20 @@ class Controller:
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
             report = _outlived(report, [r.key for r in mine])
             results = _results(edit.results, report.actions)
+            if told := adopted.get(namespace):
+                results |= dict.fromkeys(told.resources, "adopted")
+                report = report.noting(told.notes)
             reports.append(self._overtaken(report.telling(results).noting(notes), namespace, edit.keep))
         return joined(reports)
 
-    def preview(self, given: Sequence[Resource], *, prune: bool = False) -> list[Foresight]:
+    def preview(self, given: Sequence[Resource], *, prune: bool = False, adopt: Adopt | None = None) -> list[Foresight]:
         """What `apply` would do, for each namespace. Changes nothing, not even our home."""
         found = []
         for namespace, mine in _by_namespace(given):
             edit = self._edit(namespace, mine, prune=prune)
-            before = self._kept(namespace)
-            after = {**self._kept(namespace, tombstones=True), **{r.key: r for r in edit.keep}}
-            graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False), after.values())
+            before, graph = self._kept(namespace), self._edited(namespace, edit)
             changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
-            foresight = self._fold(graph)
+            foresight = self._fold(graph, adopt)
             results = _results(edit.results, foresight.actions)
             found.append(replace(foresight, results=results, changes=changes))
         return found
@@ -245,6 +254,18 @@ class Controller:
         self._check(namespace, before, edit, {r.key for r in given})
         return edit
 
+    def _edited(self, namespace: str, edit: Edit) -> Graph:
+        """As it will be once this is kept."""
+        after = {**self._kept(namespace, tombstones=True), **{r.key: r for r in edit.keep}}
+        return self.parts.source.graph(namespace, self.parts.home.identity(make=False), after.values())
+
+    def _adopt(self, wanted: Mapping[str, Edit], how: Adopt) -> dict[str, Adoption]:
+        from reconciler.engine.adopting import take_over  # noqa: PLC0415 -- a rare word
+
+        self.parts.home.identity(make=True)
+        graphs = {namespace: self._edited(namespace, edit) for namespace, edit in wanted.items()}
+        return take_over(self.parts, graphs, replacing=how == "replace")
+
     def _check(self, namespace: str, before: Mapping[Key, Resource], edit: Edit, given: set[Key]) -> None:
         """Nothing is kept that can't work together. Faults that were there before are not the newcomers'."""
         identity = self.parts.home.identity(make=False)
@@ -337,9 +358,15 @@ class Controller:
         kept = self.parts.source.resources(last.graph.namespace) if last.graph.removed else []
         return [resource.key for resource in kept if resource.deleting]
 
-    def _fold(self, graph: Graph) -> Foresight:
+    def _fold(self, graph: Graph, adopt: Adopt | None = None) -> Foresight:
         now = self.parts.clock.now()
         snapshot = self.parts.observer.look(graph, now, deep=True, once=True)
+        if adopt:
+            from reconciler.engine import adopting  # noqa: PLC0415
+
+            adoption = adopting.foresee(self.parts, graph, snapshot, now)
+            adopting.demand_alike([adoption], replacing=adopt == "replace")
+            snapshot = adoption.snapshot
         journal = self.parts.store.journal(graph.namespace)
         waves = (explained(wave, self.parts.store.payload) for wave in fold(graph, snapshot, journal, now))
         return Foresight(graph, snapshot, tuple(waves))

@@ -166,6 +166,8 @@ class Desired:
     """Of the policy, for what a Source brought; empty for what a person applied here."""
     foreign: tuple[str, ...] = ()
     """Networks and volumes of the payload that others made, by their names on the engine."""
+    implied: frozenset[str] = frozenset()
+    """Variables that nobody wrote: our own marks, and the addresses of those whom it depends on."""
 
     @property
     def name(self) -> str:

@@ -21,6 +21,8 @@ IMAGE = f"{PREFIX}.image"
 PULL = f"{PREFIX}.pull"
 """`Always`, where it is to be made anew as soon as its image's name means another one."""
 ALWAYS = "Always"
+NONE = "none"
+"""A fingerprint that nothing has."""
 
 
 def write(desired: Desired) -> dict[str, str]:

@@ -110,12 +110,25 @@ class Observed:
     """It counts as running, but it has ended, and the engine will start it anew by itself."""
     facts: Facts | None = field(default=None, repr=False)
     """None where nobody looked closer."""
+    adopted: bool = False
+    """Others made it, and a person had us adopt it: what its labels would say stands in a record of ours."""
 
     @property
     def title(self) -> str:
         """How to name it to a person who may never have heard of it."""
         noun = {INSTANCE: "container" if self.runtime != "process" else "process"}.get(self.kind, self.kind)
         return f"{noun} {self.name} ({self.id[:12]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A container of which nobody has said that it is ours, with what tells whose it may be."""
+
+    seen: Observed
+    labels: Mapping[str, str] = field(default_factory=dict)
+    image_id: str = ""
+    published: Mapping[str, int] = field(default_factory=dict)
+    """Host ports by what is behind them (80/tcp), as they are now: the engine may have chosen them."""
 
 
 def kind_of(key: Key) -> str:

@@ -174,6 +174,9 @@ def _instances(item: Picked) -> Iterator[str]:
         for i in status.instances
     ]  # fmt: skip
     yield from table([Column(title) for title in titles], rows).splitlines()
+    for thing in item.sight.things:
+        if thing.adopted and thing.key:
+            yield f"{short(thing.key)} was adopted: others made it, and a record of this home says that it is ours"
 
 
 def _differs(item: Picked) -> Iterator[str]:

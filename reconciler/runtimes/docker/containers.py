@@ -82,12 +82,14 @@ class Containers:
             self._stop(seen, 0, doing)  # also who has ended: an engine that restarts is at it again by now
 
     def remove(self, seen: Observed) -> None:
-        """Never by force: that would kill one that somebody has started meanwhile. Anonymous volumes go along."""
+        """Never by force: that would kill one that somebody has started meanwhile. Anonymous volumes go along, but for
+        those of who was adopted: somebody may have kept all his data there.
+        """
         if seen.key is not None:
             self._save_log(seen)
         doing = f"removing {seen.title}"
         try:
-            reply = self._connection.delete(f"/containers/{seen.id}?v=1", doing, minding={409})
+            reply = self._connection.delete(f"/containers/{seen.id}?v={int(not seen.adopted)}", doing, minding={409})
             if reply.status == 409:
                 self._await_removal(seen, reply, doing)
         except Gone:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from reconciler.ending import readable_once
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model import labels
+from reconciler.runtimes.docker.adopted import Adopted
 from reconciler.runtimes.docker.connection import AT_ONCE, READ_SECONDS
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.errors import garbled, refusal, unreachable
@@ -30,6 +31,7 @@ from reconciler.runtimes.docker.happening import (
     container_path,
     events_path,
     happening,
+    identity_in,
     network_path,
     volume_path,
     worn,
@@ -54,9 +56,10 @@ log = get_logger()
 class EngineEvents:
     """An alarm that never gives up: an engine that is away is dialled again and again, ever more rarely."""
 
-    def __init__(self, locate: Callable[[], Endpoint], *, owner: str) -> None:
+    def __init__(self, locate: Callable[[], Endpoint], *, owner: str, adopted: Adopted | None = None) -> None:
         self._locate = locate
         self._owner = owner
+        self._adopted = adopted or Adopted("", locate)
 
     def watch(self, tell: Tell, stopping: threading.Event) -> None:
         pause = 0.0
@@ -69,7 +72,7 @@ class EngineEvents:
     def _follow(self, tell: Tell, stopping: threading.Event) -> None:
         """From when it can be heard until it can't. Both ends are told: in between anything may have happened."""
         try:
-            listening = _Listening(self._locate(), self._owner, tell, stopping)
+            listening = _Listening(self._locate(), self._owner, self._adopted, tell, stopping)
         except ReconcilerError as error:
             log.debug(Say.EVENTS_ENDED, problem=error.message)
             return
@@ -87,9 +90,10 @@ class EngineEvents:
 class _Listening:
     """One open stream, and the questions that what it tells has raised."""
 
-    def __init__(self, endpoint: Endpoint, owner: str, tell: Tell, stopping: threading.Event) -> None:
+    def __init__(self, endpoint: Endpoint, owner: str, adopted: Adopted, tell: Tell, stopping: threading.Event) -> None:
         self._endpoint = endpoint
         self._owner = owner
+        self._adopted = adopted
         self._tell = tell
         self._stopping = stopping
         self._rest = b""
@@ -249,5 +253,6 @@ class _Listening:
             self._learn(volume_path(item["Name"]), item.get("Labels"))
 
     def _learn(self, subject: str, wears: Mapping[str, str] | None) -> None:
-        if wears and wears.get(labels.OWNER) == self._owner:
-            self._namespaces[subject] = wears.get(labels.NAMESPACE, "")
+        worn = self._adopted.read().get(identity_in(subject)) or wears
+        if worn and worn.get(labels.OWNER) == self._owner:
+            self._namespaces[subject] = worn.get(labels.NAMESPACE, "")

@@ -65,6 +65,14 @@ def _in_passwd(connection: Connection, container: str, user: str, doing: str) ->
     )
 
 
+def content(connection: Connection, container: str, path: str, doing: str) -> bytes | None:
+    """Of one file in it. None: there is none."""
+    try:
+        return _read(connection, container, path, doing)
+    except Refused:
+        return None
+
+
 def _read(connection: Connection, container: str, path: str, doing: str) -> bytes:
     import tarfile  # noqa: PLC0415 -- for those who carry files
 

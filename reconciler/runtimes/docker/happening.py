@@ -64,6 +64,11 @@ def container_path(identity: str) -> str:
     return f"/containers/{identity}/json"
 
 
+def identity_in(path: str) -> str:
+    """Of a container, the other way round; empty for other paths."""
+    return path.removeprefix("/containers/").removesuffix("/json") if path.startswith("/containers/") else ""
+
+
 def network_path(identity: str) -> str:
     return f"/networks/{identity}"
 

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model import labels
-from reconciler.model.observed import INSTANCE, Binding, Observed, Phase
+from reconciler.model.observed import INSTANCE, Binding, Facts, Observed, Phase, Stranger
 from reconciler.runtimes.docker import dialect
+from reconciler.runtimes.docker.adopted import Record
 from reconciler.runtimes.docker.facts import facts
 from reconciler.runtimes.docker.uptime import Moments, exit_code
 
@@ -36,10 +37,12 @@ DETAILS = {
 
 
 def containers(
-    items: Any, owner: str, moments: Moments, now: float, known_networks: Collection[str] | None = None
-) -> tuple[Observed, ...]:
+    items: Any, owner: str, moments: Moments, now: float, known_networks: Collection[str] | None = None,
+    adopted: Record | None = None,
+) -> tuple[Observed, ...]:  # fmt: skip
     """All of a list. Raises KeyError, TypeError or ValueError for what is no list of containers."""
-    found = tuple(container(item, owner, moments, now, known_networks) for item in _listed(items))
+    listed = (container(item, owner, moments, now, known_networks) for item in _listed(items))
+    found = tuple(as_adopted(one, adopted[one.id], owner) if adopted and one.id in adopted else one for one in listed)
     moments.forget_all_but({one.id for one in found})
     return found
 
@@ -78,6 +81,26 @@ def container(
         restarting=restarting,
     )
     return _owned(seen, item.get("Labels") or {}, owner, indexed=True)
+
+
+def as_adopted(seen: Observed, worn: Mapping[str, str], owner: str) -> Observed:
+    """As if it wore these labels. What its own say of another installation stays true."""
+    if seen.owner:
+        return seen
+    found = _owned(seen, worn, owner, indexed=True)
+    return replace(found, adopted=True, image=found.made_from or found.image) if found.key else seen
+
+
+def strangers(items: Any, moments: Moments, now: float) -> Iterator[Stranger]:
+    """All of a list, ours too; whoever asks knows which those are."""
+    for item in _listed(items):
+        worn = {str(name): str(value) for name, value in (item.get("Labels") or {}).items()}
+        published = {
+            f"{port['PrivatePort']}/{port.get('Type') or 'tcp'}": int(port["PublicPort"])
+            for port in item.get("Ports") or ()
+            if port.get("PublicPort")
+        }
+        yield Stranger(container(item, "", moments, now), worn, str(item.get("ImageID") or ""), published)
 
 
 def network(item: JSON, owner: str) -> Observed:
@@ -122,8 +145,15 @@ def deepened(seen: Observed, inspected: JSON, image: JSON | None = None, stale: 
         finished_at=moment(state.get("FinishedAt")) if ended else None,
         exit_code=state.get("ExitCode") if ended else None,
         detail="; ".join(text for text in (*causes, seen.detail) if text),
-        facts=dialect.understood(facts(*dialect.described(inspected, image), stale), inspected),
+        facts=_of_ones_own(seen, dialect.understood(facts(*dialect.described(inspected, image), stale), inspected)),
     )
+
+
+def _of_ones_own(seen: Observed, found: Facts) -> Facts:
+    """An adopted one was made from the image that its spec names, by whatever name."""
+    if not (seen.adopted and seen.made_from):
+        return found
+    return replace(found, fields={**found.fields, "image": seen.made_from})
 
 
 def moment(text: str | None) -> float | None:

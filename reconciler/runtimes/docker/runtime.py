@@ -15,6 +15,8 @@ from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, NetworkPayload, Stop, VolumePayload
 from reconciler.model.observed import Observed, View
 from reconciler.runtimes.docker import read
+from reconciler.runtimes.docker.adopted import Adopted
+from reconciler.runtimes.docker.adopting import DockerAdopting
 from reconciler.runtimes.docker.closer import Closer
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.containers import Containers
@@ -28,7 +30,7 @@ from reconciler.runtimes.docker.reach import DockerReach
 from reconciler.runtimes.docker.uptime import Moments
 
 
-class DockerRuntime(DockerReach):
+class DockerRuntime(DockerReach, DockerAdopting):
     """Containers, networks and volumes of one engine. `locate` is called by the first use, not before."""
 
     name = read.RUNTIME
@@ -40,12 +42,14 @@ class DockerRuntime(DockerReach):
         owner: str,
         host: str = "local",
         logs_dir: str | None = None,
+        adopted: Adopted | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.host = host
         self._owner = owner
         connection = Connection(locate)
         super().__init__(connection)
+        self._adopted = adopted or Adopted("", locate)
         self._moments = Moments()
         self._lists: list[Any] = []
         self._looked_at = 0.0
@@ -70,10 +74,13 @@ class DockerRuntime(DockerReach):
         return endpoint.path, seen, self._looked_at
 
     def glance(self) -> str:
-        """One list, of ours alone. Networks and volumes in use can't go; limits stand in no list, and take a look."""
-        only = quote(json.dumps({"label": [f"{labels.OWNER}={self._owner}"]}))
+        """Lists of ours alone. Networks and volumes in use can't go; limits stand in no list, and take a look."""
+        ours = [{"label": [f"{labels.OWNER}={self._owner}"]}]
         try:
-            return digest_of_ours(self._connection.get_all([f"/containers/json?all=1&filters={only}"])[0])
+            if adopted := self._adopted.read():
+                ours.append({"id": sorted(adopted)})
+            paths = [f"/containers/json?all=1&filters={quote(json.dumps(only))}" for only in ours]
+            return digest_of_ours([item for listed in self._connection.get_all(paths) for item in listed])
         except (ReconcilerError, KeyError, TypeError, ValueError, AttributeError):
             return ""
 
@@ -123,6 +130,8 @@ class DockerRuntime(DockerReach):
                 self._volumes.remove(seen)
             case _:
                 self._containers.remove(seen)
+                if seen.adopted:
+                    self._adopted.drop(seen.id)
 
     def close(self) -> None:
         self._connection.close()
@@ -140,12 +149,13 @@ class DockerRuntime(DockerReach):
     def _look(self) -> tuple[Observed, ...]:
         """The three lists at once. What can't be read as what it should be is no world, least of all an empty one."""
         self._looked_at = time.time()
+        adopted = self._adopted.read()
         containers, networks, volumes = self._lists = self._connection.get_all(list(LISTS))
         try:
             joinable = read.networks(networks, self._owner)
             known = {network.id for network in joinable}
             seen = (
-                *read.containers(containers, self._owner, self._moments, time.time(), known),
+                *read.containers(containers, self._owner, self._moments, time.time(), known, adopted),
                 *joinable,
                 *read.volumes(volumes, self._owner),
             )

@@ -1,0 +1,133 @@
+"""What already runs becomes ours, as it is: only when a person says so, and nothing is done to it by that.
+
+All that differs is found before anything is touched. Then a record of ours says whose each one is, and only after it is
+the spec kept: in the other order a crash in between would have a second one made beside the first. What is left to do
+to them (a name, networks, limits) the ordinary passes do in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, cast
+
+from reconciler.core.adoption import DOCKER, Candidate, Match, Search, granted, left_behind, match, search, supposed
+from reconciler.core.planner import plan
+from reconciler.core.world import World
+from reconciler.errors import ReconcilerError, Unreachable
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Snapshot
+from reconciler.model.plan import Plan
+from reconciler.model.status import Event
+from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.core.graph import Graph
+    from reconciler.engine.reconcile import Parts
+    from reconciler.ports import Adopting
+
+
+class Unlike(ReconcilerError):
+    """What runs is not what is declared."""
+
+    reason = "Differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Of one namespace, as it would be."""
+
+    snapshot: Snapshot
+    matches: tuple[Match, ...] = ()
+    found: Search = field(default_factory=lambda: Search(()))
+
+    @property
+    def resources(self) -> list[Key]:
+        return list(dict.fromkeys(one.key.resource for one in self.matches))
+
+    @property
+    def notes(self) -> Iterator[str]:
+        for name in left_behind(self.matches):
+            yield f"network {name} is not ours, and stays; once nobody needs it: docker network rm {name}"
+        for key, one in self.found.surplus:
+            yield f"{one.seen.title} is one more of {key.short} than there are replicas; it is left alone"
+
+
+def foresee(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Adoption:
+    """Who would be adopted, and what differs. Looks only."""
+    view = snapshot.view(DOCKER)
+    if not view.reachable:
+        raise Unreachable(view.problem, hint=view.hint)
+    runtime = _runtime(parts)
+    found = search(World(graph, snapshot, now), runtime.strangers())
+    things = _closer(runtime, graph, found.candidates)
+    snapshot = supposed(snapshot, things.values())
+    planned = plan(graph, snapshot, {}, now)
+    matches = tuple(_matched(runtime, planned, one, things) for one in found.candidates)
+    return Adoption(supposed(snapshot, (one.seen for one in matches)), matches, found)
+
+
+def take_over(parts: Parts, graphs: Mapping[str, Graph], *, replacing: bool) -> dict[str, Adoption]:
+    """By namespace. All of them, or none: whoever differs is told of before anything is touched."""
+    now = parts.clock.now()
+    found = {space: foresee(parts, graph, parts.observer.look(graph, now), now) for space, graph in graphs.items()}
+    demand_alike(found.values(), replacing=replacing)
+    _record(parts, found.values(), now)
+    return found
+
+
+def demand_alike(adoptions: Iterable[Adoption], *, replacing: bool) -> None:
+    """Raises with all that differs. Who is replaced by a person's word may differ; what is missing is missing."""
+    told = list(adoptions)
+    lines = [f"{key.short}/{key.index}: no container is called {name}" for a in told for key, name in a.found.missing]
+    hint = "correct the annotation reconciler.dev/adopt, or leave it out"
+    if not replacing:
+        for one in (one for adoption in told for one in adoption.matches if one.differences):
+            lines.append(f"{one.seen.title} is not what service/{one.key.name} declares:")
+            lines += [f"  {difference}" for difference in one.differences]
+            hint = "declare it as it runs; or have it made anew, with its volumes kept: --adopt-replace"
+    stuck = [one for adoption in told for one in adoption.matches if one.desired is None]
+    if replacing and stuck:
+        lines += [f"{stuck[0].seen.title}: {stuck[0].differences[0]}"]
+    if lines:
+        raise Unlike("nothing was adopted, and nothing done:\n  " + "\n  ".join(lines), hint=hint)
+
+
+def _record(parts: Parts, adoptions: Iterable[Adoption], now: float) -> None:
+    """From here on they are ours."""
+    matches = [one for adoption in adoptions for one in adoption.matches]
+    ours = {one.seen.id: one.desired for one in matches if one.desired}
+    if ours:
+        _runtime(parts).adopt(ours, [one.seen.id for one in matches if one.differences])
+        parts.store.add_events([_event(one, now) for one in matches])
+
+
+def _runtime(parts: Parts) -> Adopting:
+    return cast("Adopting", parts.runtimes[DOCKER])
+
+
+def _closer(runtime: Adopting, graph: Graph, candidates: Sequence[Candidate]) -> dict[str, Observed]:
+    """By id. One that has gone meanwhile is not among them."""
+    looked_at = runtime.look_closer([one.as_ours(graph.owner) for one in candidates])
+    specs = dict(graph.services())
+    ports = {one.stranger.seen.id: one.stranger.published for one in candidates}
+    return {thing.id: granted(specs[thing.key.resource], thing, ports[thing.id]) for thing in looked_at if thing.key}
+
+
+def _matched(runtime: Adopting, planned: Plan, one: Candidate, things: dict[str, Observed]) -> Match:
+    seen = things.get(one.stranger.seen.id)
+    if seen is None:
+        return match(one.as_ours(""), None, "it has gone meanwhile")
+    item = planned.desired.get(one.key)
+    if item is None:
+        return match(seen, None, next((wait.message for wait in planned.waits if wait.key == one.key), ""))
+    wanted = getattr(item.payload, "image", "")
+    if seen.facts and seen.facts.fields.get("image") != wanted and runtime.same_image(one.stranger, wanted):
+        seen = replace(seen, facts=replace(seen.facts, fields={**seen.facts.fields, "image": wanted}))
+    return match(replace(seen, image=wanted, made_from=wanted), item, "", runtime.strayed_files(seen, item))
+
+
+def _event(one: Match, now: float) -> Event:
+    differs = ", and is to be made anew" if one.differences else ""
+    message = f"{one.seen.title}, which others made, is ours from now on{differs}"
+    return Event(time=now, type="Normal", reason="Adopted", key=one.key, message=message)

@@ -1,0 +1,100 @@
+"""The record of what was adopted: containers that others made, and that a person said are ours.
+
+Nobody can give a living container labels. So what it would wear is written down here, by its id, which no other
+container will ever have, in a file of our home for each engine. The labels name our owner id, as all labels do: in
+another home the record owns nothing. It is written when a person adopts, and when what was adopted is removed; without
+it the containers are foreign again, and stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import ReconcilerError
+from reconciler.runtimes.docker.endpoint import Endpoint
+
+Record = Mapping[str, Mapping[str, str]]
+"""By container id: the labels that it would wear."""
+
+
+class Adopted:
+    """Read at each look, so it is read anew only when it was written; `folder` is empty where there is no home."""
+
+    def __init__(self, folder: str, locate: Callable[[], Endpoint]) -> None:
+        self._folder = folder
+        self._locate = locate
+        self._turn = threading.Lock()
+        self._known: tuple[tuple[int, ...], Record] = ((), {})
+
+    def read(self) -> Record:
+        """Raises for a record that makes no sense: who is ours can't be said without it, and so nothing is done."""
+        if not self._folder:
+            return {}
+        path = self._path
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return {}
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if stamp != self._known[0]:
+            self._known = (stamp, _understood(path))
+        return self._known[1]
+
+    def add(self, more: Record, there: Collection[str]) -> None:
+        """`there` are the ids of all that the engine holds now: the others are gone for ever."""
+        with self._turn:
+            kept = {identity: worn for identity, worn in self.read().items() if identity in there}
+            self._write({**kept, **more})
+
+    def drop(self, identity: str) -> None:
+        with self._turn:
+            held = self.read()
+            if identity in held:
+                self._write({other: worn for other, worn in held.items() if other != identity})
+
+    @property
+    def _path(self) -> Path:
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", self._locate().url).strip("-")
+        return Path(self._folder) / f"{name}.json"
+
+    def _write(self, record: Record) -> None:
+        """A reader sees the old one or the new, never a part, and no crash loses it afterwards."""
+        path = self._path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump({"containers": record}, file, indent=1, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _understood(path: Path) -> Record:
+    try:
+        told = json.loads(path.read_text())
+        return {str(identity): _worn(labels) for identity, labels in told["containers"].items()}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise ReconcilerError(
+            f"{path}, the record of adopted containers, is damaged: {error}",
+            hint="restore it, or move it away: then those containers are foreign again, and stay as they are",
+        ) from error
+
+
+def _worn(labels: Any) -> dict[str, str]:
+    return {str(name): str(value) for name, value in labels.items()}
