@@ -60,8 +60,8 @@ def read_noting(
     return documents, None if "-" in paths else reading
 
 
-def tell(context: Context, notes: Sequence[Problem]) -> None:
+def tell(context: Context, notes: Sequence[Problem], word: str = "note") -> None:
     """What a Compose file says to no effect, one line each."""
     for note in notes:
         path = f"{note.path}: " if note.path else ""
-        print(f"note: {note.place}: {path}{note.message}", file=context.stderr)
+        print(f"{word}: {note.place}: {path}{note.message}", file=context.stderr)

@@ -36,10 +36,10 @@ class Desk:
 
     def cannot(self, at: Spot, path: Path, reason: str, hint: str = "") -> None:
         """The file is right, and we have no such thing."""
-        problem = self.folio.problem((at.line, at.column), show_path(path), f"can't be carried: {reason}", hint)
+        place, shown = (at.line, at.column), show_path(path)
         if not self.lenient:
-            self.folio.complain((at.line, at.column), problem.path, problem.message, problem.hint)
-        elif problem not in self.dropped:
+            self.folio.complain(place, shown, f"can't be carried: {reason}", hint)
+        elif (problem := self.folio.problem(place, shown, reason, hint)) not in self.dropped:
             self.dropped.append(problem)
 
     def note(self, at: Spot, path: Path, message: str) -> None:
