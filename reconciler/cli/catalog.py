@@ -45,6 +45,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "validate": "Check specs without touching anything.",
         "explain": "Describe a kind or a field.",
         "schema": "Print JSON Schema, for editors and checks.",
+        "import": "Turn what others declare into specs: Compose files.",
     },
     "Other": {
         "doctor": "Check what this machine offers, and show the settings.",
