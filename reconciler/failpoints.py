@@ -41,6 +41,7 @@ EFFECTS = tuple(
 
 STEPS = (
     "docker.image.pulled",
+    "docker.image.built",
     "docker.network.made",
     "docker.volume.made",
     "docker.container.made",

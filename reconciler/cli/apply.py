@@ -7,18 +7,21 @@ import click
 
 from reconciler.cli import line, specs
 from reconciler.cli.context import Context
+from reconciler.cli.durations import iso
 from reconciler.cli.noting import Witness, leave
 from reconciler.cli.render.progress import progress
 from reconciler.cli.verb import verb
 
 if TYPE_CHECKING:
-    from reconciler.engine.controller import Adopt
+    from reconciler.engine.controller import Adopt, Controller
+    from reconciler.model.resource import Resource
 
 EXAMPLES = """
 reconciler apply -f web.yaml
 reconciler apply -f specs -R --prune
 cat web.yaml | reconciler apply -f - --timeout 120
 reconciler apply -f web.yaml --dry-run
+reconciler apply -f web.yaml --build         # its image from scratch
 reconciler apply -f shop.yaml -n shop --adopt      # take over what `docker compose up` has started
 """
 
@@ -29,10 +32,11 @@ reconciler apply -f shop.yaml -n shop --adopt      # take over what `docker comp
 @click.option("--adopt", is_flag=True, help="Take over containers that run already, as they are; refuse what differs.")
 @click.option("--adopt-replace", is_flag=True, help="The same, but make anew what differs; volumes stay.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, like `diff`, and do nothing.")
+@click.option("--build", is_flag=True, help="Build images anew, with nothing taken over from older builds.")
 @line.waiting_options
 def command(
-    context: Context, paths: Sequence[str], *, recursive: bool, prune: bool, adopt: bool,
-    adopt_replace: bool, dry_run: bool, wait: bool, timeout: float | None,
+    context: Context, paths: Sequence[str], *, recursive: bool, prune: bool, adopt: bool, adopt_replace: bool,
+    dry_run: bool, build: bool, wait: bool, timeout: float | None,
 ) -> int:  # fmt: skip
     """Make the world what the specs say, and wait until it is."""
     from reconciler.loading import located
@@ -41,6 +45,8 @@ def command(
     resources = [document.resource for document in documents]
     how: Adopt | None = "replace" if adopt_replace else "alike" if adopt else None
     controller = line.open_controller(context, acts=not dry_run)
+    if build:
+        resources = [rebuilt(controller, resource) for resource in resources]
     if dry_run:
         from reconciler.cli.diff import show
 
@@ -56,3 +62,9 @@ def command(
     if reading is not None:
         leave(context, reading, witness, controller, report)
     return line.print_report(context, report)
+
+
+def rebuilt(controller: Controller, resource: Resource) -> Resource:
+    from reconciler.engine import edits
+
+    return edits.rebuild(resource, iso(controller.parts.clock.now(), fraction=True) or "")

@@ -32,7 +32,7 @@ EXIT_CODES = {
 FINE = frozenset(
     {
         Reason.READY, Reason.COMPLETED, Reason.STOPPED, "Starting", "Stopping", Reason.SYNCED, Reason.SUSPENDED,
-        Reason.VANISHED, Reason.WAVE,
+        Reason.VANISHED, Reason.WAVE, Reason.DECLARED,
     }
 )  # fmt: skip
 
@@ -137,7 +137,7 @@ def by_hand(sight: Sight) -> list[str]:
         own = at(sight.key, "exec -it", "--", "sh")
         return [own, f"docker exec -it {running.name} sh"] if running.runtime == "docker" else [own]
     match spec:
-        case ServiceSpec(container=container) if container:
+        case ServiceSpec(container=container) if container and container.image:
             return [shlex.join(["docker", "run", "--rm", "-it", "--entrypoint", "sh", container.image])]
         case ServiceSpec(process=process) if process:
             return [f"cd {shlex.quote(process.working_dir or '.')} && {shlex.join(process.command)}"]

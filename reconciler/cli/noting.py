@@ -139,7 +139,12 @@ def _steady(resource: Resource) -> bool:
     """
     spec = resource.spec
     if resource.key.kind == "service":
-        return bool(spec.container and spec.container.pull_policy != "Always" and not spec.probes.any)
+        return bool(
+            spec.container
+            and not spec.container.build
+            and spec.container.pull_policy != "Always"
+            and not spec.probes.any
+        )
     return resource.key.kind in KINDS and not getattr(spec, "external", False)
 
 

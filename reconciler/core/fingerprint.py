@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from reconciler.model.desired import Payload, plain
+from reconciler.model.desired import Build, Payload, plain
 
 ADJUSTABLE = ("limits", "engine_restart", "networks", "aliases", "stop")
 """Can be changed in place, or is told to whoever stops it: compared field by field, and no ground to make it anew."""
@@ -17,6 +17,11 @@ def fingerprint(payload: Payload) -> str:
     tree = _tree(payload)
     fixed = {name: tree[name] for name in tree if name not in ADJUSTABLE}
     return hashlib.sha256(_canonical(fixed).encode()).hexdigest()[:16]
+
+
+def build_digest(build: Build) -> str:
+    """Of all that an image is made from."""
+    return hashlib.sha256(_canonical({"digest": build.context.digest, **plain(build)}).encode()).hexdigest()
 
 
 def plain_json(payload: Payload) -> str:

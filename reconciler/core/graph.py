@@ -9,10 +9,11 @@ from difflib import get_close_matches
 
 from reconciler.core.references import Path, Reference, references, strings
 from reconciler.kinds import KINDS
-from reconciler.kinds.base import Fault, Need
+from reconciler.kinds.base import Fault, Need, Tree
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
+from reconciler.model.desired import Context
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.values import dataclass
@@ -35,6 +36,8 @@ class Graph:
     owner: str = ""
     contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Content of the files that specs point at, by absolute path."""
+    contexts: Mapping[Tree, Context] = field(default_factory=dict, repr=False)
+    """What the directories that images are built from hold."""
     unreadable: Mapping[Key, str] = field(default_factory=dict)
     """Resources whose files can't be read now, and why: they are left as they are."""
     damaged: Mapping[Key, str] = field(default_factory=dict)
@@ -136,9 +139,9 @@ def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
             if wanted not in graph.resources and wanted not in graph.damaged:
                 yield key, _missing(graph, need)
     yield from _namesakes(graph)
-    for key, spec in graph.workloads():
-        for fault in _service_faults(graph, key, spec):
-            yield key, fault
+    for key, spec in graph.users():
+        found = _campaign_faults(graph, key) if key.kind == "campaign" else _service_faults(graph, key, spec)
+        yield from ((key, fault) for fault in found)
     for key in sorted(graph.resources):
         if key.kind == "volume":
             for fault in _volume_faults(graph, key, graph.resources[key].spec):
@@ -183,6 +186,15 @@ def _service_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault
         for _, text in strings(config.spec.data) if config else ():
             for reference in references(text):
                 yield from _reference_faults(graph, spec, path, reference)
+
+
+def _campaign_faults(graph: Graph, key: Key) -> Iterator[Fault]:
+    """What refers to a run's parameters is looked at by itself; the rest as if it were a service's."""
+    from reconciler.core.campaign import runs  # noqa: PLC0415 -- for who declares one
+
+    spec = graph.resources[key].spec
+    yield from runs.parameter_faults(spec)
+    yield from _service_faults(graph, key, runs.of_first(spec))
 
 
 def _reference_faults(graph: Graph, spec: ServiceSpec, path: Path, reference: Reference) -> Iterator[Fault]:

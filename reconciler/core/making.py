@@ -38,7 +38,7 @@ def as_made(payload: Payload) -> Facts | None:
 
 def _container(payload: ContainerPayload) -> dict[str, Any]:
     return {
-        "image": payload.image,
+        "image": None if payload.build else payload.image,
         "entrypoint": payload.entrypoint,
         "command": payload.command,
         "env": dict(payload.env),

@@ -24,6 +24,7 @@ from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import port_range
+from reconciler.kinds.workspace import mounts
 from reconciler.model.desired import ContainerPayload, Desired, Limits, NetworkPayload, ProcessPayload, VolumePayload
 from reconciler.model.resource import Resource
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 UNDECIDED: Final = frozenset(
     {"image", "user", "networks", "capAdd", "capDrop", "devices", "gpus", "extraHosts", "hostPath", "bind", "hostPort",
-     "memory", "files", "file", "options", "driver"}
+     "memory", "files", "file", "options", "driver", "context", "dockerfile", "workspace"}
 )  # fmt: skip
 """Fields that are judged by their text: what a reference will put there can't be judged before it is there."""
 FREE: Final = (("env",), ("data",), ("probes",), ("container", "labels"))
@@ -143,7 +144,9 @@ def _service(spec: ServiceSpec, profile: Profile, machine: Machine) -> Iterator[
         )
         yield from rules.container(spec.container, limits, profile)
         yield from rules.joined(spec.container.networks, (), profile)
-        yield from rules.mounts(spec.volumes, profile, machine)
+        for fault in rules.mounts(mounts(spec), profile, machine):
+            own = fault.path[1] == len(spec.volumes)  # of the workspace, which stands beside them
+            yield replace(fault, path=("container", "workspace")) if own else fault
         yield from rules.restart(spec.restart.by == "engine", profile)
     if spec.process:
         yield from rules.process(spec.process, spec.env, profile, machine)
@@ -182,4 +185,9 @@ def _files(kind: str, spec: object, profile: Profile, machine: Machine, root: st
         landing = machine.landing(file)
         if landing.special or not may_read(landing.path, machine, profile, root):
             message = f"{rules.shown(file, landing)} does not belong to the source, and may not be read"
+            yield Fault(path, message, rules.permitted(profile.files.roots, "the source's own files"))
+    for path, tree in found.trees(spec) if found else ():
+        landing = machine.landing(tree.path)
+        if landing.special or not may_read(landing.path, machine, profile, root):
+            message = f"{rules.shown(tree.path, landing)} does not belong to the source, and may not be built from"
             yield Fault(path, message, rules.permitted(profile.files.roots, "the source's own files"))

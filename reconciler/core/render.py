@@ -8,14 +8,19 @@ from dataclasses import field
 from reconciler.core import addresses
 from reconciler.core.addresses import Address, Callee, Unknown
 from reconciler.core.envfile import BadEnvFile, parse_env
-from reconciler.core.fingerprint import fingerprint
+from reconciler.core.fingerprint import build_digest, fingerprint
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
 from reconciler.core.ports import NO_EXTRAS, Assignment, Extras
 from reconciler.core.references import Lookup, Reference, fill, fill_all, literal
+from reconciler.kinds.base import Tree
+from reconciler.kinds.build import Build as BuildSpec
 from reconciler.kinds.quantity import bytes_of
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container, Resources, VolumeMount
+from reconciler.kinds.workspace import mounts as all_mounts
+from reconciler.kinds.workspace import working_directory
 from reconciler.model.desired import (
+    Build,
     ContainerPayload,
     Desired,
     File,
@@ -37,6 +42,11 @@ from reconciler.values import dataclass
 
 RESTARTED = "reconciler/restarted-at"
 """Annotation that `restart` writes: a new value is a new fingerprint."""
+REBUILT = "reconciler/rebuilt-at"
+"""Annotation that `apply --build` writes."""
+MARKS = (RESTARTED, REBUILT)
+BUILT = "reconciler-build"
+"""The repository of images that are built here and have no other name."""
 KEEP_ALIVE = ("tail", "-f", "/dev/null")
 """The one command that keeps a workload up which has none of its own. Nobody else writes it."""
 
@@ -140,7 +150,7 @@ class _Room:
         spec: ServiceSpec = fill_all(self._spec, lookup)
         implied, written = self._implied(spec), self._written(spec, lookup)
         env = {**implied, **written, **_marks(key)}
-        mounts = tuple(self._mount(mount, lookup) for mount in spec.volumes)
+        mounts = tuple(self._mount(mount, lookup) for mount in all_mounts(spec))
         stop = stop_of(spec)
         restarted_at = self._graph.resources[self._key].annotations.get(RESTARTED, "")
         payload: Payload
@@ -163,17 +173,32 @@ class _Room:
         entrypoint, command = container.entrypoint, container.command
         if container.keep_alive:
             entrypoint, command = KEEP_ALIVE, ()
+        build = self._build(container.build) if container.build else None
+        image = container.image or (self._name_of(build) if build else "")
         by_engine = {"Always": "always", "OnFailure": "on-failure", "Never": "no"}[spec.restart.policy]
         return ContainerPayload(
-            image=container.image, pull_policy=container.pull_policy, entrypoint=entrypoint, command=command, env=env,
-            ports=bindings, mounts=mounts, networks=tuple(self._graph.engine_name("network", n) for n in names),
-            aliases=(self._key.name, *container.aliases), user=container.user, working_dir=container.working_dir,
+            image=image, build=build, pull_policy=container.pull_policy, entrypoint=entrypoint, command=command,
+            env=env, ports=bindings, mounts=mounts, user=container.user, working_dir=working_directory(spec),
+            networks=tuple(self._graph.engine_name("network", n) for n in names),
+            aliases=(self._key.name, *container.aliases),
             hostname=container.hostname, tty=container.tty, init=container.init, privileged=container.privileged,
             cap_add=container.cap_add, cap_drop=container.cap_drop,
             devices=container.devices, gpus=container.gpus, shm_size=bytes_of(container.shm_size),
             extra_hosts=container.extra_hosts, labels=container.labels, limits=_limits(spec.resources),
             engine_restart=by_engine if spec.restart.by == "engine" else "no", stop=stop, restarted_at=restarted_at,
         )  # fmt: skip
+
+    def _build(self, wanted: BuildSpec) -> Build:
+        tree = Tree(wanted.context, wanted.dockerfile, whole=wanted.rebuild_on == "Context")
+        context = self._graph.contexts.get(tree)
+        if context is None:
+            raise Unknown(f"what is in the build context {wanted.context} is not known")
+        rebuilt_at = self._graph.resources[self._key].annotations.get(REBUILT, "")
+        return Build(context=context, args=wanted.args, target=wanted.target, rebuilt_at=rebuilt_at)
+
+    def _name_of(self, build: Build) -> str:
+        """By all that it is made from, so that a name is never that of something else."""
+        return f"{BUILT}/{self._key.namespace}-{self._key.name}:{build_digest(build)[:12]}"
 
     def _lookup(self, reference: Reference, own: tuple[PortBinding, ...]) -> str:
         head, *rest = reference

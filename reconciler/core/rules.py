@@ -58,7 +58,7 @@ class Machine(Protocol):
 
 def container(given: Container | ContainerPayload, limits: Limits, profile: Profile) -> Iterator[Fault]:
     allowed = profile.containers
-    yield from _image(given.image, profile)
+    yield from _built(profile) if given.build else _image(given.image, profile)
     for name, wanted, permission, message in (
         ("privileged", given.privileged, allowed.privileged, "a privileged container is not permitted"),
         ("devices", given.devices, allowed.devices, "devices of the host are not permitted"),
@@ -104,6 +104,14 @@ def _image(image: str, profile: Profile) -> Iterator[Fault]:
     spellings = {name, _full_name(name), _full_name(name).removeprefix("docker.io/").removeprefix("library/")}
     if not any(matches(spelling, allowed.allow) for spelling in spellings):
         yield Fault(("container", "image"), f"images of {_full_name(name)} are not permitted", permitted(allowed.allow))
+
+
+def _built(profile: Profile) -> Iterator[Fault]:
+    """What it starts from stands in a file that anybody may change, and what it runs is held to no limits."""
+    allowed = profile.containers.images
+    if allowed.require_digest or "*" not in allowed.allow:
+        message = "an image may not be built here: nobody can judge what it starts from"
+        yield Fault(("container", "build"), message, "name an image by its digest, or images: {requireDigest: false}")
 
 
 def _full_name(name: str) -> str:

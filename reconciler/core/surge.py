@@ -12,6 +12,7 @@ from reconciler.core.graph import Graph
 from reconciler.core.references import references, strings
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port, port_range
+from reconciler.kinds.workspace import mounts
 from reconciler.model.key import Key
 from reconciler.values import dataclass
 
@@ -57,7 +58,7 @@ def _rooms(spec: ServiceSpec) -> Iterator[int]:
 def _bold(graph: Graph, spec: ServiceSpec) -> str:
     if not spec.ports and not spec.probes.any:
         return "it has neither ports nor probes, so nobody would notice"
-    shared = next((m for m in spec.volumes if (m.volume or m.host_path) and not m.read_only), None)
+    shared = next((m for m in mounts(spec) if (m.volume or m.host_path) and not m.read_only), None)
     if shared:
         return f"old and new would both write to {shared.source}"
     if spec.restart.policy != "Always":

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.core.scalar import Value, ambiguous, resolve, resolve_old, show
-from reconciler.core.shape import Either, Entries, Flag, Items, Number, Optional, Record, Shape, Text, describe
+from reconciler.core.shape import Either, Entries, Field, Flag, Items, Number, Optional, Record, Shape, Text, describe
 from reconciler.core.yaml12 import Listing, Node, Scalar, Table
 
 Complaint = tuple[str, str]
@@ -250,10 +250,15 @@ def _record_hint(text: str, shape: Shape) -> str:
         return f"write {{{source}: {pair[1]}, mountPath: {pair[2]}}}"
     if (policy := record.fields.get("policy")) and (word := _policy(text, policy.shape)):
         return f"write {{policy: {word}}}"
-    needed = next((entry for entry in record.fields.values() if entry.required), None)
+    needed = next((entry for entry in record.fields.values() if _is_meant(entry)), None)
     if needed and text:
         return f"write {{{needed.name}: {_as_list(text) if isinstance(needed.shape, Items) else _cut(text)}}}"
     return f"write {{{', '.join(f'{name}: ...' for name in list(record.fields)[:3])}}}"
+
+
+def _is_meant(entry: Field) -> bool:
+    """By a text alone: what has to be there, or what usually is."""
+    return entry.required or entry.name in {"image", "context"}
 
 
 def _policy(text: str, shape: Shape) -> str:

@@ -17,6 +17,7 @@ from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.source import SourceSpec
+from reconciler.kinds.workload import Container
 from reconciler.model.key import Key
 from reconciler.model.resource import PROFILE, ROOT, SOURCE, Resource
 from reconciler.ports import Checkout, Feeds
@@ -115,11 +116,21 @@ def _homeless(spec: ServiceSpec, root: str, own: str) -> Iterator[Fault]:
     for i, mount in enumerate(spec.volumes):
         if _beneath(mount.host_path, root):
             yield Fault(("volumes", i, "hostPath"), "a file of a repository can't be mounted by its path", hint)
+    if spec.container:
+        yield from _unbuildable(spec.container, root)
     if spec.process and _beneath(spec.process.working_dir, root) and spec.process.working_dir != own:
         path = ("process", "workingDir")
         yield Fault(
             path, "a repository lies nowhere on this machine, so nothing can run in it", "name an absolute path"
         )
+
+
+def _unbuildable(container: Container, root: str) -> Iterator[Fault]:
+    hint = "follow a directory that holds a clone of it, or build the image elsewhere"
+    if container.build and _beneath(container.build.context, root):
+        yield Fault(("container", "build", "context"), "a repository can't be built from: it lies nowhere here", hint)
+    if _beneath(container.workspace, root):
+        yield Fault(("container", "workspace"), "a repository can't be worked in: it lies nowhere here", hint)
 
 
 def _beneath(path: str, root: str) -> bool:

@@ -14,8 +14,9 @@ from reconciler.kinds.base import camel
 from reconciler.model.plan import Action, Plan
 
 VAGUE = "what it is made of has changed"
-RESTARTED = "restarted_at"
+ASKED = {"build.rebuilt_at": "a new build", "restarted_at": "a restart"}
 NETWORKS = "network_stamps"
+CONTEXT = "build.context"
 MOST = 3
 LONGEST = 40
 DIGEST = re.compile(r"sealed:|sha256:")
@@ -48,10 +49,12 @@ def _cause(action: Action, remembered: Remembered) -> str:
 
 def sentence(changes: Sequence[Difference]) -> str:
     """What differs, in a few words. Values of the environment are nobody else's business: only names are told."""
-    asked = [change for change in changes if change.path == RESTARTED]
-    others = [change for change in changes if change.path != RESTARTED]
+    asked = [ASKED[change.path] for change in changes if change.path in ASKED]
+    others = [change for change in changes if change.path not in ASKED]
     if not others:
-        return "a restart was asked for" if asked else ""
+        return f"{' and '.join(asked)} was asked for" if asked else ""
+    if [change.path for change in others] == [CONTEXT]:
+        return "its build context has changed"
     if len(others) == 1 and (values := _values(others[0])):
         return f"its {_name(others[0])} changed {values}"
     names = list(dict.fromkeys(map(_name, others)))
@@ -76,6 +79,8 @@ def _plain(value: Any) -> bool:
 def _name(change: Difference) -> str:
     if change.path == NETWORKS:
         return "network"
+    if change.path == CONTEXT:
+        return "build context"
     return ".".join(_words(change.path.removesuffix(".content")))
 
 

@@ -27,6 +27,7 @@ from reconciler.engine.running import running
 from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.kinds import find
 from reconciler.kinds.base import Fault
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
@@ -274,7 +275,11 @@ class Controller:
         old = set(link_faults(self.parts.source.graph(namespace, identity, before.values())))
         faults = [(key, fault) for key, fault in link_faults(graph) if key in given or (key, fault) not in old]
         doubted = doubts(graph)  # they wait for what they need, as they would for anything else
-        unread = [(k, Fault((), graph.unreadable[k])) for k in sorted(graph.unreadable) if k in given - set(doubted)]
+        unread = [
+            (k, Fault(_place(graph.resources[k], why), why))
+            for k, why in sorted(graph.unreadable.items())
+            if k in given - set(doubted)
+        ]
         if faults or unread:
             raise Unlinkable([*faults, *unread])
 
@@ -412,3 +417,10 @@ def joined(reports: Sequence[Report]) -> Report:
         notes=tuple(note for report in reports for note in report.notes),
         pending=frozenset(key for report in reports for key in report.pending),
     )
+
+
+def _place(resource: Resource, why: str) -> tuple[str | int, ...]:
+    """Where in the spec that is named which can't be read."""
+    kind = find(resource.key.kind)
+    named = [*kind.paths(resource.spec), *((at, tree.path) for at, tree in kind.trees(resource.spec))] if kind else []
+    return next((at for at, path in named if path in why), ())

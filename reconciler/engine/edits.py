@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from reconciler.core.render import RESTARTED
+from reconciler.core.render import MARKS, REBUILT, RESTARTED
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
@@ -51,8 +51,7 @@ def apply(
         else:
             changed = old.spec != resource.spec
             results[resource.key] = "configured"
-            mark = {RESTARTED: old.annotations[RESTARTED]} if RESTARTED in old.annotations else {}
-            marked = {**resource.annotations, **mark}  # or the next pass would restart it once more
+            marked = {**resource.annotations, **_marks(old, resource)}  # or the next pass would restart it once more
             keep.append(replace(resource, annotations=marked, generation=old.generation + changed))
     return Edit(tuple(keep), results)
 
@@ -75,8 +74,15 @@ def _as_left(wanted: Resource, old: Resource | None, running: Collection[Key]) -
 
 def _same(old: Resource, new: Resource) -> bool:
     """Marks that our own verbs left (a restart) are no difference; those of a stop come with another spec."""
-    theirs = {name: value for name, value in old.annotations.items() if name != RESTARTED}
-    return (old.spec, old.labels, theirs) == (new.spec, new.labels, new.annotations)
+    return (old.spec, old.labels, old.annotations) == (
+        new.spec, new.labels, {**new.annotations, **_marks(old, new)}
+    )  # fmt: skip
+
+
+def _marks(old: Resource, new: Resource) -> dict[str, str]:
+    """The later one of each: what was asked for once is not asked for again, and never taken back."""
+    both = {name: (old.annotations.get(name, ""), new.annotations.get(name, "")) for name in MARKS}
+    return {name: max(stamps) for name, stamps in both.items() if any(stamps)}
 
 
 def prune(before: Mapping[Key, Resource], given: Iterable[Key], orphans: Iterable[Observed]) -> Edit:
@@ -168,6 +174,14 @@ def restart(resource: Resource, stamp: str) -> Resource:
             f"{resource.key.short} is stopped", hint=f"start it: reconciler start {resource.key.short}"
         )
     return _changed(resource, resource.spec, {**resource.annotations, RESTARTED: stamp})
+
+
+def rebuild(resource: Resource, stamp: str) -> Resource:
+    """Its image is built anew, with nothing taken over from an older build."""
+    container = getattr(resource.spec, "container", None)
+    if container is None or container.build is None:
+        return resource
+    return replace(resource, annotations={**resource.annotations, REBUILT: stamp})
 
 
 def suspend(resource: Resource, *, suspended: bool) -> Resource:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from reconciler.core.graph import Graph
 from reconciler.core.references import literal
 from reconciler.engine.loop import Turn, spread
 from reconciler.engine.reconcile import Parts, Pass
@@ -13,6 +14,11 @@ from reconciler.engine.sync import sync
 from reconciler.model.key import Key
 
 SYNC = "sync"
+
+
+def _watched(graph: Graph) -> Iterator[str]:
+    """Directories of which all that they hold matters."""
+    return (tree.path if tree.whole else f"{tree.path}/{tree.dockerfile}" for tree in graph.contexts)
 
 
 class Following:
@@ -32,7 +38,7 @@ class Following:
         namespace = current.graph.namespace
         sources = {key: r for key, r in current.graph.resources.items() if key.kind == "source"}
         with self._lock:
-            self._files[namespace] = frozenset(current.graph.contents)
+            self._files[namespace] = frozenset({*current.graph.contents, *_watched(current.graph)})
             for key in [key for key in self._known if key.namespace == namespace and key not in sources]:
                 del self._known[key]
                 self._directories.pop(key, None)

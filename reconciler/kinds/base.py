@@ -51,6 +51,19 @@ class Need:
     path: tuple[str | int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A directory of the host that an image is built from."""
+
+    path: str
+    dockerfile: str = "Dockerfile"
+    """Which of its files says how."""
+    whole: bool = True
+    """Whether all that it holds belongs to the spec, or the Dockerfile alone."""
+
+
+VARIABLE_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+VARIABLE_REST = VARIABLE_START | frozenset("0123456789.-")
 ENGINE_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 ENGINE_REST = ENGINE_START | frozenset("_.-")
 
@@ -89,6 +102,8 @@ class Kind:
     """The same spec with its relative paths made absolute by the given function."""
     paths: Callable[[Any], Iterable[tuple[tuple[str | int, ...], str]]] = nothing
     """The files of the host whose content belongs to it, and where it names them."""
+    trees: Callable[[Any], Iterable[tuple[tuple[str | int, ...], Tree]]] = nothing
+    """The directories of the host whose content belongs to it, and where it names them."""
     as_service: Callable[[Any], Any] | None = None
     """Of a kind that runs something: its spec seen as a ServiceSpec, for all who render it, place it and look at it."""
     example: str = ""

@@ -20,6 +20,7 @@ from reconciler.kinds.workload import (
     anchor,
     paths,
     port_range,
+    trees,
     workload_faults,
     workload_needs,
 )
@@ -183,6 +184,7 @@ KIND = Kind(
     needs=needs,
     anchor=anchor,
     paths=paths,
+    trees=trees,
     as_service=lambda spec: spec,
     example="""\
 apiVersion: reconciler/v1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import field, replace
 from typing import Annotated, Any, Literal, Protocol
 
-from reconciler.kinds.base import EDGE, Argv, Fault, Need, PortNumber, camel
+from reconciler.kinds.base import EDGE, VARIABLE_REST, VARIABLE_START, Argv, Fault, Need, PortNumber, Tree, camel
+from reconciler.kinds.build import Build, image_faults
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.quantity import bytes_of
 from reconciler.values import dataclass
@@ -18,8 +20,13 @@ class Container:
 
     __pydantic_config__ = EDGE
 
-    image: str
-    """Image reference, as `docker run` takes it."""
+    image: str = ""
+    """Image reference, as `docker run` takes it. With `build`, the name of what is built."""
+    build: Build | None = None
+    """Build the image from a Dockerfile. What the build is given is part of the fingerprint."""
+    workspace: str = ""
+    """A directory of the host to work in; relative to the spec file. It lies at /workspaces/NAME, where the command
+    starts too, unless workingDir says otherwise."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """When to pull: on every apply, when the image is missing, or never."""
     entrypoint: Argv | None = None
@@ -196,8 +203,6 @@ class Workload(Protocol):
 
 
 SIGNALS = frozenset("TERM INT QUIT KILL HUP USR1 USR2 WINCH CONT STOP".split())
-VARIABLE_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
-VARIABLE_REST = VARIABLE_START | frozenset("0123456789.-")
 
 
 def workload_faults(spec: Workload) -> Iterator[Fault]:
@@ -226,11 +231,7 @@ def _runtime_faults(spec: Workload) -> Iterator[Fault]:
 
 
 def _container_faults(container: Container) -> Iterator[Fault]:
-    image = container.image
-    if not image or image != image.strip() or any(c.isspace() for c in image):
-        yield Fault(("container", "image"), f"{image!r} is not an image reference", "like nginx:1.27")
-    elif image.startswith("-"):
-        yield Fault(("container", "image"), f"{image!r} starts with a dash", "like nginx:1.27")
+    yield from image_faults(container)
     if container.keep_alive and (container.command or container.entrypoint):
         yield Fault(
             ("container", "keepAlive"),
@@ -358,13 +359,29 @@ def anchor(spec: Any, absolute: Callable[[str], str]) -> Any:
     env_from = tuple(replace(e, file=absolute(e.file)) if e.file else e for e in spec.env_from)
     volumes = tuple(replace(v, host_path=absolute(v.host_path)) if v.host_path else v for v in spec.volumes)
     process = spec.process and replace(spec.process, working_dir=absolute(spec.process.working_dir or "."))
-    return replace(spec, env_from=env_from, volumes=volumes, process=process)
+    container = spec.container and _anchored(spec.container, absolute)
+    return replace(spec, env_from=env_from, volumes=volumes, process=process, container=container)
+
+
+def _anchored(container: Container, absolute: Callable[[str], str]) -> Container:
+    build = container.build
+    if build:
+        build = replace(build, context=absolute(build.context or "."), dockerfile=posixpath.normpath(build.dockerfile))
+    workspace = absolute(container.workspace) if container.workspace else ""
+    return replace(container, build=build, workspace=workspace) if build or workspace else container
 
 
 def paths(spec: Workload) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for i, source in enumerate(spec.env_from):
         if source.file:
             yield ("envFrom", i, "file"), source.file
+
+
+def trees(spec: Workload) -> Iterator[tuple[tuple[str | int, ...], Tree]]:
+    build = spec.container.build if spec.container else None
+    if build:
+        tree = Tree(build.context, build.dockerfile, whole=build.rebuild_on == "Context")
+        yield ("container", "build", "context"), tree
 
 
 def _is_label(text: str) -> bool:

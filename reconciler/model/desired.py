@@ -6,7 +6,7 @@ digests. So a payload can be printed, compared and kept without ever showing a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, fields, is_dataclass
 from typing import Any
 
@@ -84,12 +84,37 @@ class Stop:
     grace_seconds: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a build is given: a directory as it was when it was looked at, known by its digest."""
+
+    digest: str
+    """Of all that is to count."""
+    dockerfile: str = field(default="Dockerfile", compare=False)
+    """Where in it the Dockerfile lies."""
+    archive: Callable[[], tuple[int, Iterator[bytes]]] = field(default=lambda: (0, iter(())), repr=False, compare=False)
+    """The same as a tar archive: its size, and the pieces. Raises Refused when it is no longer as it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """How an image is made, if there is none of its name that was made from just this."""
+
+    context: Context
+    args: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    rebuilt_at: str = ""
+    """When it was last asked for without need: then nothing of an older build is taken over."""
+
+
 Environment = Mapping[str, str | Sealed]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerPayload:
     image: str
+    """The name of what is built, where there is a build: whatever that is called, it is the same."""
+    build: Build | None = None
     pull_policy: str = "IfNotPresent"
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
@@ -198,9 +223,14 @@ def plain(value: Any) -> Any:
             return {"name": value.name, "mode": oct(value.mode), "content": _digest(content)}
         case File():
             return {"name": value.name, "mode": oct(value.mode), "content": plain(value.content)}
+        case Context():
+            return f"sha256:{value.digest[:16]}"
         case _ if is_dataclass(value) and not isinstance(value, type):
             set_ones = ((f.name, getattr(value, f.name)) for f in fields(value))
-            return {name: plain(item) for name, item in set_ones if item not in ("", None, (), {}, False)}
+            told = {name: plain(item) for name, item in set_ones if item not in ("", None, (), {}, False)}
+            if isinstance(value, ContainerPayload) and value.build:
+                del told["image"]
+            return told
         case Mapping():
             return {str(name): plain(value[name]) for name in sorted(value)}
         case tuple() | list():

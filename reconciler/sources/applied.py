@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 import threading
 from collections import defaultdict
@@ -22,10 +23,12 @@ from reconciler.core.references import literal
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
 from reconciler.kinds import KINDS, find
+from reconciler.kinds.base import Tree
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.ports import Identity, Revision
 from reconciler.sources import document
+from reconciler.sources.contexts import Contexts
 from reconciler.sources.history import History, revision
 from reconciler.sources.home import Home
 from reconciler.sources.recollection import Known, Recollection, Stamp
@@ -64,6 +67,8 @@ class Applied:
         self._cause = cause
         self._recalled: dict[str, dict[Path, Stamp]] = {}
         self._last: dict[str, dict[Path, Stamp]] = {}
+        self._contexts = Contexts()
+        self._built_from: dict[str, list[Tree]] = {}
         self._pointed_at: dict[str, list[str]] = {}
 
     def namespaces(self) -> list[str]:
@@ -139,7 +144,9 @@ class Applied:
         kept = [file for namespace in self.namespaces() for file, _ in self._files(namespace)]
         with self._lock:
             pointed = [Path(path) for paths in self._pointed_at.values() for path in paths]
-        return repr([(str(file), _stamp_if_there(file)) for file in (*kept, *pointed)])
+            trees = [tree for known in self._built_from.values() for tree in known]
+        seen = repr([(str(file), _stamp_if_there(file)) for file in (*kept, *pointed)])
+        return f"{seen}{self._contexts.glance(trees)}"
 
     def graph(self, namespace: str, identity: Identity, resources: Iterable[Resource] | None = None) -> Graph:
         """The namespace as it is kept, or as it would be with `resources` instead; files read now."""
@@ -147,14 +154,18 @@ class Applied:
         everything = kept if resources is None else list(resources)
         given = {resource.key for resource in everything}
         contents, unreadable = _contents(everything, self._refusal)
+        contexts, unbuildable = self._contexts.read(everything, self._refusal)
+        unreadable = {**unbuildable, **unreadable}
         if resources is None:
             with self._lock:
                 self._pointed_at[namespace] = sorted(contents)
+                self._built_from[namespace] = sorted(contexts, key=repr)
         return graph_of(
             namespace,
             everything,
             owner=identity.owner,
             contents=contents,
+            contexts=contexts,
             unreadable=unreadable,
             damaged={key: why for key, why in damaged.items() if key not in given},
             seal=identity.seal,
@@ -233,6 +244,8 @@ class Applied:
         """The end of a tombstone, once nothing of it is left in the world."""
         failpoint("source.forget.before")
         self._history.forget(key)  # first: nobody would come back for it
+        if key.kind == "campaign":
+            shutil.rmtree(self._home.path / "campaigns" / f"{key.namespace}.{key.name}", ignore_errors=True)
         path = self._path(key)
         with self._lock:  # or who is reading it just now would write it into the recollection again
             path.unlink(missing_ok=True)

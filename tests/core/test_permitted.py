@@ -25,7 +25,8 @@ from reconciler.core.policy import (
     marks,
 )
 from reconciler.core.sheet import show_path
-from reconciler.kinds import KINDS
+from reconciler.kinds import KINDS, find
+from reconciler.kinds.build import Build
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
@@ -33,8 +34,9 @@ from reconciler.kinds.service import Restart, ServiceSpec
 from reconciler.kinds.source import SourceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import Container, EnvFrom, Port, Process, Resources, VolumeMount
-from reconciler.model.desired import Desired
+from reconciler.model.desired import Context, Desired
 from reconciler.model.observed import Snapshot, View
+from reconciler.model.resource import Resource
 from tests.core import build
 from tests.core.machine import MACHINE
 
@@ -134,6 +136,7 @@ SERVICES: list[tuple[str, dict[str, Any]]] = [
         )
     ),
     ("volumes[0].readOnly", mounting("/srv/apps/web", read_only=False)),
+    ("container.build", container(image="", build={"context": "/checkout"})),
     *(
         ("ports[0].bind", publishing(bind=address))
         for address in (
@@ -222,6 +225,10 @@ def test_the_hosts_network_stays_forbidden_to_who_may_use_what_others_made() -> 
         ("Secret", "env.a", {"env": {"a": "AWS_SECRET_ACCESS_KEY"}}),
         ("Service", "envFrom[0].file", {**CONTAINER, "envFrom": [{"file": "/proc/1/environ"}]}),
         ("Service", "envFrom[0].file", {**CONTAINER, "envFrom": [{"file": "../../.env"}]}),
+        *(
+            ("Service", "container.build.context", container(image="", build={"context": path}))
+            for path in ("/", "..", "/etc", "/root/.ssh", "../outside", "/srv/apps")
+        ),
         ("Source", "", {"directory": "/srv/specs", "profile": "trusted"}),
         ("Source", "", {"git": {"url": "https://evil.example/x.git"}, "verify": "none", "profile": "trusted"}),
     ],
@@ -239,12 +246,29 @@ def test_a_file_of_the_sources_own_may_be_read_unless_it_is_a_link_that_leads_ou
     assert _starts("files.a", violations(config, PROFILE, swapped, root="/checkout"))
 
 
-@pytest.mark.parametrize("field", ["image", "user", "hostPath", "bind"])
+@pytest.mark.parametrize("path", ["/", ".", "~", "/etc", "/srv/apps/out", "/srv/apps/web"])
+def test_R17_a_workspace_is_held_to_what_holds_for_mounts(path: str) -> None:
+    document = read("Service", container(workspace=path))
+    assert _starts("container.workspace", violations(document.resource, PROFILE, MACHINE))
+    assert _starts("volumes[0]", payload_violations(made(document), PROFILE, MACHINE))
+
+
+def test_K20_an_image_may_be_built_of_a_sources_own_files_where_images_are_free() -> None:
+    free = replace(PROFILE, containers=Containers(images=Images(require_digest=False)))
+    document = read("Service", container(image="", build={"context": "./web"}))
+    assert not list(violations(document.resource, free, MACHINE, root="/checkout"))
+    assert not list(payload_violations(made(document), free, MACHINE))
+    swapped = replace(MACHINE, links={"/checkout/web": "/etc"})
+    assert _starts("container.build.context", violations(document.resource, free, swapped, root="/checkout"))
+
+
+@pytest.mark.parametrize("field", ["image", "user", "hostPath", "bind", "context", "workspace"])
 def test_what_a_reference_will_put_somewhere_is_refused_where_the_text_decides(field: str) -> None:
     text = "/srv/apps/${db.host}"
     spec = {
         "image": image("${db.host}"), "user": process(user="${db.host}"), "hostPath": mounting(text),
-        "bind": publishing(bind="${db.ip}"),
+        "bind": publishing(bind="${db.ip}"), "context": container(image="", build={"context": text}),
+        "workspace": container(workspace=text),
     }[field]  # fmt: skip
     found = [show_path(fault.path) for fault in violations(read("Service", spec).resource, PROFILE, MACHINE)]
     assert any(path.endswith(field) for path in found)
@@ -365,7 +389,8 @@ spec:
 
 JUDGED = {
     ServiceSpec: "container process env env_from ports volumes restart resources",
-    Container: "image networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
+    Container: "image build workspace networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
+    Build: "context dockerfile",
     Process: "user", EnvFrom: "file", Port: "host_port bind", VolumeMount: "host_path read_only",
     Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external name",
     VolumeSpec: "driver options external name", ConfigSpec: "files", SecretSpec: "files env",
@@ -373,6 +398,7 @@ JUDGED = {
 HARMLESS = {
     ServiceSpec: "replicas auto_start run_on probes stop update depends_on",
     Container: "aliases pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
+    Build: "args target rebuild_on",
     Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",
     VolumeMount: "volume config secret mount_path", Resources: "cpus",
     Restart: "policy initial_seconds max_seconds reset_after_seconds", NetworkSpec: "internal",
@@ -404,11 +430,17 @@ def made(document: Document, *others: Document) -> Desired:
     given = [d.resource for d in (document, *others)]
     notes = marks("shop/repo", "restricted")
     resources = [replace(one, annotations={**one.annotations, **notes}) for one in given]
-    graph = graph_of("shop", resources, owner="me", seal=lambda value: str(len(value)))
+    contexts = {tree: Context("0" * 64) for one in resources for _, tree in _trees(one)}
+    graph = graph_of("shop", resources, owner="me", seal=lambda value: str(len(value)), contexts=contexts)
     desired = build.rendered(graph, Snapshot((View("docker"), View("process")))).desired
     found = next(item for key, item in desired.items() if key.resource == document.resource.key)
     assert found.profile == "restricted"
     return found
+
+
+def _trees(resource: Resource) -> Any:
+    kind = find(resource.key.kind)
+    return kind.trees(resource.spec) if kind else ()
 
 
 def _starts(field: str, faults: Any) -> bool:

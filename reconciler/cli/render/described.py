@@ -98,7 +98,7 @@ def _plain(name: str, value: Any) -> str:
 def _service(spec: ServiceSpec) -> dict[str, object]:
     entries: dict[str, object] = {"replicas": spec.replicas}
     if spec.container:
-        entries["container"] = spec.container.image
+        entries["container"] = words.image_of(spec.container)
         commands = {"entrypoint": spec.container.entrypoint, "command": spec.container.command}
         entries |= {name: shlex.join(argv) for name, argv in commands.items() if argv}
         entries |= {"keepAlive": "it stays up to be attached to"} if spec.container.keep_alive else {}

@@ -18,6 +18,7 @@ from reconciler.model.status import Condition, Endpoint
 
 if TYPE_CHECKING:
     from reconciler.engine.looking import Look, Sight
+    from reconciler.kinds.workload import Container
 
 STARTING_SECONDS = 60.0
 """So long after its start what is not Ready is called Starting; later, NotReady."""
@@ -198,12 +199,17 @@ def subject_cell(sight: Sight) -> str:
     return f"{arrived[0].author}: {arrived[0].subject}" if arrived and arrived[0].subject else ""
 
 
+def image_of(container: Container) -> str:
+    """By its name, or what it is built from."""
+    return container.image or (f"build {container.build.context}" if container.build else "")
+
+
 def workload(sight: Sight) -> str:
     """The image, or the command line."""
     spec = sight.resource.spec if sight.resource else None
     match spec:
         case ServiceSpec(container=container) if container:
-            return container.image
+            return image_of(container)
         case ServiceSpec(process=process) if process:
             return cut(shlex.join(process.command), LONGEST_COMMAND)
         case _:

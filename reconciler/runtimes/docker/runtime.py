@@ -17,6 +17,7 @@ from reconciler.model.observed import Observed, View
 from reconciler.runtimes.docker import read
 from reconciler.runtimes.docker.adopted import Adopted
 from reconciler.runtimes.docker.adopting import DockerAdopting
+from reconciler.runtimes.docker.builds import Builds
 from reconciler.runtimes.docker.closer import Closer
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.containers import Containers
@@ -54,6 +55,7 @@ class DockerRuntime(DockerReach, DockerAdopting):
         self._lists: list[Any] = []
         self._looked_at = 0.0
         self._images = Images(connection, progress)
+        self._builds = Builds(connection, owner, progress)
         self._closer = Closer(connection, self._moments, self._images)
         self._containers = Containers(connection, LastLog(self, logs_dir).save)
         self._networks = Networks(connection)
@@ -90,13 +92,18 @@ class DockerRuntime(DockerReach, DockerAdopting):
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ContainerPayload):
             self._containers.prepare(desired, desired.payload)
-            self._images.prepare(desired.payload.image, desired.payload.pull_policy)
+            if desired.payload.build:
+                self._builds.prepare(desired, desired.payload, desired.payload.build)
+            else:
+                self._images.prepare(desired.payload.image, desired.payload.pull_policy)
 
     def create(self, desired: Desired) -> None:
         match desired.payload:
             case ContainerPayload() as payload:
                 with self._one_network_of_a_name():
                     self._containers.create(desired, payload)
+                if payload.build:
+                    self._builds.tidy(desired)
             case NetworkPayload() as payload:
                 self._networks.create(desired, payload)
             case VolumePayload() as payload:
@@ -130,6 +137,7 @@ class DockerRuntime(DockerReach, DockerAdopting):
                 self._volumes.remove(seen)
             case _:
                 self._containers.remove(seen)
+                self._builds.tidy_after(seen)
                 if seen.adopted:
                     self._adopted.drop(seen.id)
 
