@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.docker.registry import serving
-from tests.podman_lacks import ASK_REGISTRY, skip_on_podman
 from tests.scenarios.documents import box, document, native, native_server, server, volume
 from tests.scenarios.stage import IMAGE, Stage, eventually, get
 
@@ -120,7 +119,6 @@ def test_K12_KECS_e_a_port_that_is_taken_after_the_look_is_reassigned(stage: Sta
 
 
 def test_K24_each_step_of_a_start_is_told_where_there_is_no_terminal(stage: Stage) -> None:
-    skip_on_podman(stage.engine, ASK_REGISTRY)
     with serving() as registry:
         image = registry.image("app")
         container = {"image": image, "command": ["/sh", "-c", "read x"], "tty": True}
