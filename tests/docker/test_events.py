@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -253,27 +254,26 @@ def test_its_end_comes_at_once_while_nothing_happens(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        threading.Thread(target=_serve, args=(listener, stop), daemon=True).start()
+        serving = threading.Thread(target=_serve, args=(listener, stop), daemon=True)
+        serving.start()
         with listening(alarm(f"unix://{path}")) as told:
             told.first("")
             began = time.monotonic()
         assert time.monotonic() - began < 0.3
         stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        serving.join(5)
 
 
 def _serve(listener: socket.socket, stop: threading.Event) -> None:
-    kept = []
-    while not stop.is_set():
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        kept.append(connection)
-        asked = connection.recv(65536)
-        body = b"" if b"/events" in asked else b'{"Volumes":[]}' if b"/volumes" in asked else b"[]"
-        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
-        if b"/events" not in asked:
-            connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.ExitStack() as kept, contextlib.suppress(OSError):
+        while not stop.is_set():
+            connection = kept.enter_context(listener.accept()[0])
+            asked = connection.recv(65536)
+            body = b"" if b"/events" in asked else b'{"Volumes":[]}' if b"/volumes" in asked else b"[]"
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+            if b"/events" not in asked:
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 # -- the two dialects, in their own words
