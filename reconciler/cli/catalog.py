@@ -39,6 +39,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "code": "Open VS Code inside; what is stopped is started first.",
         "exec": "Run a command inside; its exit code is passed on.",
         "cp": "Copy files in or out: NAME:PATH is inside.",
+        "port-forward": "Lead ports of this machine to a service's, until Ctrl-C.",
     },
     "Write specs": {
         "init": "Write a starter spec that works.",

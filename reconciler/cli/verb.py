@@ -96,7 +96,7 @@ class Verb(click.Command):
         return ctx.invoke(self.callback, context, **ctx.params)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        _write_options("Options", ctx, formatter, self.own_params)
+        write_options("Options", ctx, formatter, self.own_params)
         write_globals(ctx, formatter, shown=[o for o in GLOBAL_OPTIONS if o.name != "output" or self.outputs])
         if self.outputs:
             shown = ", ".join(f"{name}…" if name.endswith("=") else name for name in self.outputs)
@@ -151,10 +151,10 @@ def _later_flags(ctx: click.Context) -> Invocation:
 
 
 def write_globals(ctx: click.Context, formatter: click.HelpFormatter, *, shown: Sequence[click.Option]) -> None:
-    _write_options("Global options, before or after the verb", ctx, formatter, shown)
+    write_options("Global options, before or after the verb", ctx, formatter, shown)
 
 
-def _write_options(
+def write_options(
     title: str, ctx: click.Context, formatter: click.HelpFormatter, options: Sequence[click.Parameter]
 ) -> None:
     records = [option.get_help_record(ctx) for option in options]

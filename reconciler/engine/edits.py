@@ -16,7 +16,7 @@ from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import Container, Process
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
-from reconciler.model.resource import SOURCE, Resource
+from reconciler.model.resource import FORWARD, SOURCE, Resource
 from reconciler.values import dataclass
 
 REPLICAS_BEFORE = "reconciler/replicas-before-stop"
@@ -87,9 +87,10 @@ def _marks(old: Resource, new: Resource) -> dict[str, str]:
 
 def prune(before: Mapping[Key, Resource], given: Iterable[Key], orphans: Iterable[Observed]) -> Edit:
     """Everything of the namespace that was not given goes; data stays, and so do Sources and what they brought: a
-    Source goes by its name.
+    Source goes by its name, as port-forwards do, which no file declares.
     """
     stays = {*given, *(key for key, old in before.items() if key.kind == "source" or SOURCE in old.annotations)}
+    stays |= {key for key, old in before.items() if FORWARD in old.labels}
     gone = [replace(old, deleting=True) for key, old in sorted(before.items()) if key not in stays]
     left = {
         t.key.resource: t for t in orphans if t.key and t.key.resource not in before and t.key.resource not in stays

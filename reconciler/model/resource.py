@@ -18,6 +18,8 @@ TOMBSTONE = "reconciler/deleting"
 """Annotation of a kept document that was deleted: `keep-data` or `with-data`."""
 GUEST = "reconciler/guest"
 """Annotation of a Source that `watch` follows for as long as it runs."""
+FORWARD = "reconciler.dev/port-forward"
+"""Label of a service that keeps a port-forward: `SERVICE.PORT`, which it leads to."""
 MARKS = frozenset({SOURCE, PROFILE, ROOT, TOMBSTONE, GUEST})
 """What nobody may write into a spec: by them somebody else's word is widened, or something is deleted."""
 
