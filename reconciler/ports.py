@@ -99,6 +99,9 @@ class Adopting(Protocol):
     def strangers(self) -> Sequence[Stranger]:
         """Whoever is nobody's, as far as can be seen."""
 
+    def stray_volumes(self) -> Sequence[Stranger]:
+        """Volumes that are nobody's."""
+
     def look_closer(self, seen: Sequence[Observed]) -> Sequence[Observed]: ...
 
     def same_image(self, stranger: Stranger, image: str) -> bool:

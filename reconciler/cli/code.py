@@ -96,9 +96,7 @@ def _open(context: Context, parts: Parts, key: Key, thing: Observed, address: st
     if program:
         return subprocess.run([program, "--folder-uri", address], check=False).returncode
     print(address, file=context.stdout, flush=True)
-    print(
-        f"note: there is no `{PROGRAM}` on PATH, so nothing was opened; this is the address", file=context.stderr
-    )
+    print(f"note: there is no `{PROGRAM}` on PATH, so nothing was opened; this is the address", file=context.stderr)
     if wired.has_terminal(context):
         from reconciler.cli.attach import enter
 

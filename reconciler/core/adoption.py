@@ -23,8 +23,8 @@ from reconciler.values import dataclass
 ADOPT = "reconciler.dev/adopt"
 """Annotation of a resource: the names of the containers that are to become its instances, in the order of those."""
 COMPOSE = "com.docker.compose."
-PROJECT, SERVICE, NUMBER, ONE_OFF = (
-    f"{COMPOSE}{name}" for name in ("project", "service", "container-number", "oneoff")
+PROJECT, SERVICE, NUMBER, ONE_OFF, VOLUME = (
+    f"{COMPOSE}{name}" for name in ("project", "service", "container-number", "oneoff", "volume")
 )
 DOCKER = "docker"
 
@@ -82,6 +82,13 @@ def search(world: World, strangers: Iterable[Stranger]) -> Search:
         for one in mine:
             del free[one.seen.name]
     return Search(tuple(found), tuple(missing), tuple(surplus))
+
+
+def is_of_compose(volume: Key, stranger: Stranger) -> bool:
+    """Whether compose made it for the project and the volume that are called so."""
+    worn = stranger.labels
+    whose = (_as_label(worn.get(PROJECT, "")), _as_label(worn.get(VOLUME, "")))
+    return whose == (volume.namespace, volume.name)
 
 
 def granted(spec: ServiceSpec, seen: Observed, published: Mapping[str, int]) -> Observed:

@@ -7,13 +7,25 @@ to them (a name, networks, limits) the ordinary passes do in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, cast
 
-from reconciler.core.adoption import DOCKER, Candidate, Match, Search, granted, left_behind, match, search, supposed
+from reconciler.core.adoption import (
+    DOCKER,
+    Candidate,
+    Match,
+    Search,
+    granted,
+    is_of_compose,
+    left_behind,
+    match,
+    search,
+    supposed,
+)
 from reconciler.core.planner import plan
 from reconciler.core.world import World
+from reconciler.engine.edits import adopted
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
@@ -24,6 +36,7 @@ from reconciler.values import dataclass
 if TYPE_CHECKING:
     from reconciler.core.graph import Graph
     from reconciler.engine.reconcile import Parts
+    from reconciler.model.resource import Resource
     from reconciler.ports import Adopting
 
 
@@ -51,6 +64,14 @@ class Adoption:
             yield f"network {name} is not ours, and stays; once nobody needs it: docker network rm {name}"
         for key, one in self.found.surplus:
             yield f"{one.seen.title} is one more of {key.short} than there are replicas; it is left alone"
+
+
+def with_volumes(parts: Parts, given: Sequence[Resource], kept: Collection[Key]) -> list[Resource]:
+    """The same, where volumes that compose made for just these stand for those that are not `kept` yet."""
+    new = [r for r in given if r.key.kind == "volume" and not r.spec.external and r.key not in kept]
+    there = _runtime(parts).stray_volumes() if new else ()
+    names = {r.key: one.seen.name for r in new for one in there if is_of_compose(r.key, one)}
+    return [adopted(r, names[r.key]) if r.key in names else r for r in given]
 
 
 def foresee(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Adoption:

@@ -102,6 +102,7 @@ class Controller:
         """
         with self._turn(timeout):
             given = admit(given) if admit else given
+            given = self._with_volumes(given) if adopt else given
             plans = [(space, mine, self._edit(space, mine, prune=prune)) for space, mine in _by_namespace(given)]
             warned = [warnings(self.parts.source, edit.keep) for _, _, edit in plans]
             adopted = self._adopt({space: edit for space, _, edit in plans}, adopt) if adopt else {}
@@ -121,7 +122,7 @@ class Controller:
     def preview(self, given: Sequence[Resource], *, prune: bool = False, adopt: Adopt | None = None) -> list[Foresight]:
         """What `apply` would do, for each namespace. Changes nothing, not even our home."""
         found = []
-        for namespace, mine in _by_namespace(given):
+        for namespace, mine in _by_namespace(self._with_volumes(given) if adopt else given):
             edit = self._edit(namespace, mine, prune=prune)
             before, graph = self._kept(namespace), self._edited(namespace, edit)
             changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
@@ -259,6 +260,12 @@ class Controller:
         """As it will be once this is kept."""
         after = {**self._kept(namespace, tombstones=True), **{r.key: r for r in edit.keep}}
         return self.parts.source.graph(namespace, self.parts.home.identity(make=False), after.values())
+
+    def _with_volumes(self, given: Sequence[Resource]) -> list[Resource]:
+        from reconciler.engine.adopting import with_volumes  # noqa: PLC0415 -- a rare word
+
+        kept = {key for namespace in {r.key.namespace for r in given} for key in self._kept(namespace)}
+        return with_volumes(self.parts, given, kept)
 
     def _adopt(self, wanted: Mapping[str, Edit], how: Adopt) -> dict[str, Adoption]:
         from reconciler.engine.adopting import take_over  # noqa: PLC0415 -- a rare word

@@ -20,6 +20,8 @@ from reconciler.model.resource import FORWARD, SOURCE, Resource
 from reconciler.values import dataclass
 
 REPLICAS_BEFORE = "reconciler/replicas-before-stop"
+ADOPTED = "reconciler/adopted"
+"""Of a volume: the name of the one that others made, and that `--adopt` has found to be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,11 @@ def waits_for_start(resource: Resource) -> bool:
 
 
 def _as_left(wanted: Resource, old: Resource | None, running: Collection[Key]) -> Resource:
-    """Who waits for people stays as they left him: stopped, or as the document has it."""
+    """Who waits for people stays as they left him: stopped, or as the document has it. A volume of others that was
+    adopted stays that one: or its users would find an empty one in its place.
+    """
+    if old and not old.deleting and ADOPTED in old.annotations and not wanted.spec.external:
+        return replace(wanted, spec=old.spec, annotations={**wanted.annotations, ADOPTED: old.annotations[ADOPTED]})
     if not waits_for_start(wanted):
         return wanted
     if old is None:
@@ -119,6 +125,11 @@ def delete(
         elif key in damaged:
             gone.append(replace(_tombstone(key), delete_data=data))
     return Edit(tuple(gone), {resource.key: "forgotten" if keeps_data(resource) else "deleted" for resource in gone})
+
+
+def adopted(volume: Resource, name: str) -> Resource:
+    """The same, meaning a volume that is there already: none can be renamed, nor given a label."""
+    return replace(volume, spec=VolumeSpec(external=True, name=name), annotations={**volume.annotations, ADOPTED: name})
 
 
 def keeps_data(tombstone: Resource) -> bool:

@@ -105,6 +105,54 @@ def test_a_running_compose_project_is_taken_over_without_a_restart(
     assert stage.engine.get(f"/volumes/{project.volumes[0]}"), "its data is compose's, and stays"
 
 
+COMPOSE = """
+services:
+  web:
+    image: reconciler-test
+    command: [httpd, -f, -p, "80", -h, /www]
+    init: true
+    restart: unless-stopped
+    environment: {LOG: info}
+    ports: ["%d:80"]
+    depends_on: [db]
+  db:
+    image: reconciler-test
+    command: sleep 100000
+    init: true
+    restart: unless-stopped
+    volumes: ["data:/data"]
+volumes:
+  data: {}
+"""
+
+
+def test_the_compose_file_itself_takes_over_what_it_has_brought_up(
+    stage: Stage, project: Project, free_port: Any
+) -> None:
+    """Its volumes too, which can't be renamed; and it stays so when the file is applied without --adopt."""
+    port, data = free_port(), project.volume("data")
+    file = stage.directory / "docker-compose.yml"
+    file.write_text(COMPOSE % port)
+    published = {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": str(port)}]}}
+    web = project.up("web", *SERVE, Env=["LOG=info"], ExposedPorts={"80/tcp": {}}, host=published)
+    db = project.up("db", host={"Mounts": [_volume_mount(data)]})
+    before = lives(stage, {"web": web, "db": db})
+
+    told = stage.apply(file, "--adopt")
+    assert told.results["web"] == told.results["db"] == "adopted"
+    for more in ([], ["--adopt"]):
+        again = stage.apply(file, *more)
+        assert (again.actions, set(again.results.values())) == ([], {"unchanged"})
+    assert lives(stage, {"web": web, "db": db}) == before
+    assert stage.volumes() == [], "none of our own was made"
+    assert stage.diff().actions == []
+
+    file.write_text(file.read_text().replace("sleep 100000", "sleep 99999"))
+    stage.apply(file)
+    assert stage.id("db") != db
+    assert stage.container("db")["Mounts"][0]["Name"] == data, "the new one has the old one's data"
+
+
 def test_what_differs_is_told_field_by_field_and_nothing_is_touched(stage: Stage, project: Project) -> None:
     secret_file = {"Binds": ["/etc/hostname:/etc/other:ro"]}
     alike, other = project.up("alike"), project.up("other", Env=["LOG=info"], User="1000", host=secret_file)

@@ -38,6 +38,11 @@ class DockerAdopting:
         everyone = read.strangers(listed, self._moments, time.time())
         return tuple(one for one in everyone if labels.OWNER not in one.labels and one.seen.id not in known)
 
+    def stray_volumes(self) -> tuple[Stranger, ...]:
+        listed = self._connection.get_all(["/volumes"])[0]["Volumes"] or []
+        found = (Stranger(read.volume(item, ""), dict(item.get("Labels") or {})) for item in listed)
+        return tuple(one for one in found if labels.OWNER not in one.labels)
+
     def look_closer(self, seen: Sequence[Observed]) -> tuple[Observed, ...]:
         """Each as it would be if it were ours, with all that can be found out about how it was made."""
         return self._closer.look(seen)
