@@ -11,6 +11,13 @@ from types import FrameType
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
+def one_mark(name: str) -> str:
+    """The same for the same name, and no part of any other: it is looked for as text."""
+    import hashlib  # noqa: PLC0415 -- for those who have to be alone
+
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 @contextmanager
 def passed_on(give: Callable[[int], None]) -> Iterator[list[int]]:
     """Those that end a program are given away instead; yields what has come, in its order.

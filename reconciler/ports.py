@@ -141,8 +141,11 @@ class Reach(Protocol):
         env: Mapping[str, str],
         user: str = "",
         workdir: str = "",
+        alone: str = "",
     ) -> int:
-        """A command inside, wired to this terminal. Returns its exit code; the workload stays."""
+        """A command inside, wired to this terminal. Returns its exit code; the workload stays. `alone` is a name under
+        which there is to be one only: what was begun under it before, and has lost who stood for it, is ended first.
+        """
 
     def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
         """Where this machine reaches the port on which the workload listens inside."""

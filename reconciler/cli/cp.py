@@ -78,7 +78,7 @@ class There:
 def _there(context: Context, word: str, path: str, index: int | None) -> There:
     from reconciler.model.key import Key
 
-    (kind, name), *_ = picking.services((word,)).names
+    (kind, name), *_ = picking.workloads((word,)).names
     key = Key(kind, context.scope, name)
     parts = line.open_controller(context).parts
     found = inside.instances(parts, key)

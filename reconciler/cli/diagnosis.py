@@ -134,7 +134,7 @@ def by_hand(sight: Sight) -> list[str]:
     spec = sight.resource.spec if sight.resource else None
     running = next((thing for thing in sight.things if thing.phase is Phase.RUNNING), None)
     if running:
-        own = at(sight.key, "exec -it", "--", "sh")
+        own = at(sight.key, "attach")
         return [own, f"docker exec -it {running.name} sh"] if running.runtime == "docker" else [own]
     match spec:
         case ServiceSpec(container=container) if container and container.image:

@@ -26,13 +26,14 @@ echo hello | reconciler exec db -- cat
 @click.option("-e", "--env", "pairs", multiple=True, metavar="K=V", help="A variable; without =V it is passed on.")
 @click.option("-u", "--user", default="", help="As this user: name or id.")
 @click.option("-w", "--workdir", default="", metavar="DIR", help="In this directory.")
+@click.option("--alone", default="", hidden=True)
 def command(
     context: Context, word: str, argv: Sequence[str], *, stdin: bool | None, tty: bool | None, index: int | None,
-    pairs: Sequence[str], user: str, workdir: str,
+    pairs: Sequence[str], user: str, workdir: str, alone: str,
 ) -> int:  # fmt: skip
     """Run a command inside; its exit code is passed on.
 
-    So are signals that would end us: it is theirs. Only of a kill -9 it learns nothing, and goes on.
+    So are signals that would end us: they are its own. Only of a kill -9 it learns nothing, and goes on.
     """
     from reconciler.model.key import Key
 
@@ -47,7 +48,7 @@ def command(
     context.stdout.flush()
     return parts.reach[thing.runtime].attach(
         thing, argv, tty=terminal, stdin=wanted, env=wired.with_terminal(context, env, tty=terminal), user=user,
-        workdir=workdir,
+        workdir=workdir, alone=alone,
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def here(
 def _target(context: Context, word: str) -> tuple[Parts, Key]:
     from reconciler.model.key import Key
 
-    (kind, name), *_ = picking.services((word,)).names
+    (kind, name), *_ = picking.workloads((word,)).names
     return line.open_controller(context).parts, Key(kind, context.scope, name)
 
 

@@ -14,7 +14,10 @@ def main() -> None:
 
     told = json.loads(os.environ.pop(PASSED, "{}"))
     at = sys.argv.index("exec") + 1
-    sys.argv[at:at] = [word for name in sorted(told) for word in ("-e", f"{name}={told[name]}")]
+    # Whoever is begun once more may have been killed with no time to end what is inside: there is to be one only.
+    who = "/".join(os.environ.get(name, "") for name in ("RECONCILER_OWNER", "RECONCILER_KEY"))
+    variables = [word for name in sorted(told) for word in ("-e", f"{name}={told[name]}")]
+    sys.argv[at:at] = ["--alone", who, *variables]
     cli.main()
 
 

@@ -26,7 +26,7 @@ def test_a_healthy_one_is_described_from_what_is_expected_to_what_is_seen(machin
     assert "Created service/web/0" in section(shown, "Last action")
     assert "readiness: GET http / on http, every 10 s" in section(shown, "Probes")
     assert "service/web/0: answers well" in section(shown, "Probes")
-    assert "reconciler exec -it web" in section(shown, "Try by hand")
+    assert "reconciler attach web" in section(shown, "Try by hand")
     assert section(shown, "Events")
     assert "Diagnosis" not in shown
     assert "used by     web" in machine("describe", "db").stdout

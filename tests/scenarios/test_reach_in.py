@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios.documents import box, document, native
+from tests.scenarios.documents import box, changed, document, native
 from tests.scenarios.stage import IMAGE, Stage, eventually
 from tests.scenarios.terminal import Terminal, terminal
 
@@ -199,3 +199,34 @@ def test_R11_R13_code_opens_the_editor_inside_and_without_one_says_what_else_the
         assert screen.shows("$ "), screen.seen
         screen.type("exit 4\n")
         assert screen.ends() == 4, screen.seen
+
+
+def test_what_is_to_be_alone_ends_who_lost_his_principal(stage: Stage) -> None:
+    """Killed with -9 we can pass nothing on: what runs inside goes on, until it is begun once more."""
+    both(stage)
+    for name in BOTH:
+        script = "echo begun; sleep 4321"
+        with stage.start_cli("exec", "--alone", "job/x/1", name, "--", "sh", "-c", script) as child:
+            assert child.stdout
+            assert child.stdout.readline() == "begun\n"
+            child.kill()
+        listed = ("exec", "--alone", "job/x/2", name, "--", "sh", "-c", "ps | grep -c '[s]leep 4321'")
+        assert name == "worker" or stage.cli(*listed).out == "1\n"
+        assert stage.cli("exec", "--alone", "job/x/1", name, "--", "echo", "again").out == "again\n"
+    assert "4321" not in stage.run_inside("web", "ps")
+    assert [process for process in stage.processes("worker") if "4321" in process.command] == []
+
+
+def test_K6_the_log_before_is_read_once_another_one_has_its_place(stage: Stage) -> None:
+    """Both runtimes: the instance is made anew, not merely begun again."""
+    script = "echo I am $WHO; exec sleep 1000"
+    old = {"WHO": "old"}
+    first = (box("web", "sh", "-c", script, env=old), native("worker", "sh", "-c", script, env=old))
+    stage.apply(*first)
+    before = stage.id("web"), stage.process("worker").pid
+    stage.apply(*(changed(one, env={"WHO": "new"}) for one in first))
+    assert stage.id("web") != before[0]
+    assert stage.process("worker").pid != before[1]
+    for name in BOTH:
+        assert eventually(lambda name=name: stage.cli("logs", name).out, "it has written") == "I am new\n"
+        assert stage.cli("logs", name, "--previous").out == "I am old\n"

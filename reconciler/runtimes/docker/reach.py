@@ -14,7 +14,7 @@ from typing import Any
 
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused, Unreachable
 from reconciler.model.observed import Observed
-from reconciler.passing import passed_on
+from reconciler.passing import one_mark, passed_on
 from reconciler.ports import Completed, Entry
 from reconciler.runtimes.docker import archives
 from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
@@ -97,11 +97,12 @@ class DockerReach:
         env: Mapping[str, str],
         user: str = "",
         workdir: str = "",
+        alone: str = "",
     ) -> int:
         from reconciler.runtimes.docker.terminal import converse  # noqa: PLC0415 -- termios is for those who attach
 
         doing = f"attaching to {seen.title}"
-        mark = f"{EXEC_MARK}={secrets.token_hex(8)}"
+        mark = f"{EXEC_MARK}={one_mark(alone) if alone else secrets.token_hex(8)}"
         config = {
             "Cmd": list(argv),
             "Tty": tty,
@@ -113,6 +114,8 @@ class DockerReach:
             "WorkingDir": workdir,
         }
         inside = Marked(self, seen, mark, user)
+        if alone:
+            self._end(seen, mark, user)
         with passed_on(inside.pass_on) as heard:
             command = self._exec(seen, config, doing)
             inside.stream = stream = self._begin(command, doing, tty=tty)
@@ -206,13 +209,13 @@ class DockerReach:
         self._collect(command, {STDOUT: bytearray(), STDERR: bytearray()}, time.monotonic() + READ_SECONDS, doing)
         return self._exit_code(command, doing)
 
-    def _end(self, seen: Observed, mark: str) -> str:
-        """As the container's own user, as the command was: the environment of its processes is open to no other.
+    def _end(self, seen: Observed, mark: str, user: str = "") -> str:
+        """As the user that the command was: the environment of its processes is open to no other.
         Says what became of it.
         """
         doing = f"ending what ran too long in {seen.title}"
         output = {STDOUT: bytearray(), STDERR: bytearray()}
-        config = {"Cmd": ["sh", "-c", END_MARKED, mark], "AttachStdout": True, "AttachStderr": True}
+        config = {"Cmd": ["sh", "-c", END_MARKED, mark], "User": user, "AttachStdout": True, "AttachStderr": True}
         try:
             command = self._exec(seen, config, doing)
             self._collect(command, output, time.monotonic() + READ_SECONDS, doing)

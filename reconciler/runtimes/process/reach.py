@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from reconciler.errors import Denied, OutcomeUnknown, Refused
-from reconciler.passing import passed_on
+from reconciler.passing import one_mark, passed_on
 from reconciler.ports import Completed
 from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import read_record
@@ -195,9 +195,12 @@ def attach(
     env: Mapping[str, str],
     user: str,
     workdir: str,
+    alone: str = "",
 ) -> int:
     """In our own foreground, on our own terminal: its keys, its size and its job control simply work."""
-    mark = os.urandom(8).hex()
+    mark = one_mark(alone) if alone else os.urandom(8).hex()
+    if alone:
+        _end_marked(mark)
     more = {**env, MARK: mark}
     if tty:
         more.setdefault("TERM", os.environ.get("TERM", "dumb"))
@@ -319,13 +322,17 @@ def _take(fd: int, kept: bytearray) -> bool:
 def _end_all(child: subprocess.Popen[bytes], mark: str) -> None:
     """The command and whatever it has left behind, in its session or marked as its own."""
     child.kill()
+    _end_marked(mark)
+    child.wait()
+
+
+def _end_marked(mark: str) -> None:
     while fds := _marked(mark):
         for fd in fds:
             send(fd, signal.SIGKILL)
         for fd in fds:
             select.select([fd], [], [], 1.0)
             os.close(fd)
-    child.wait()
 
 
 def _marked(mark: str) -> list[int]:

@@ -358,8 +358,10 @@ class ProcessRuntime(Files):
         env: Mapping[str, str],
         user: str = "",
         workdir: str = "",
+        alone: str = "",
     ) -> int:
-        return reach.attach(self._place(seen), argv, tty=tty, stdin=stdin, env=env, user=user, workdir=workdir)
+        place = self._place(seen)
+        return reach.attach(place, argv, tty=tty, stdin=stdin, env=env, user=user, workdir=workdir, alone=alone)
 
     def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
         """On loopback, unless it was told to listen on one address of the machine only."""
