@@ -41,7 +41,7 @@ def command(
     """Make the world what the specs say, and wait until it is."""
     from reconciler.loading import located
 
-    documents, reading = specs.read_noting(context, paths, recursive=recursive)
+    documents, reading = specs.read_noting(context, paths, recursive=recursive, makes=not dry_run)
     resources = [document.resource for document in documents]
     how: Adopt | None = "replace" if adopt_replace else "alike" if adopt else None
     controller = line.open_controller(context, acts=not dry_run)

@@ -43,7 +43,7 @@ def compose(
     override. Paths become absolute, variables are filled in. `apply -f docker-compose.yml` works without this, too.
     """
     project = _read(context, paths or _usual("."), profiles, lenient=lenient)
-    specs.tell(context, project.notes)
+    specs.tell(context, [*project.notes, *project.missing.values()])
     specs.tell(context, project.dropped, "dropped")
     if directory is not None:
         _write(context, project, directory)

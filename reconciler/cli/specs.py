@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.errors import UsageError
+from reconciler.errors import Denied, UsageError
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Context
@@ -34,9 +35,12 @@ def read(
 
 
 def read_noting(
-    context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False, quiet: bool = False
-) -> tuple[list[Document], Reading | None]:
-    """Also what was read on the way to them; None when it can't be read again, as standard input can't."""
+    context: Context, paths: Sequence[str], *, recursive: bool, lenient: bool = False, quiet: bool = False,
+    makes: bool = False,
+) -> tuple[list[Document], Reading | None]:  # fmt: skip
+    """Also what was read on the way to them; None when it can't be read again, as standard input can't. With `makes`
+    the directories are made that a Compose file mounts, as Compose does it.
+    """
     from reconciler import loading
     from reconciler.cli.noting import Reading, Watched
     from reconciler.sources.compositions import Disk
@@ -54,7 +58,9 @@ def read_noting(
         disk=disk, notes=notes,
     )  # fmt: skip
     if not quiet:
-        tell(context, notes)
+        tell(context, [*notes, *(() if makes else disk.missing.values())])
+    for path in disk.missing if makes else ():
+        make(context, path)
     read_files = {text.name: text.content for text in texts} | disk.read_so_far
     reading = Reading(read_files, folders, environment.asked)
     return documents, None if "-" in paths else reading
@@ -65,3 +71,14 @@ def tell(context: Context, notes: Sequence[Problem], word: str = "note") -> None
     for note in notes:
         path = f"{note.path}: " if note.path else ""
         print(f"{word}: {note.place}: {path}{note.message}", file=context.stderr)
+
+
+def make(context: Context, path: str) -> None:
+    """Ours, as whoever applies; not root's, as Compose's would be."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise Denied(
+            f"{path} is mounted, and can't be made: {error.strerror}", hint="make it, or name another"
+        ) from error
+    print(f"made the directory {path}, which is mounted", file=context.stderr)

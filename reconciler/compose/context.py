@@ -13,6 +13,7 @@ from reconciler.compose.plain import Plain
 from reconciler.core.envelope import API_VERSION
 from reconciler.core.shape import Path
 from reconciler.core.yaml12 import Entry, Node, Table
+from reconciler.errors import Problem
 from reconciler.kinds.workload import Container
 from reconciler.values import dataclass
 
@@ -55,6 +56,8 @@ class Context:
     made: dict[tuple[str, str], Made] = field(default_factory=dict)
     grants: dict[tuple[str, frozenset[tuple[str, str]]], str] = field(default_factory=dict)
     """Names of Configs and Secrets, by kind and by what is in them: which file is which source."""
+    missing: dict[str, Problem] = field(default_factory=dict)
+    """Directories that are mounted and not there, which Compose would make."""
     used: set[tuple[str, str]] = field(default_factory=set)
     """Group and name of what a service uses."""
 

@@ -26,7 +26,7 @@ class Harmless:
 @dataclass(frozen=True, slots=True)
 class Refused:
     reason: str
-    hint: str = "remove it, or drop it with --lenient"
+    hint: str = "remove it, or leave it out with `reconciler import compose --lenient`"
 
 
 Field = Carried | Harmless | Refused
@@ -105,7 +105,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
         "label_file": Refused("labels are not read from files", "write them into labels"),
         "labels": Carried("container.labels"),
         "links": Carried("dependsOn, and container.aliases of the one it links to"),
-        "logging": Harmless("logs are kept by the engine, bounded, and read with `reconciler logs`"),
+        "logging": Carried("the engine's own files, which `reconciler logs` reads"),
         "mac_address": Refused(_ADDRESS),
         "mem_limit": Carried("resources.memory"),
         "mem_reservation": Refused("there are limits here, and no reservations", "use mem_limit"),
@@ -211,12 +211,12 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
         "interval": Carried("probes.readiness.periodSeconds"),
         "timeout": Carried("probes.readiness.timeoutSeconds"),
         "retries": Carried("probes.readiness.failureThreshold"),
-        "start_period": Harmless("a readiness probe that has not succeeded yet costs nothing: who depends on it waits"),
-        "start_interval": Harmless("a readiness probe asks at once, and then every interval"),
+        "start_period": Harmless("a probe that has not succeeded yet costs nothing: others wait for it", told=False),
+        "start_interval": Harmless("a readiness probe asks at once, and then every interval", told=False),
         "disable": Carried("no probe"),
     },
     "logging": {
-        "driver": Carried("the engine's own files; another driver is refused"),
+        "driver": Carried("json-file and local are as it is anyway; another one is refused"),
         "options": Harmless("the engine's files are bounded by us: three of 10 MB"),
     },
     "network of a service": {

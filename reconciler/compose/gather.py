@@ -13,10 +13,10 @@ from reconciler.compose.merge import merged, without_resets
 from reconciler.compose.nodes import Spot, said
 from reconciler.compose.plain import Plain
 from reconciler.compose.variables import Layered, filled
-from reconciler.core.envfile import BadEnvFile
 from reconciler.core.interpolation import Unresolved
 from reconciler.core.parse import Text
 from reconciler.core.shape import Path
+from reconciler.core.wording import did_you_mean
 from reconciler.core.yaml12 import Entry, Listing, Node, Scalar, Table
 from reconciler.values import dataclass
 
@@ -48,6 +48,8 @@ class Gathering:
     """Variables that were asked for and are not there, each once."""
     extended: dict[str, Table] = field(default_factory=dict)
     """Files that services extend, by path."""
+    first: tuple[str, str] = ("", "")
+    """Directory and name of the project's first file."""
     kept: list[Node] = field(default_factory=list)
     """All nodes with a tag, so that no other node can have their identity."""
 
@@ -71,8 +73,9 @@ class Gathering:
         return whole
 
     def _file(self, text: Text, place: Place) -> Table:
-        whole: Node = ROOT
-        for document in self._documents(text, place):
+        first, *more = self._documents(text, place) or [ROOT]
+        whole: Node = self._extensions(first, text.name, place)
+        for document in more:
             whole = merged(whole, self._extensions(document, text.name, place), self.tags)
         assert isinstance(whole, Table), "tables make tables"
         return self._with_included(whole, place)
@@ -84,11 +87,25 @@ class Gathering:
         for node in read.documents:
             if isinstance(node, Table):
                 document = _Filling(self, place.variables, read.tags).document(node)
-                Plain(self.desk, place.base, self.environment.get("HOME", "")).file(document)
+                Plain(self.desk, place.base, self.environment.get("HOME", ""), self.retag).file(document)
                 found.append(document)
             else:
                 self.desk.unfit(node, (), "a mapping")
         return found
+
+    def retag(self, before: Node, after: Node) -> None:
+        """A tag stays with what takes the place of what it was put on; and so does that one, or its identity would be
+        another's.
+        """
+        if id(before) in self.tags:
+            self.tags[id(after)] = self.tags[id(before)]
+            self.kept += (before, after)
+
+    def shown(self, file: str) -> str:
+        """A file beside the first one, as somebody would name it who names that one so."""
+        root, name = self.first
+        beside_it = file.startswith(f"{root}/")
+        return posixpath.join(posixpath.dirname(name), file[len(root) + 1 :]) if root and beside_it else file
 
     # -- extends
 
@@ -138,7 +155,8 @@ class Gathering:
         found = among.get(wanted)
         if found is None:
             where = f" in {file}" if file else ""
-            self.desk.wrong(at, (*path, "service"), f"there is no service called {wanted!r}{where} to extend")
+            message = f"there is no service called {wanted!r}{where} to extend"
+            self.desk.wrong(at, (*path, "service"), message, did_you_mean(wanted, among.entries))
         return among, found
 
     def _extended_file(self, file: str, at: Spot, path: Path, place: Place) -> Table | None:
@@ -148,7 +166,7 @@ class Gathering:
                 self.desk.wrong(at, (*path, "file"), f"{file} can't be read", "paths are relative to the file")
                 return None
             there = replace(place, base=posixpath.dirname(file))
-            documents = self._documents(Text(file, content, there.base), there)
+            documents = self._documents(Text(self.shown(file), content, there.base), there)
             whole: Node = ROOT
             for document in documents:
                 whole = merged(whole, document, self.tags)
@@ -194,7 +212,7 @@ class Gathering:
             if content is None:
                 self.desk.wrong(node, where, f"{file} can't be read", "paths are relative to the file that includes")
             else:
-                texts.append(Text(file, content, base))
+                texts.append(Text(self.shown(file), content, base))
         return self.project(texts, replace(there, depth=place.depth + 1))
 
     def _collisions(self, included: Table, own: Node) -> None:
@@ -236,10 +254,10 @@ class _Filling:
 
     def _node(self, node: Node, path: Path) -> Node:
         if id(node) not in self._done:
-            self._done[id(node)] = self._copy(node, path)
+            copy = self._done[id(node)] = self._copy(node, path)
             if id(node) in self._tags:
-                self._gathering.tags[id(self._done[id(node)])] = self._tags[id(node)]
-                self._gathering.kept.append(self._done[id(node)])
+                self._gathering.tags[id(copy)] = self._tags[id(node)]
+                self._gathering.kept.append(copy)
         return self._done[id(node)]
 
     def _copy(self, node: Node, path: Path) -> Node:
@@ -277,7 +295,3 @@ NAME = re.compile(r"[^a-z0-9]+")
 def label(name: str) -> str:
     """A name of Compose's as one of ours: lower-case letters, digits and dashes."""
     return NAME.sub("-", name.lower()).strip("-")[:63].strip("-")
-
-
-def bad_env(desk: Desk, at: Spot, path: Path, error: BadEnvFile) -> None:
-    desk.wrong(at, path, error.message, error.hint)

@@ -10,6 +10,7 @@ from reconciler.compose.gather import label
 from reconciler.compose.nodes import Spot, literal, plainly, said, table
 from reconciler.compose.words import SECRETS
 from reconciler.core.shape import Path
+from reconciler.core.sheet import show_path
 from reconciler.core.yaml12 import Entry, Node, Table
 
 
@@ -55,10 +56,10 @@ def _finer(context: Context, fields: dict[str, Entry], path: Path, *, kind: str,
             finer = context.desk.fields(fields[thing].node, f"mount.{thing}", (*path, thing))
             wanted = finer.get("create_host_path")
             made = wanted and context.desk.flag(wanted.node, (*path, thing, "create_host_path"))
-            if made and kind == "bind" and not context.disk.exists(source):
-                context.desk.note(
-                    beside(fields[thing]), path, f"{source} is not there, and is not made here: mkdir -p it"
-                )
+            if made and kind == "bind" and source not in context.missing and not context.disk.exists(source):
+                at = beside(fields[thing])
+                message = f"{source} is not there: `apply -f` of this file makes it, a spec does not"
+                context.missing[source] = context.desk.folio.problem((at.line, at.column), show_path(path), message)
 
 
 def _volume(context: Context, service: str, source: str, target: str, at: Node, path: Path, *, replicas: int) -> str:

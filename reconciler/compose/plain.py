@@ -25,6 +25,8 @@ class Plain:
     desk: Desk
     base: str
     home: str = ""
+    reshaped: Callable[[Node, Node], None] = lambda _before, _after: None
+    """Told of each node that takes another's place."""
 
     def file(self, node: Table) -> None:
         """In place: these nodes are nobody else's, but for those that anchors share, which want the same."""
@@ -41,7 +43,9 @@ class Plain:
         for key, form in forms.items():
             entry = node.entries.get(key)
             if entry and not empty(entry.node):
-                node.entries[key] = Entry(entry.line, entry.column, form(entry.node, (*path, key)))
+                after = form(entry.node, (*path, key))
+                self.reshaped(entry.node, after)
+                node.entries[key] = Entry(entry.line, entry.column, after)
 
     def _service(self) -> dict[str, Form]:
         pairs = ("environment", "labels", "annotations", "sysctls")

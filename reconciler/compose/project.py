@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from reconciler.compose import mounts, networks
 from reconciler.compose.context import Context, Disk, Made
 from reconciler.compose.desk import Desk, beside
+from reconciler.compose.fields import FIELDS
 from reconciler.compose.folio import Folio
-from reconciler.compose.gather import Gathering, Place, label
+from reconciler.compose.gather import ROOT, Gathering, Place, label
 from reconciler.compose.services import service
 from reconciler.core.envfile import BadEnvFile
 from reconciler.core.parse import Text, Translated
-from reconciler.core.sheet import Flooded
+from reconciler.core.sheet import MOST, Flooded
 from reconciler.core.yaml12 import Entry, Scalar, Table
 from reconciler.errors import Problem, SpecError
 from reconciler.values import dataclass
@@ -52,6 +53,8 @@ class Project:
     variables: Mapping[str, str]
     notes: Sequence[Problem]
     dropped: Sequence[Problem]
+    missing: Mapping[str, Problem]
+    """Directories that Compose would make: where they are wanted."""
 
     def translated(self) -> list[Translated]:
         """For the parser, which knows what our specs may say."""
@@ -67,19 +70,20 @@ def translate(texts: Sequence[Text], wanted: Wanted) -> Project:
     """Files of one project, the later over the earlier. Raises SpecError with all that is wrong or can't be carried."""
     folio = Folio(texts[0].name, [])
     desk = Desk(folio, lenient=wanted.lenient)
-    gathering = Gathering(desk, wanted.disk.read, wanted.environment)
+    gathering = Gathering(desk, wanted.disk.read, wanted.environment, first=(texts[0].base, texts[0].name))
     try:
         place = gathering.place(texts[0].base)
         context = _begun(gathering, texts, place, wanted)
         _translate(context, wanted)
     except Flooded:
-        folio.give_up()
+        if len(folio.problems) >= MOST:
+            folio.give_up()
     except BadEnvFile as error:
         raise SpecError([Problem(texts[0].name, 0, 0, "", error.message, error.hint)]) from error
     if folio.problems:
         raise SpecError(folio.problems)
     made = sorted(context.made.values(), key=lambda one: _ORDER.index(_kind(one)))
-    return Project(context.namespace, folio, made, place.variables, desk.notes, desk.dropped)
+    return Project(context.namespace, folio, made, place.variables, desk.notes, desk.dropped, context.missing)
 
 
 _ORDER = ("Network", "Volume", "Config", "Secret", "Job", "Service")
@@ -93,9 +97,19 @@ def _kind(made: Made) -> str:
 def _begun(gathering: Gathering, texts: Sequence[Text], place: Place, wanted: Wanted) -> Context:
     tree = gathering.project(texts, place)
     context = Context(gathering.desk, wanted.disk, place, "", tree)
+    if _is_old(tree):
+        gathering.desk.wrong(ROOT, (), "services stand at the top, as before version 2", "put them under services:")
+        raise Flooded
     gathering.desk.fields(tree, "", ())
     context.namespace = _name(context, wanted, texts[0].base)
     return context
+
+
+def _is_old(tree: Table) -> bool:
+    tops = [entry.node for key, entry in tree.entries.items() if key not in FIELDS[""]]
+    return "services" not in tree.entries and any(
+        isinstance(n, Table) and {"image", "build"} & set(n.entries) for n in tops
+    )
 
 
 def _name(context: Context, wanted: Wanted, base: str) -> str:

@@ -14,6 +14,7 @@ from reconciler.core.yaml12 import Entry, Listing, Node, Scalar
 from reconciler.values import dataclass
 
 Fields = Mapping[str, Entry]
+KEPT_LOGS = frozenset({"json-file", "local"})
 
 
 def _deploy(context: Context, given: Fields, path: Path) -> Fields:
@@ -39,9 +40,11 @@ def replicas(context: Context, given: Fields, path: Path) -> tuple[int, Spot] | 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What happens when it ends. Without a word about it Compose leaves it ended."""
+    """What happens when it ends. Without a word about it Compose leaves it ended until the next `up`: so here what has
+    ended well stays ended, and what has died is started again.
+    """
 
-    policy: str = "Never"
+    policy: str = "OnFailure"
     at: Spot | None = None
     retries: int = 0
 
@@ -220,3 +223,14 @@ def _gpu(context: Context, node: Node, path: Path) -> Node | None:
         return literal(",".join(ids), node) if ids else None
     count = desk.loosely(fields["count"].node, (*path, "count")) if "count" in fields else "all"
     return literal(count or "all", node)
+
+
+def logging(context: Context, given: Fields, path: Path) -> None:
+    """Nothing of it is carried; but who has logs sent elsewhere would miss them there."""
+    entry = given.get("logging")
+    path = (*path, "logging")
+    fields = context.desk.fields(entry.node, "logging", path) if entry else {}
+    driver = fields.get("driver")
+    if driver and context.desk.text(driver.node, (*path, "driver")) not in KEPT_LOGS:
+        hint = "remove it; logs are kept by the engine, and read with `reconciler logs`"
+        context.desk.cannot(driver, (*path, "driver"), "logs are sent nowhere", hint)

@@ -14,6 +14,7 @@ from reconciler.compose.networks import joined
 from reconciler.compose.nodes import Spot, listing, literal, plainly, said, table
 from reconciler.compose.words import CONDITION, PULL, SIGNALS
 from reconciler.core.shape import Path
+from reconciler.core.wording import did_you_mean
 from reconciler.core.yaml12 import Entry, Listing, Node, Scalar, Table
 from reconciler.kinds import KINDS
 from reconciler.values import dataclass
@@ -63,6 +64,7 @@ class _Service:
             self._put(spec, running.restarting(self.context, self.given, self.path, self.entry))
         self._put(spec, {"stop": self._stop(), "dependsOn": depends})
         self._put(spec, {"resources": running.limits(self.context, self.given, self.path)})
+        running.logging(self.context, self.given, self.path)
         return spec
 
     def _put(self, spec: dict[str, Node], more: Mapping[str, Node | None]) -> None:
@@ -288,7 +290,8 @@ class _Service:
         declared = name in self.context.group("services")
         if required:
             why = f"{name} is in no active profile" if declared else f"there is no service called {name!r}"
-            self.context.desk.wrong(at, path, why, "--profile NAME, or required: false" if declared else "")
+            hint = "--profile NAME, or required: false" if declared else did_you_mean(name, self.context.services)
+            self.context.desk.wrong(at, path, why, hint)
         else:
             self.context.desk.note(at, path, f"left out: {name} is not there, and need not be")
         return False

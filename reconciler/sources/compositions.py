@@ -33,6 +33,8 @@ class Disk:
     """Files that Compose files point at. What was read is remembered, with what was not there."""
 
     read_so_far: dict[str, bytes | None] = field(default_factory=dict)
+    missing: dict[str, Problem] = field(default_factory=dict)
+    """Directories that Compose would make: where they are wanted."""
 
     def read(self, path: str) -> bytes | None:
         if path not in self.read_so_far:
@@ -91,6 +93,7 @@ def translated(
     for texts in projects:
         project = read(texts, environment, disk)
         notes += project.notes
+        disk.missing |= project.missing
         found += project.translated()
     return found
 
