@@ -17,6 +17,7 @@ from reconciler.places import config_file, usual_home
 
 DEFAULT_NAMESPACE = "default"
 DEFAULT_TIMEOUT = 60.0
+DEFAULT_SERVER = "https://github.com"
 DEFAULT_PORTS = (20000, 29999)
 
 
@@ -132,6 +133,9 @@ class Context:
             "color": self._first(("--no-color", "never" if flags.no_color else None, str))
             or self._configured("color", "auto"),
             "portRange": self._configured("portRange", DEFAULT_PORTS),
+            "env.image": self._configured("env.image", ""),
+            "env.git": self._configured("env.git", DEFAULT_SERVER),
+            "campaign.strategy": self._configured("campaign.strategy", "ephemeral"),
         }
 
     @property

@@ -82,16 +82,16 @@ def _print_finding(context: Context, finding: Finding) -> None:
 
 
 def _settings(context: Context) -> str:
-    rows = [(f"    {name}", _shown(value), f"({origin})") for name, (value, origin) in context.settings.items()]
+    rows = [(f"    {name}", _shown(name, value), f"({origin})") for name, (value, origin) in context.settings.items()]
     return table((Column("NAME"), Column("VALUE"), Column("ORIGIN")), rows, headers=False)
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
     match value:
         case (low, high):
             return f"{low}-{high}"
         case "":
-            return "each verb's own text"
+            return "each verb's own text" if name == "output" else "none"
         case float():
             return f"{value:g} s"
         case _:

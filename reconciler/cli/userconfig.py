@@ -77,7 +77,18 @@ def _read(path: str, loaded: Loaded) -> Iterator[Problem | tuple[str, Setting]]:
             return
         for key, entry in document.entries.items():
             if not key.startswith("x-"):
-                yield _read_entry(path, key, entry)
+                yield from _read_group(path, key, entry)
+
+
+def _read_group(path: str, key: str, entry: Entry) -> Iterator[Problem | tuple[str, Setting]]:
+    """`campaign: {strategy: ...}` is the setting `campaign.strategy`."""
+    from reconciler.core import yaml12
+
+    if isinstance(entry.node, yaml12.Table) and any(name.startswith(f"{key}.") for name in READERS):
+        for inner, one in entry.node.entries.items():
+            yield _read_entry(path, f"{key}.{inner}", one)
+    else:
+        yield _read_entry(path, key, entry)
 
 
 def _read_entry(path: str, key: str, entry: Entry) -> Problem | tuple[str, Setting]:
@@ -154,6 +165,24 @@ def _color(text: str) -> str:
     return text
 
 
+def _strategy(text: str) -> str:
+    if text not in ("ephemeral", "persistent"):
+        raise ValueError(f"{text!r} is not one of ephemeral, persistent")
+    return text
+
+
+def _image(text: str) -> str:
+    if not text or text.startswith("-") or any(c.isspace() for c in text):
+        raise ValueError(f"{text!r} is not an image reference like python:3.12")
+    return text
+
+
+def _server(text: str) -> str:
+    if not text or text.startswith("-") or any(c.isspace() for c in text):
+        raise ValueError(f"{text!r} is not what comes before OWNER/REPO, like https://git.example.org")
+    return text
+
+
 def _ports(text: str) -> tuple[int, int]:
     from reconciler.kinds.workload import port_range
 
@@ -170,4 +199,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "timeout": seconds,
     "color": _color,
     "portRange": _ports,
+    "env.image": _image,
+    "env.git": _server,
+    "campaign.strategy": _strategy,
 }

@@ -21,10 +21,12 @@ def declared(parts: Parts, key: Key) -> str:
 
 def of(spec: Any) -> str:
     """A container's only. A process has its directory from where it was declared, and is entered there anyway."""
+    from reconciler.kinds.workspace import working_directory
+
     container = getattr(spec, "container", None)
     if container is None:
         return ""
-    if container.working_dir:
-        return str(container.working_dir)
+    if own := working_directory(spec):
+        return own
     mounts = [mount.mount_path for mount in spec.volumes if mount.mount_path]
     return next((path for path in mounts if os.path.dirname(os.path.normpath(path)) == WORKSPACES), "")

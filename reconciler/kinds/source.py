@@ -124,7 +124,7 @@ def faults(spec: SourceSpec) -> Iterator[Fault]:
 
 
 def _git_faults(git: Git) -> Iterator[Fault]:
-    complaint = _url_complaint(git.url)
+    complaint = url_complaint(git.url)
     if complaint:
         yield Fault(("git", "url"), *complaint)
     if not REF.fullmatch(git.ref) or ".." in git.ref or git.ref.endswith((".lock", "/", ".")) or "//" in git.ref:
@@ -134,7 +134,7 @@ def _git_faults(git: Git) -> Iterator[Fault]:
         yield Fault(("git", "path"), f"{git.path!a} is no directory inside a repository", "like deploy/shop, or .")
 
 
-def _url_complaint(url: str) -> tuple[str, str] | None:
+def url_complaint(url: str) -> tuple[str, str] | None:
     """Git knows schemes that run programs; of those none gets as far as Git."""
     from urllib.parse import urlsplit  # noqa: PLC0415 -- for who declares a repository
 

@@ -176,7 +176,7 @@ class Mirror:
         done = self._git(*arguments, stdin=stdin)
         if done.returncode:
             shutil.rmtree(self.path, ignore_errors=True)  # a copy: the next look fetches it anew
-            raise Unreachable(f"git {arguments[0]}: {_last_line(done.stderr)}", hint="it is fetched anew by itself")
+            raise Unreachable(f"git {arguments[0]}: {last_line(done.stderr)}", hint="it is fetched anew by itself")
         return done.stdout
 
     def _make(self) -> None:
@@ -184,9 +184,9 @@ class Mirror:
             return
         shutil.rmtree(self.path, ignore_errors=True)
         argv = ["git", "init", "--quiet", "--bare", "--template=", str(self.path)]
-        done = _finished(argv, self._environment(), b"", QUESTION_SECONDS)
+        done = finished(argv, self._environment(), b"", QUESTION_SECONDS)
         if done.returncode:
-            raise ReconcilerError(f"git init {self.path}: {_last_line(done.stderr)}", hint="see who may write there")
+            raise ReconcilerError(f"git init {self.path}: {last_line(done.stderr)}", hint="see who may write there")
 
     def _git(
         self,
@@ -197,7 +197,7 @@ class Mirror:
         seconds: float = QUESTION_SECONDS,
     ) -> subprocess.CompletedProcess[bytes]:
         argv = [*self._argv(), *options, *arguments]
-        return _finished(argv, {**self._environment(), **(environment or {})}, stdin, seconds)
+        return finished(argv, {**self._environment(), **(environment or {})}, stdin, seconds)
 
     def _argv(self) -> list[str]:
         settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
@@ -257,7 +257,7 @@ def _http(url: str) -> bool:
 
 
 def _unfetched(git: Git, errors: bytes) -> ReconcilerError:
-    said = _last_line(errors)
+    said = last_line(errors)
     if MISSING.search(errors.decode(errors="replace")):
         return Unreachable(f"the repository has no {git.ref}", hint=f"was it renamed? {STAYS}")
     if b"fsck" in errors or b"corrupt" in errors or b"index-pack failed" in errors:
@@ -265,7 +265,7 @@ def _unfetched(git: Git, errors: bytes) -> ReconcilerError:
     return Unreachable(f"the repository can't be fetched: {said}", hint=STAYS)
 
 
-def _finished(
+def finished(
     argv: Sequence[str], environment: Mapping[str, str], stdin: bytes, seconds: float
 ) -> subprocess.CompletedProcess[bytes]:
     """At the deadline all that it started ends with it, or what has its output open would keep us waiting."""
@@ -327,7 +327,7 @@ def _size(path: Path) -> int:
     return total
 
 
-def _last_line(text: bytes) -> str:
+def last_line(text: bytes) -> str:
     lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "no word")
     return plain(re.sub(r"//[^/@\s]*@", "//", said))[:300]
