@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "resume": "Follow suspended Sources again, from now on.",
     },
     "Reach in": {
+        "env": "Bring up directories and branches to work in.",
         "logs": "Print what services have written.",
         "attach": "Open a shell inside; what is stopped is started first.",
         "code": "Open VS Code inside; what is stopped is started first.",
