@@ -367,3 +367,24 @@ def _seconds(text: bytes) -> float:
     start = time.process_time()
     assert len(documents(text, {"HOME": "/h"})) == 1000
     return time.process_time() - start
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "meant"),
+    [
+        ("container.command", "echo 'two words'", '["echo", "two words"]'),
+        ("container.networks", "back", '["back"]'),
+        ("container.capAdd", "NET_ADMIN", '["NET_ADMIN"]'),
+    ],
+)
+def test_R21_a_list_that_was_written_as_a_string_is_told_with_its_line_and_the_list_that_was_meant(
+    field: str, written: str, meant: str
+) -> None:
+    name = field.partition(".")[2]
+    body = f"spec:\n  container:\n    image: i\n    {name}: {written}\n"
+    text = f"apiVersion: reconciler/v1\nkind: Service\nmetadata: {{name: web}}\n{body}"
+    with pytest.raises(SpecError) as caught:
+        parse([Text("web.yaml", text.encode(), "/srv")], environment={})
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path) == (7, f"spec.{field}")
+    assert problem.hint == f"write {meant}"

@@ -159,3 +159,22 @@ def test_a_change_of_how_it_is_kept_does_not_restart_it(stage: Stage, change: di
     told = stage.apply(changed(box("web"), **change))
     assert told.actions == []
     assert told.results == {"web": "configured"}
+
+
+def test_R18_diff_names_every_field_that_differs_and_not_some(stage: Stage) -> None:
+    stage.apply(box("web"))
+    container = {
+        "image": "reconciler-test:2",
+        "command": ["sleep", "100002"],
+        "user": "app",
+        "hostname": "h",
+        "tty": True,
+    }
+    container |= {"workingDir": "/tmp", "init": False, "capAdd": ["NET_ADMIN"], "labels": {"a": "b"}, "workspace": "."}
+    many = changed(
+        box("web"), container=container, env={"A": "2"}, ports=[{"port": 80}], resources={"memory": "64Mi"},
+        volumes=[{"hostPath": "/tmp", "mountPath": "/host"}], stop={"signal": "INT"}, replicas=2,
+    )  # fmt: skip
+    text = stage.cli("diff", "-f", str(stage.write(many)), expect=1).out
+    fields = [*container, "env.A", "ports", "volumes", "memory", "stop.signal", "replicas"]
+    assert [field for field in fields if field not in text] == []
