@@ -12,6 +12,8 @@ ReconcilerError                 exit 1; carries a next step for a person
     ├── PortInUse               somebody holds the port: choose another, or needs a person
     ├── ImageUnavailable        no such image here and none could be pulled: back off
     └── Denied                  no permission: needs a person
+        ├── HostKeyUnknown      nobody has said yet that this is the host's key: needs a person
+        └── HostKeyChanged      the host shows another key than the one that is known: needs a person
 """
 
 from __future__ import annotations
@@ -114,3 +116,11 @@ class ImageUnavailable(Refused):
 
 class Denied(Refused):
     reason = "Denied"
+
+
+class HostKeyUnknown(Denied):
+    reason = "HostKeyUnknown"
+
+
+class HostKeyChanged(Denied):
+    reason = "HostKeyChanged"

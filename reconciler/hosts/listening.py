@@ -41,7 +41,7 @@ def listeners(ports: frozenset[int]) -> tuple[Listener, ...]:
         return tuple(_elsewhere(ports))
     sockets = list(_sockets())
     wanted = {socket.inode for socket in sockets if socket.binding.port in ports}
-    return _told(sockets, _holders(wanted) if wanted else {})
+    return told(sockets, _holders(wanted) if wanted else {})
 
 
 def _sockets() -> Iterator[Socket]:
@@ -110,15 +110,15 @@ def _command(pid: int) -> str:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes() or Path(f"/proc/{pid}/comm").read_bytes()
     except OSError:
         return ""
-    return _plain(argv.replace(b"\0", b" ").decode(errors="replace"))
+    return plain(argv.replace(b"\0", b" ").decode(errors="replace"))
 
 
-def _plain(command: str) -> str:
+def plain(command: str) -> str:
     """Whoever starts a process chooses this text: nothing in it may move a cursor or turn the direction."""
     return "".join(char if char.isprintable() else " " for char in command).strip()[:COMMAND_LENGTH]
 
 
-def _told(sockets: Iterable[Socket], holders: Mapping[int, Holder]) -> tuple[Listener, ...]:
+def told(sockets: Iterable[Socket], holders: Mapping[int, Holder]) -> tuple[Listener, ...]:
     """Once for each binding, however many sockets share it, and rather with a holder than without."""
     told: dict[Binding, Listener] = {}
     for one in sockets:
@@ -138,5 +138,5 @@ def _elsewhere(ports: frozenset[int]) -> Iterator[Listener]:
             if not one.laddr or one.raddr or (protocol == "tcp" and one.status != psutil.CONN_LISTEN):
                 continue
             pid = one.pid if one.laddr.port in ports else None
-            command = _plain(" ".join(psutil.Process(pid).cmdline())) if pid else ""
+            command = plain(" ".join(psutil.Process(pid).cmdline())) if pid else ""
             yield Listener(Binding(one.laddr.port, protocol, one.laddr.ip), pid, command)

@@ -1,0 +1,152 @@
+"""One command over a wire: what goes in, what comes out, and whether it came to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+from reconciler.errors import Refused
+from reconciler.hosts.remote import WHOLE
+from reconciler.hosts.running import REAP_SECONDS
+from reconciler.values import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """`ended` is the remote command's status in its own words, and empty when nobody told of its end."""
+
+    begun: bool
+    ended: str
+    stdout: bytes
+    stderr: bytes
+    noise: bytes
+    """What was said on stderr before the command began: by ssh, or by a login shell."""
+    exit_code: int
+    """Of the local program; negative where we ended it."""
+
+
+def exchange(argv: Sequence[str], *, mark: str, stdin: bytes, deadline: float, most: int) -> Heard:
+    """Raises TimeoutError at the deadline. Output beyond `most` bytes is read and dropped."""
+    pipe = subprocess.PIPE
+    try:
+        child = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0)
+    except OSError as error:
+        raise Refused(f"{argv[0]} can't be run: {error.strerror}", hint="install the OpenSSH client") from error
+    try:
+        return _Exchange(child, mark.encode(), stdin, time.monotonic() + deadline, most).to_its_end()
+    finally:
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream:
+            stream.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=REAP_SECONDS)
+
+
+class _Exchange:
+    def __init__(self, child: subprocess.Popen[bytes], mark: bytes, stdin: bytes, until: float, most: int) -> None:
+        assert child.stdin and child.stdout and child.stderr  # noqa: PT018 -- all three are pipes
+        self._child, self._until = child, until
+        self._stdin = child.stdin.fileno()
+        self._rest = memoryview(stdin + WHOLE if stdin else b"")
+        self._ears = {child.stdout.fileno(): _Ear(mark, most), child.stderr.fileno(): _Ear(mark, most)}
+
+    def to_its_end(self) -> Heard:
+        """Of the command, that is: what it left behind may hold the wire for ever. Our end of the input stays open
+        until then, for it is the command's lifeline.
+        """
+        with selectors.DefaultSelector() as selector:
+            for fd in self._ears:
+                os.set_blocking(fd, False)
+                selector.register(fd, selectors.EVENT_READ)
+            if self._rest:
+                os.set_blocking(self._stdin, False)
+                selector.register(self._stdin, selectors.EVENT_WRITE)
+            while not all(ear.done for ear in self._ears.values()):
+                self._turn(selector)
+        return self._heard()
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        for key, _ in selector.select(left):
+            if key.fd == self._stdin:
+                self._feed(selector)
+            else:
+                self._hear(selector, key.fd)
+
+    def _feed(self, selector: selectors.BaseSelector) -> None:
+        with contextlib.suppress(BlockingIOError):
+            try:
+                self._rest = self._rest[os.write(self._stdin, self._rest[:65536]) :]
+            except BrokenPipeError:
+                self._rest = self._rest[:0]
+        if not self._rest:
+            selector.unregister(self._stdin)
+
+    def _hear(self, selector: selectors.BaseSelector, fd: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(fd, 65536)
+            self._ears[fd].hear(chunk)
+            if not chunk:
+                selector.unregister(fd)
+
+    def _heard(self) -> Heard:
+        out, err = self._ears.values()
+        ended = out.ended if out.ended == err.ended else ""
+        if not ended:  # the wire is at its end, then, and ssh says why
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(timeout=max(0.0, self._until - time.monotonic()))
+        code = self._child.poll()
+        stderr = bytes(err.kept) if err.begun else b""
+        noise = bytes(err.noise) if err.begun else bytes(err.kept)
+        return Heard(out.begun or err.begun, ended, bytes(out.kept), stderr, noise, -1 if code is None else code)
+
+
+class _Ear:
+    """Hears one stream, from the mark at the command's beginning to the one at its end."""
+
+    def __init__(self, mark: bytes, most: int) -> None:
+        self._begin = mark + b" begun\n"
+        self._end = re.compile(re.escape(mark) + rb" (\w{1,8})\n")
+        self._longest = len(mark) + 10
+        self._most = most
+        self._tail = b""
+        self.kept, self.noise = bytearray(), b""
+        self.begun, self.ended, self.done = False, "", False
+
+    def hear(self, chunk: bytes) -> None:
+        """Nothing more is to come after an empty one. What strays say after the end is none of the command's."""
+        if self.done:
+            return
+        text, self._tail = self._tail + chunk, b""
+        if not self.begun:
+            text = self._from_beginning(text)
+        if self.begun and (end := self._end.search(text)):
+            text, self.ended, self.done = text[: end.start()], end[1].decode(), True
+        elif chunk:
+            text, self._tail = text[: -self._longest], text[-self._longest :]  # where a mark may have begun
+        else:
+            self.done = True
+        self.kept += text[: self._most - len(self.kept)]
+
+    def _from_beginning(self, text: bytes) -> bytes:
+        before, found, after = text.partition(self._begin)
+        if not found:
+            return text
+        self.noise, self.begun = bytes(self.kept) + before, True
+        self.kept.clear()
+        return after

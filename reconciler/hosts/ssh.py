@@ -1,0 +1,204 @@
+"""A machine at the other end of an SSH connection. Nothing is installed there."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from reconciler.errors import Denied, Gone, OutcomeUnknown, Refused, Unreachable
+from reconciler.hosts import listening, remote, sshsaid
+from reconciler.hosts.exchange import Heard, exchange
+from reconciler.hosts.local import EPHEMERAL, EPHEMERAL_DEFAULT, EPHEMERAL_ELSEWHERE, READ_BYTES
+from reconciler.hosts.running import OUTPUT_BYTES
+from reconciler.hosts.sshline import Line, Target
+from reconciler.model.observed import Listener
+from reconciler.ports import Completed
+
+READ_SECONDS = 60.0
+LOOK_SECONDS = 15.0
+
+READ = r"""
+export LC_ALL=C
+ls -dL "$1" >/dev/null || exit 1
+[ -f "$1" ] || { echo 'x: not a regular file' >&2; exit 1; }
+cat < "$1"
+"""
+
+WRITE = r"""
+export LC_ALL=C
+umask 077
+directory=$1 target=$1/$2 draft=$1/$3 mode=$4
+mkdir -p "$directory" || exit 1
+if [ -d "$target" ] && [ ! -L "$target" ]; then echo 'x: Is a directory' >&2; exit 1; fi
+trap 'rm -f "$draft"' EXIT
+trap 'exit 1' HUP INT TERM
+set -C
+cat > "$draft" || exit 1
+chmod "$mode" "$draft" || exit 1
+dd if=/dev/null of="$draft" conv=notrunc,fsync 2>/dev/null || exit 1
+mv -fT "$draft" "$target" 2>/dev/null || { [ ! -L "$target" ] || rm "$target"; mv -f "$draft" "$target"; } || exit 1
+sync "$directory" 2>/dev/null || :
+"""
+"""The draft is a new file in any case, on the disk before it gets its name. `-T`: a link in the file's place is
+replaced, where a plain `mv` would follow one to a directory. A `mv` that can't do so leaves no file for a moment.
+"""
+
+TABLES = r"""
+for table in tcp tcp6 udp udp6; do
+  echo "= $table"
+  grep -E 'local_address|:0000 0[7A] ' "/proc/net/$table" 2>/dev/null
+done
+:
+"""
+
+HOLDERS = r"""
+ls -l /proc/[0-9]*/fd 2>/dev/null | grep -E "$1" | while read -r line; do
+  case $line in
+    /proc/*) pid=${line#/proc/} pid=${pid%%/*} ;;
+    *) inode=${line##*socket:\[}
+       printf '%s %s ' "$pid" "${inode%]}"
+       tr '\0\n' '  ' < "/proc/$pid/cmdline" 2>/dev/null
+       echo ;;
+  esac
+done
+"""
+
+
+class Ssh:
+    """A Host over the system's `ssh`. A command that a signal ended has 128 and its number for exit code, as with any
+    shell.
+    """
+
+    def __init__(self, name: str, target: Target, directory: Path) -> None:
+        self.name = name
+        self._line = Line(name, target, directory)
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
+        return self._run(argv, stdin=stdin, deadline=deadline, most=OUTPUT_BYTES)
+
+    def read(self, path: str) -> bytes:
+        done = self._look(READ, path, deadline=READ_SECONDS, most=READ_BYTES + 1)
+        if done.exit_code:
+            raise _said(f"can't read {path} on {self.name}", done.stderr)
+        if len(done.stdout) > READ_BYTES:
+            raise Refused(f"can't read {path} on {self.name}: it is larger than {READ_BYTES // 2**20} MiB")
+        return done.stdout
+
+    def write(self, path: str, content: bytes, *, mode: int = 0o600) -> None:
+        """A link in the file's place is replaced, never followed."""
+        directory, name = posixpath.split(path)
+        draft = f".{name}.{secrets.token_hex(6)}"
+        words = [directory or ".", name, draft, f"{mode:o}"]
+        done = self.run(["sh", "-c", WRITE, "write", *words], stdin=content, deadline=READ_SECONDS)
+        if done.exit_code:
+            raise _said(f"can't write {path} on {self.name}", done.stderr)
+
+    def listeners(self, ports: Iterable[int] = ()) -> tuple[Listener, ...]:
+        wanted = frozenset(ports)
+        sockets: list[listening.Socket] = []
+        for table in self._look(TABLES).stdout.split(b"= ")[1:]:
+            name, _, lines = table.partition(b"\n")
+            sockets += listening.parse(lines, name.decode()[:3])
+        inodes = {one.inode for one in sockets if one.binding.port in wanted and one.inode}
+        return listening.told(sockets, self._holders(inodes) if inodes else {})
+
+    def ephemeral_ports(self) -> tuple[int, int]:
+        try:
+            low, high = self.read(str(EPHEMERAL)).split()
+            return int(low), int(high)
+        except Gone:
+            return EPHEMERAL_ELSEWHERE
+        except (Refused, ValueError):
+            return EPHEMERAL_DEFAULT
+
+    def forward(self, path: str) -> str:
+        """The path of a socket here that leads to the one there. To be asked for anew before each use: it goes when
+        the connection does.
+        """
+        return self._line.forward(path)
+
+    def close(self) -> None:
+        """The connection, for all who share it. The next command opens another."""
+        self._line.close()
+
+    def _holders(self, inodes: set[int]) -> dict[int, listening.Holder]:
+        """The lowest pid that has it open, which is the parent of those that inherited it."""
+        pattern = rf"^/proc/|socket:\[({'|'.join(map(str, sorted(inodes)))})\]$"
+        found: dict[int, listening.Holder] = {}
+        for line in self._look(HOLDERS, pattern).stdout.decode(errors="replace").splitlines():
+            pid, inode, command = [*line.split(" ", 2), "", ""][:3]
+            if pid.isdecimal() and inode.isdecimal() and int(inode) in inodes:
+                holder = listening.Holder(int(pid), listening.plain(command))
+                found[int(inode)] = min(found.get(int(inode), holder), holder, key=lambda one: one.pid)
+        return found
+
+    def _look(self, script: str, *words: str, deadline: float = LOOK_SECONDS, most: int = OUTPUT_BYTES) -> Completed:
+        """Of what only looks, an unknown outcome is none: nothing can have changed by it."""
+        try:
+            return self._run(["sh", "-c", script, "look", *words], deadline=deadline, most=most)
+        except OutcomeUnknown as error:
+            raise Unreachable(error.message, hint="it is asked again") from error
+
+    def _run(self, argv: Sequence[str], *, deadline: float, most: int, stdin: bytes = b"") -> Completed:
+        heard = self._heard(argv, stdin=stdin, deadline=deadline, most=most)
+        match heard.ended:
+            case "missing":
+                raise Refused(f"no program is called {argv[0]!r} on {self.name}", hint="install it, or look at PATH")
+            case "denied":
+                raise Denied(f"{argv[0]} may not be run on {self.name}")
+            case status if status.isdecimal():
+                return Completed(int(status), heard.stdout, heard.stderr)
+            case _:
+                raise self._unended(argv[0], heard)
+
+    def _heard(self, argv: Sequence[str], *, stdin: bytes, deadline: float, most: int) -> Heard:
+        """Nothing is said twice: again only when it is certain that nobody heard the first time."""
+        for _ in range(2):
+            mark = secrets.token_hex(8)
+            line = remote.wrapped(argv, mark=mark, size=len(stdin), deadline=deadline)
+            try:
+                heard = exchange(
+                    [*self._line.session(mark), line], mark=mark, stdin=stdin, deadline=deadline, most=most
+                )
+            except TimeoutError:
+                raise OutcomeUnknown(
+                    f"{argv[0]} did not end within {deadline:g} s on {self.name} and was killed",
+                    hint="look at what it has done so far",
+                ) from None
+            if not _unserved(heard, mark):
+                return heard
+            self._line.open()
+        raise Unreachable(
+            f"host {self.name} takes no more commands at once",
+            hint="it is tried again; if it stays so, raise MaxSessions in its sshd_config",
+        )
+
+    def _unended(self, program: str, heard: Heard) -> Refused | OutcomeUnknown:
+        if heard.begun or heard.exit_code in {255, -1}:
+            return OutcomeUnknown(
+                f"the connection to host {self.name} was lost while {program} ran",
+                hint="look at what it has done so far",
+            )
+        said = sshsaid.last(heard.noise or heard.stdout)
+        return Refused(f"host {self.name} runs no commands for this user: {said}", hint="look at its login shell there")
+
+
+def _unserved(heard: Heard, mark: str) -> bool:
+    """Our own word for it alone will do, and not if ssh had asked its master already: then who knows."""
+    asked = re.search(rb"mux_client\w*: (read|write)", heard.noise)
+    return not heard.begun and f"{mark} unserved\n".encode() in heard.noise and not asked
+
+
+def _said(what: str, stderr: bytes) -> Refused:
+    """What its tools say, as the local host's system calls would."""
+    cause = sshsaid.last(stderr).rpartition(": ")[2]
+    match cause:
+        case "No such file or directory":
+            return Gone(f"{what}: it does not exist")
+        case "Permission denied" | "Operation not permitted":
+            return Denied(f"{what}: {cause}", hint="look at its owner and mode")
+        case _:
+            return Refused(f"{what}: {cause}")

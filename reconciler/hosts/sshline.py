@@ -1,0 +1,224 @@
+"""The connection to one host that all commands share: the system's own `ssh`, with a control socket.
+
+So the user's keys, agent, aliases and jump hosts just work. Whatever their configuration says, a host's key is
+checked, nobody is asked for anything, and nothing of ours is lent to the other side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from reconciler.errors import Denied, HostKeyChanged, OutcomeUnknown, Refused, Unreachable, UsageError
+from reconciler.hosts import sshsaid
+from reconciler.hosts.running import run
+from reconciler.ports import Completed
+from reconciler.values import dataclass
+
+CONNECT_SECONDS = 10
+OPEN_SECONDS = 15.0
+CONTROL_SECONDS = 5.0
+KEEPALIVE_SECONDS, KEEPALIVES = 4, 2
+"""Who says nothing for twelve seconds is gone."""
+PERSIST_SECONDS = 600
+SOCKET_LENGTH = 107
+SUFFIX_LENGTH = 17
+"""What ssh appends while it makes a control socket."""
+
+ALWAYS = (
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "NoHostAuthenticationForLocalhost=no",
+    "IgnoreUnknown=KnownHostsCommand",  # where ssh is older than that
+    "KnownHostsCommand=none",
+    "VerifyHostKeyDNS=no",
+    "UpdateHostKeys=no",
+    "CheckHostIP=no",
+    "PasswordAuthentication=no",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "Tunnel=no",
+    "ClearAllForwardings=yes",
+    "PermitLocalCommand=no",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    "LogLevel=INFO",
+    f"ConnectTimeout={CONNECT_SECONDS}",
+    f"ServerAliveInterval={KEEPALIVE_SECONDS}",
+    f"ServerAliveCountMax={KEEPALIVES}",
+)
+WORD = re.compile(r"[A-Za-z0-9_.:%@+][A-Za-z0-9_.:%@+-]*")
+"""What a host or a user may be called; no option begins like that."""
+KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}")
+OFFERED = re.compile(r"^offered (\S+ [a-z]\S+ \S{20,})$", re.MULTILINE)
+SOCKET = re.compile(r"/[\w./@+-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a host is, in the words of its spec. What is left out, the user's own configuration says."""
+
+    host: str
+    port: int | None = None
+    user: str = ""
+    identity_file: str = ""
+    host_key: str = ""
+    """Type and key, as in known_hosts: the only one that will do."""
+    config: str = ""
+    """A configuration in place of the user's own."""
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
+        return f"{user}{self.host}:{self.port}" if self.port else f"{user}{self.host}"
+
+
+class Line:
+    """`directory` is for us alone. Lines of several processes to one target there are one."""
+
+    def __init__(self, name: str, target: Target, directory: Path) -> None:
+        _check(name, target)
+        self._name, self._target, self._directory = name, target, directory
+        self._id = hashlib.sha256(repr((str(directory), name, target)).encode()).hexdigest()[:12]
+
+    def session(self, mark: str) -> list[str]:
+        """Runs the one argument that follows it over the line, and over no other: when there is none, it says `mark`
+        and that nobody served it, which is to say that nothing has happened.
+        """
+        nobody = f"ProxyCommand=sh -c 'echo {mark} unserved >&2; exit 1'"
+        options = ["-o", "ControlMaster=no", "-o", "BatchMode=yes", "-o", "LogLevel=INFO", "-o", nobody]
+        return ["ssh", "-F", "none", "-T", "-S", str(self._socket), *options, "--", self._target.host]
+
+    def open(self) -> None:
+        """Opens it unless it is open. Raises Unreachable, Denied, HostKeyUnknown or HostKeyChanged."""
+        with self._turn():
+            if self._answers():
+                return
+            self._socket.unlink(missing_ok=True)  # whoever made it was killed
+            begin = ["-f", "-N", "-M", "-S", str(self._socket), "-o", f"ControlPersist={PERSIST_SECONDS}"]
+            sockets = ["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]
+            self._reach([*begin, *sockets])
+
+    def forward(self, remote: str) -> str:
+        """A socket here that leads to the one at `remote` there, for as long as the line is open."""
+        if not SOCKET.fullmatch(remote):
+            raise Refused(f"{remote!r} is not a plain absolute path of a socket")
+        local = self._sockets() / f"{self._id}.{hashlib.sha256(remote.encode()).hexdigest()[:6]}"
+        self.open()
+        done = self._control("forward", "-L", f"{local}:{remote}")
+        if done is None or done.exit_code:
+            said = "it does not answer" if done is None else sshsaid.last(done.stderr)
+            raise Unreachable(f"{remote} of host {self._name} can't be forwarded: {said}")
+        return str(local)
+
+    def close(self) -> None:
+        """For every process that shares it."""
+        with self._turn():
+            self._control("exit")
+
+    def offered(self) -> str:
+        """The line for known_hosts with the key that the host shows now. No authentication is tried."""
+        ask = """KnownHostsCommand=/bin/sh -c 'echo offered "$0" "$1" "$2" >&2' %H %t %K"""
+        options = ["-T", "-o", ask, "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null"]
+        done = run([*self._ssh(options), "true"], deadline=OPEN_SECONDS)
+        found: list[str] = OFFERED.findall(done.stderr.decode(errors="replace"))
+        return found[-1] if found else ""
+
+    def _reach(self, options: list[str]) -> None:
+        try:
+            done = run(self._ssh([*self._known(), *options]), deadline=OPEN_SECONDS)
+        except OutcomeUnknown:
+            raise sshsaid.silent(self._name, str(self._target), OPEN_SECONDS) from None
+        if done.exit_code:
+            raise self._fault(done.stderr)
+
+    def _fault(self, stderr: bytes) -> Exception:
+        fault = sshsaid.fault(self._name, str(self._target), stderr, pinned=bool(self._target.host_key))
+        if not isinstance(fault, Denied) or isinstance(fault, HostKeyChanged):
+            return fault
+        return sshsaid.with_fingerprint(fault, self.offered()) if fault.reason == "HostKeyUnknown" else fault
+
+    def _ssh(self, options: list[str]) -> list[str]:
+        """Of two options ssh takes the first: what comes from `options` prevails over all others."""
+        target = self._target
+        argv = ["ssh", *options, *(word for option in ALWAYS for word in ("-o", option))]
+        argv += ["-F", target.config] if target.config else []
+        argv += ["-p", str(target.port)] if target.port else []
+        argv += ["-l", target.user] if target.user else []
+        argv += ["-i", target.identity_file, "-o", "IdentitiesOnly=yes"] if target.identity_file else []
+        return [*argv, "--", target.host]
+
+    def _known(self) -> list[str]:
+        """The pin alone, where there is one. Else the keys that we were told to trust, beside what the user trusts."""
+        if not self._target.host_key:
+            ours = _quoted(self._room() / "known_hosts")
+            everybody = f"{ours} /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+            return ["-o", f"GlobalKnownHostsFile={everybody}"]
+        pin = self._room() / f"{self._id}.pin"
+        pin.write_text(f"pinned {self._target.host_key}\n")
+        only = ["-o", f"UserKnownHostsFile={_quoted(pin)}", "-o", "GlobalKnownHostsFile=/dev/null"]
+        return [*only, "-o", "HostKeyAlias=pinned"]
+
+    def _answers(self) -> bool:
+        done = self._control("check")
+        return done is not None and done.exit_code == 0
+
+    def _control(self, verb: str, *options: str) -> Completed | None:
+        """None for somebody who holds the socket and says nothing."""
+        argv = ["ssh", "-F", "none", "-S", str(self._socket), "-O", verb, *options, "--", self._target.host]
+        try:
+            return run(argv, deadline=CONTROL_SECONDS)
+        except OutcomeUnknown:
+            return None
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One at a time, of all processes: two that open it at once would open two."""
+        with (self._room() / f"{self._id}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @property
+    def _socket(self) -> Path:
+        return self._sockets() / self._id
+
+    def _sockets(self) -> Path:
+        """A socket's path can't be long. Where the home's is, they lie in a directory that is just as much ours."""
+        room = self._room()
+        if len(os.fsencode(room / self._id)) + SUFFIX_LENGTH <= SOCKET_LENGTH:
+            return room
+        elsewhere = Path(f"/tmp/reconciler-{os.geteuid()}")  # noqa: S108 -- checked below
+        return _private(elsewhere)
+
+    def _room(self) -> Path:
+        self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _private(self._directory)
+
+
+def _check(name: str, target: Target) -> None:
+    for what, word in (("host", target.host), ("user", target.user or "x")):
+        if not WORD.fullmatch(word):
+            raise UsageError(f"host {name}: {word!r} is no {what} that ssh could be told")
+    if target.host_key and not KEY.fullmatch(target.host_key):
+        hint = f"as `ssh-keyscan {target.host}` prints it, without the name in front"
+        raise UsageError(f"host {name}: hostKey has to be a type and a key, such as 'ssh-ed25519 AAAA…'", hint=hint)
+
+
+def _private(directory: Path) -> Path:
+    """Made for us alone. Somebody else's in its place would hear, or say, whatever they like."""
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise Denied(f"{directory} is not ours alone", hint=f"chmod 700 {directory}, or take it away")
+    return directory
+
+
+def _quoted(path: Path) -> str:
+    """As an option's value: ssh splits at blanks and expands per cents."""
+    return '"' + str(path).replace("%", "%%") + '"'
