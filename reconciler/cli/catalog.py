@@ -16,6 +16,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "rollout": "Follow updates, and go back.",
         "instances": "List, start and stop all there is, one by one.",
     },
+    "Run campaigns": {
+        "run": "Run a campaign: one command, many times, with other parameters.",
+        "campaign": "See how campaigns are doing, and what they brought.",
+    },
     "Look": {
         "status": "Show everything at a glance.",
         "get": "List resources, with how they stand.",

@@ -26,7 +26,8 @@ class NotRunning(ReconcilerError):
 def instances(parts: Parts, key: Key, *, deep: bool = False) -> list[Observed]:
     """All of a service's, whatever their phase, by index. One that nobody declares is found too."""
     resource = next((r for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
-    runtimes = [str(resource.spec.runtime)] if resource else sorted(parts.runtimes)
+    # What a campaign keeps warm and the commands inside of it live in different ones.
+    runtimes = [str(resource.spec.runtime)] if resource and key.kind != "campaign" else sorted(parts.runtimes)
     owner = parts.home.identity(make=False).owner
     found: list[Observed] = []
     for name in runtimes:
@@ -76,7 +77,9 @@ def not_running(parts: Parts, key: Key) -> NotRunning:
 
     seen = look(parts, key.namespace)
     sight = seen.sight(key)
-    if sight is None or (sight.resource and not sight.resource.deleting and sight.resource.spec.replicas == 0):
+    if sight is None or (
+        sight.resource and not sight.resource.deleting and not getattr(sight.resource.spec, "replicas", 1)
+    ):
         return NotRunning(f"{key.short} is stopped", hint=f"start it: {at(key, 'start')}")
     told = findings(seen, sight) or [message(seen, sight) or "no instance of it exists"]
     return NotRunning(

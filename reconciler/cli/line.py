@@ -133,6 +133,11 @@ def print_report(context: Context, report: Report) -> int:
             said = report.results[key]
             word = paint(WORDS.get(said, said), COLORS.get(said, ""), color=context.color)
             print(f"{names[key]} {word}", file=context.stdout)
+    return print_troubles(context, report)
+
+
+def print_troubles(context: Context, report: Report) -> int:
+    """To stderr; the exit code."""
     for note in report.notes:
         print(f"note: {clean(note)}", file=context.stderr)
     for trouble in report.troubles:

@@ -75,6 +75,10 @@ def sources(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     return _starting(incomplete, [*found, *(f"source/{name}" for name in found)] if "/" in incomplete else found)
 
 
+def campaigns(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return _starting(incomplete, resources(ctx, "campaign"))
+
+
 def output_formats(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     known = getattr(ctx.command, "outputs", ()) or ("json", "yaml", "name", "wide", "jsonpath=")
     return _starting(incomplete, known)

@@ -97,6 +97,8 @@ class _Found:
 
 
 _VARIABLE = {"$ref": "#/$defs/Variable"}
+_PLAIN = {"string", "number", "integer", "boolean"}
+"""Together: whatever stands in one word."""
 _NO_DEFAULTS: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -124,7 +126,7 @@ def _type(schema: Schema, resolve: Any) -> str:
             return " | ".join(str(value) for value in values)
         case {"anyOf": arms}:
             names = [_type(resolve(arm), resolve) for arm in arms if arm.get("type") != "null" and arm != _VARIABLE]
-            return " or ".join(dict.fromkeys(names))
+            return " or ".join(dict.fromkeys("plain" if name in _PLAIN <= set(names) else name for name in names))
         case {"type": "array"}:
             item = _type(resolve(schema["items"]), resolve)
             return f"[]({item})" if " or " in item else f"[]{item}"

@@ -157,10 +157,10 @@ class Fit:
 
     def _arm(self, node: Node, arms: tuple[Shape, ...], path: Path) -> Shape | None:
         """The arm of a union that the node's own form chooses."""
-        wanted: type | None
+        wanted: type | tuple[type, ...] | None
         match node:
             case Table():
-                wanted = Record
+                wanted = (Record, Entries)
             case Listing():
                 wanted = Items
             case Scalar():

@@ -17,6 +17,7 @@ from reconciler.core.rules import Machine
 from reconciler.errors import Problem
 from reconciler.kinds import KINDS
 from reconciler.kinds.base import Fault
+from reconciler.kinds.campaign import CampaignSpec, as_service
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.quantity import bytes_of
@@ -67,9 +68,16 @@ def violations(resource: Resource, profile: Profile, machine: Machine, *, root: 
         yield Fault((), message, rules.permitted(profile.namespaces))
     yield from _undecided(resource)
     spec = fill_all(resource.spec, _nobody_knows)
+    yield from _by_kind(resource, spec, profile, machine)
+    yield from _files(resource.key.kind, spec, profile, machine, root)
+
+
+def _by_kind(resource: Resource, spec: object, profile: Profile, machine: Machine) -> Iterator[Fault]:
     match spec:
         case ServiceSpec():
             yield from _service(spec, profile, machine)
+        case CampaignSpec():
+            yield from _campaign(spec, profile, machine)
         case NetworkSpec():
             yield from _network(resource.key.name, spec, profile)
         case VolumeSpec():
@@ -80,7 +88,6 @@ def violations(resource: Resource, profile: Profile, machine: Machine, *, root: 
             yield from _variables(spec, profile)
         case _ if profile.sources == "deny":
             yield Fault((), f"a {resource.key.kind} may not be declared", "a person can apply it")
-    yield from _files(resource.key.kind, spec, profile, machine, root)
 
 
 def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> Iterator[Fault]:
@@ -154,6 +161,13 @@ def _service(spec: ServiceSpec, profile: Profile, machine: Machine) -> Iterator[
         number = port.host_port
         numbers = (number,) if isinstance(number, int) else port_range(number) or ()
         yield from rules.port(i, port.bind, numbers, profile)
+
+
+def _campaign(spec: CampaignSpec, profile: Profile, machine: Machine) -> Iterator[Fault]:
+    yield from _service(as_service(spec), profile, machine)
+    yield from rules.written_to(("results",), spec.results, profile, machine)
+    if spec.notify and profile.sources == "deny":
+        yield Fault(("notify",), "nobody may be told of its end", "a person can apply it")
 
 
 def _network(name: str, spec: NetworkSpec, profile: Profile) -> Iterator[Fault]:

@@ -2277,7 +2277,7 @@ SCHEMAS: dict[type, Any] = {
        'schema': {
         'type': 'dataclass',
         'cls': Notify,
-        'fields': ['url', 'on'],
+        'fields': ['url', 'events'],
         'schema': {
          'type': 'dataclass-args',
          'dataclass_name': 'Notify',
@@ -2285,7 +2285,7 @@ SCHEMAS: dict[type, Any] = {
           {'type': 'dataclass-field', 'name': 'url', 'schema': {'type': 'str'}, 'init': True, 'validation_alias': 'url'},
           {
            'type': 'dataclass-field',
-           'name': 'on',
+           'name': 'events',
            'schema': {
             'type': 'default',
             'schema': {
@@ -2296,7 +2296,7 @@ SCHEMAS: dict[type, Any] = {
             'default': ('complete', 'failure'),
            },
            'init': True,
-           'validation_alias': 'on',
+           'validation_alias': 'events',
           },
          ],
          'computed_fields': [],
@@ -2828,7 +2828,7 @@ WRITTEN: dict[type, str] = {
  Metadata: 'name: str; namespace: str; labels: dict[str, str]; annotations: dict[str, str]; generation: Annotated[int, Ge(1)]',
  Build: "context: str; dockerfile: str; args: dict[str, str]; target: str; rebuild_on: Literal['Context', 'Dockerfile']",
  CampaignSpec: 'strategy: Strategy | None; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; resources: Resources; depends_on: tuple[str | Dependency, ...]; matrix: dict[str, tuple[Scalar | Params, ...]]; runs: tuple[Params, ...]; cycles: Annotated[int, Ge(1), Le(1000)]; order: Order; seed: Annotated[int, Ge(0)]; gap_seconds: Seconds; cycle_gap_seconds: Seconds | None; warmup_seconds: Seconds; timeout_seconds: Seconds; silence_seconds: Seconds; retries: Annotated[int, Ge(0), Le(100)]; max_failures: Annotated[int, Ge(0)]; cooldown_seconds: Seconds; auto_teardown: bool; results: str; leases: tuple[str, ...]; notify: Notify | None',
- Notify: "url: str; on: tuple[Literal['complete', 'failure'], ...]",
+ Notify: "url: str; events: tuple[Literal['complete', 'failure'], ...]",
  ConfigSpec: 'data: dict[str, str]; files: dict[str, str]',
  NetworkSpec: 'driver: str; subnet: str; internal: bool; external: bool; name: str',
  Exec: 'command: Argv',

@@ -65,20 +65,25 @@ def _parts(of: type) -> tuple[tuple[str, str], ...]:
 
 def fill_all(value: Any, lookup: Lookup) -> Any:
     """The same value, with every string in it filled. Shares what has nothing to fill."""
+    return mapped(value, lambda text: fill(text, lookup))
+
+
+def mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """The same value, with every string in it changed. Shares what stays as it is."""
     if value is None:
         return value
     match value:
         case str():
-            return fill(value, lookup)
+            return change(value)
         case Mapping():
-            return {name: fill_all(item, lookup) for name, item in value.items()}
+            return {name: mapped(item, change) for name, item in value.items()}
         case tuple():
-            return tuple(fill_all(item, lookup) for item in value)
+            return tuple(mapped(item, change) for item in value)
         case _ if parts := _parts(value.__class__):
             changed = {}
             for name, _ in parts:
                 old = getattr(value, name)
-                new = fill_all(old, lookup)
+                new = mapped(old, change)
                 if new is not old and new != old:
                     changed[name] = new
             return replace(value, **changed) if changed else value

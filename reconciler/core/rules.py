@@ -164,6 +164,12 @@ def mounts(given: Sequence[VolumeMount | Mount], profile: Profile, machine: Mach
             yield Fault(("volumes", i, "readOnly"), message, "add readOnly: true")
 
 
+def written_to(at: tuple[str | int, ...], path: str, profile: Profile, machine: Machine) -> Iterator[Fault]:
+    """A directory of the host into which we write by ourselves."""
+    if profile.mounts.anywhere == "deny":
+        yield from _host_path(at, path, profile, machine)
+
+
 def _host_path(at: tuple[str | int, ...], path: str, profile: Profile, machine: Machine) -> Iterator[Fault]:
     landing = machine.landing(path)
     told = shown(path, landing)

@@ -144,7 +144,7 @@ def describe(shape: Shape) -> str:
         case Entries(value):
             return f"a mapping of names to {_plural(value)}"
         case Either(arms):
-            return " or ".join(describe(arm) for arm in arms)
+            return " or ".join(dict.fromkeys(_PLAIN if _any_plain(arms, arm) else describe(arm) for arm in arms))
         case Optional(inner):
             return describe(inner)
         case Text() | Flag() | Record() | Anything():
@@ -154,10 +154,18 @@ def describe(shape: Shape) -> str:
 _NAMES = {Text: "a string", Flag: "true or false", Record: "a mapping", Anything: "a value"}
 
 
+def _any_plain(arms: tuple[Shape, ...], arm: Shape) -> bool:
+    """Whether it is one of several that together take whatever stands in one word."""
+    return isinstance(arm, Text | Number | Flag) and {Text, Number, Flag} <= {type(one) for one in arms}
+
+
+_PLAIN = "a plain value"
+
+
 def _plural(shape: Shape) -> str:
     match shape:
         case Either(arms):
-            return " or ".join(_plural(arm) for arm in arms)
+            return " or ".join(dict.fromkeys("plain values" if _any_plain(arms, arm) else _plural(arm) for arm in arms))
         case Text():
             return "strings"
         case Items() | Entries():

@@ -29,6 +29,10 @@ NOT_SYNCED = Status(
         Condition(type="Ready", status="Unknown", reason=Reason.NOT_SYNCED, message="nobody has looked at it yet"),
     )
 )
+DECLARED = Condition(
+    type="Ready", status="True", reason=Reason.DECLARED, message="its runs are made by: reconciler run NAME"
+)
+"""Of a campaign, of which passes make nothing."""
 FINE_EXITS = frozenset({0, 143})
 """It was done, or was asked to end: nobody has to look for a fault in it."""
 CRASHES = 3
@@ -109,7 +113,7 @@ def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journ
     spec = seen_as_service(resource)
     if spec:
         status = _service(spec, world, plan, shares.instances[key], journal)
-        ready = _service_ready(spec, world, waits, journal, key)
+        ready = DECLARED if key.kind == "campaign" else _service_ready(spec, world, waits, journal, key)
     else:
         status = Status(replicas=1, ready_replicas=1)
         ready = _static_ready(world, plan, waits, key)

@@ -13,6 +13,7 @@ from reconciler.core.envelope import API_VERSION
 from reconciler.core.scalar import resolve, resolve_old
 from reconciler.kinds import find
 from reconciler.kinds.base import camel
+from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.secret import SecretSpec
 from reconciler.model.resource import Resource
 
@@ -43,7 +44,8 @@ def spec_tree(value: Any) -> Any:
     match value:
         case _ if is_dataclass(value) and not isinstance(value, type):
             named = ((f, getattr(value, f.name)) for f in fields(value))
-            return {camel(f.name): spec_tree(item) for f, item in named if item != _default(f)}
+            tree = _as_written if isinstance(value, CampaignSpec) else lambda _, item: spec_tree(item)
+            return {camel(f.name): tree(f.name, item) for f, item in named if item != _default(f)}
         case Mapping():
             return {str(name): spec_tree(item) for name, item in value.items()}
         case tuple() | list():
@@ -52,6 +54,13 @@ def spec_tree(value: Any) -> Any:
             return int(value)
         case _:
             return value
+
+
+def _as_written(name: str, item: Any) -> Any:
+    """A parameter 1.0 is not 1: it is put into command lines."""
+    if name == "runs":
+        return [dict(params) for params in item]
+    return {axis: list(values) for axis, values in item.items()} if name == "matrix" else spec_tree(item)
 
 
 def to_yaml(tree: Any) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from reconciler.kinds import config, network, secret, service, source, volume
+from reconciler.kinds import campaign, config, network, secret, service, source, volume
 from reconciler.kinds.base import Kind
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (service.KIND, network.KIND, volume.KIND, config.KIND, secret.KIND, source.KIND)
-}
+_ALL = (service, campaign, network, volume, config, secret, source)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (one.KIND for one in _ALL)}
 
 
 def find(word: str) -> Kind | None:

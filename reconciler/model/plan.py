@@ -51,6 +51,8 @@ class Reason(StrEnum):
     STOPPED = "Stopped"
     READY = "Ready"
     SETTLED = "Settled"
+    DECLARED = "Declared"
+    """Of a Campaign: there is nothing that passes would do about it."""
     PENDING = "Pending"
     CRASH_LOOP = "CrashLoop"
     OUTCOME_UNKNOWN = "OutcomeUnknown"

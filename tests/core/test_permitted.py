@@ -27,6 +27,7 @@ from reconciler.core.policy import (
 from reconciler.core.sheet import show_path
 from reconciler.kinds import KINDS, find
 from reconciler.kinds.build import Build
+from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
@@ -393,10 +394,15 @@ JUDGED = {
     Build: "context dockerfile",
     Process: "user", EnvFrom: "file", Port: "host_port bind", VolumeMount: "host_path read_only",
     Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external name",
+    CampaignSpec: "container process env env_from ports volumes resources results notify",
     VolumeSpec: "driver options external name", ConfigSpec: "files", SecretSpec: "files env",
 }  # fmt: skip
 HARMLESS = {
     ServiceSpec: "replicas auto_start run_on probes stop update depends_on",
+    CampaignSpec: (
+        "strategy stop depends_on matrix runs cycles order seed gap_seconds cycle_gap_seconds warmup_seconds leases "
+        "timeout_seconds silence_seconds retries max_failures cooldown_seconds auto_teardown"
+    ),
     Container: "aliases pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
     Build: "args target rebuild_on",
     Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",

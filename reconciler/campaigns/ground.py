@@ -1,0 +1,180 @@
+"""Where runs take place: renders one as an instance, makes it, finds it again, and takes it away. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from reconciler.core.campaign import runs as making
+from reconciler.core.campaign.manifest import Run
+from reconciler.core.fingerprint import fingerprint
+from reconciler.core.graph import Graph
+from reconciler.core.ports import assign
+from reconciler.core.render import KEEP_ALIVE, render, stop_of
+from reconciler.core.world import World
+from reconciler.engine.reconcile import Parts
+from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Unreachable
+from reconciler.kinds.campaign import as_service
+from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload, Stop
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Phase
+from reconciler.model.resource import Resource
+
+WARM = 0
+"""The number of the instance that is kept up; runs count from 1."""
+RUNS = frozenset({Phase.RUNNING, Phase.PAUSED, Phase.STARTING})
+KILL = Stop("KILL", 0.0)
+
+
+class Ground:
+    """Of one campaign."""
+
+    def __init__(self, parts: Parts, resource: Resource, *, persistent: bool) -> None:
+        self.parts = parts
+        self.key = resource.key
+        self.persistent = persistent
+        self.runtime = "process" if persistent else str(resource.spec.runtime)
+        """Where a run's own instance lives: a command inside of something else is a process of ours."""
+        self._resource = resource
+        self._home = str(resource.spec.runtime)
+
+    # -- what is to be made
+
+    def desired(self, run: Run) -> Desired:
+        """A run in a place of its own, or as a command inside of what is kept warm."""
+        whole = self._rendered(making.changes(self._resource, run), run.index)
+        return self._inside(run, whole) if self.persistent else whole
+
+    def warm(self, run: Run) -> Desired:
+        """What is to be up before this run can be made inside of it."""
+        item = self._rendered(making.warm(self._resource, run), WARM)
+        payload = item.payload
+        if isinstance(payload, ContainerPayload):
+            payload = replace(payload, entrypoint=KEEP_ALIVE, command=())
+        elif isinstance(payload, ProcessPayload):
+            payload = replace(payload, command=KEEP_ALIVE)
+        return replace(item, payload=payload, fingerprint=fingerprint(payload))
+
+    def _inside(self, run: Run, whole: Desired) -> Desired:
+        """Of its variables those that the warm one has not got already."""
+        outer, inner = self.warm(run).payload, whole.payload
+        assert isinstance(outer, ContainerPayload | ProcessPayload), "a workload"
+        assert isinstance(inner, ContainerPayload | ProcessPayload), "a workload"
+        entrypoint = inner.entrypoint or () if isinstance(inner, ContainerPayload) else ()
+        command = (*entrypoint, *(inner.command or ()))
+        if not command:
+            hint = "give container.command, or use --strategy ephemeral"
+            raise ReconcilerError(f"{self.key.short}: there is no command to run inside", hint=hint)
+        env = {name: value for name, value in inner.env.items() if outer.env.get(name) != value}
+        if isinstance(inner, ProcessPayload) and inner.mounts:
+            hint = "use --strategy ephemeral, or say where it is by an environment variable"
+            raise ReconcilerError(f"{self.key.short}: a command inside of a native process has no volumes", hint=hint)
+        inside = str(self.key.instance(WARM))
+        payload = ProcessPayload(command=command, env=env, stop=inner.stop, inside=inside)
+        key = self.key.instance(run.index)
+        return replace(
+            whole, key=key, runtime="process", payload=payload, fingerprint=fingerprint(payload), grants={}, foreign=()
+        )
+
+    def _rendered(self, resource: Resource, index: int) -> Desired:
+        """As a service of the same name would be: no other workload of the namespace may be called so."""
+        parts, now = self.parts, self.parts.clock.now()
+        graph = parts.source.graph(self.key.namespace, parts.home.identity(make=True))
+        as_one = Key("service", self.key.namespace, self.key.name)
+        shown = replace(resource, key=as_one, spec=replace(resource.spec, replicas=1))
+        others = {key: other for key, other in graph.resources.items() if key != self.key}
+        graph = replace(graph, resources={**others, as_one: shown})
+        return self._renamed(graph, as_one.instance(0), index, now)
+
+    def _renamed(self, graph: Graph, stand_in: Key, index: int, now: float) -> Desired:
+        snapshot = self.parts.observer.look(graph, now)
+        assignment = assign(World(graph, snapshot, now), {})
+        rendered = render(graph, snapshot, assignment)
+        if stand_in not in rendered.desired:
+            raise ReconcilerError(f"{self.key.short}: {rendered.waits[stand_in].message}")
+        item = rendered.desired[stand_in]
+        payload = item.payload
+        assert isinstance(payload, ContainerPayload | ProcessPayload), "a workload"
+        payload = replace(payload, env={**payload.env, "RECONCILER_INDEX": str(index)})
+        return replace(item, key=self.key.instance(index), payload=payload, fingerprint=fingerprint(payload))
+
+    # -- what is done
+
+    def make(self, item: Desired) -> None:
+        """A time-out says nothing: whoever asked looks, as after any other end."""
+        runtime = self.parts.runtimes[item.runtime]
+        runtime.prepare(item)
+        try:
+            runtime.create(item)
+        except OutcomeUnknown:
+            if self.find(item.key.index or 0, item.runtime) is None:
+                raise
+
+    def find(self, index: int, runtime: str = "", *, deep: bool = False) -> Observed | None:
+        """The instance of that number, whatever state it is in."""
+        place = runtime or self.runtime
+        view = self.parts.runtimes[place].observe(deep=deep)
+        if not view.reachable:
+            raise Unreachable(f"{self.key.short}: {view.problem}", hint=view.hint)
+        owner, wanted = self.parts.home.identity(make=False).owner, self.key.instance(index)
+        mine = (thing for thing in view.objects if thing.key == wanted and thing.owner == owner)
+        return next((thing for thing in mine if thing.name == wanted.engine_name), None)
+
+    def find_warm(self) -> Observed | None:
+        return self.find(WARM, self._home, deep=True)
+
+    def stop(self, seen: Observed, stop: Stop | None = None) -> None:
+        asked = stop or stop_of(as_service(self._resource.spec))
+        try:
+            self.parts.runtimes[seen.runtime].stop(seen, asked)
+        except Gone:
+            return
+
+    def clear(self, index: int, runtime: str = "") -> None:
+        seen = self.find(index, runtime)
+        if seen:
+            self._clear(seen)
+
+    def clear_all(self) -> None:
+        """Everything of this campaign, the commands before what they run inside of."""
+        for thing in sorted(instances_of(self.parts, lambda key: key == self.key), key=inner_first):
+            self._clear(thing)
+
+    def _clear(self, seen: Observed) -> None:
+        """What still runs is asked to end first; who is impatient while that takes its time has it killed. What is kept
+        up does nothing by itself, so nothing is lost with it.
+        """
+        if seen.phase in RUNS:
+            try:
+                self.stop(seen, KILL if self.persistent and _number(seen) == WARM else None)
+            except KeyboardInterrupt:
+                self.stop(seen, KILL)
+        self.parts.runtimes[seen.runtime].remove(seen)
+
+    def log(self, seen: Observed, **options: float | None) -> Iterator[bytes]:
+        return self.parts.reach[seen.runtime].logs(seen, **options)  # type: ignore[arg-type]
+
+
+def instances_of(parts: Parts, wanted: Callable[[Key], bool]) -> list[Observed]:
+    """Instances of campaigns of this home. Of what can't be read there are none that could be removed."""
+    owner = parts.home.identity(make=False).owner
+    views = [parts.runtimes[name].observe() for name in sorted(parts.runtimes)]
+    return [
+        thing
+        for view in views
+        if view.reachable
+        for thing in view.objects
+        if thing.key
+        and thing.key.kind == "campaign"
+        and thing.owner == owner
+        and thing.name == thing.key.engine_name
+        and wanted(thing.key.resource)
+    ]
+
+
+def inner_first(thing: Observed) -> tuple[bool, int]:
+    return _number(thing) == WARM, _number(thing)
+
+
+def _number(thing: Observed) -> int:
+    return (thing.key.index or 0) if thing.key else 0

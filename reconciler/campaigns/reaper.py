@@ -1,0 +1,49 @@
+"""What a controller that was killed has left in the world is taken away, by whoever comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.campaigns.ground import RUNS, inner_first, instances_of
+from reconciler.campaigns.records import Busy, Records
+from reconciler.engine.reconcile import Parts
+from reconciler.errors import ReconcilerError
+from reconciler.model.desired import Stop
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed
+
+PERIOD = 60.0
+"""Seconds between two looks of a daemon."""
+
+
+def reap(parts: Parts, records: Records, *, but: Key | None = None) -> list[Observed]:
+    """Instances of campaigns that nobody runs. What was left on purpose stays, and so does what `but` will see to."""
+    left = instances_of(parts, lambda key: key != but)
+    found: list[Observed] = []
+    for key in sorted({thing.key.resource for thing in left if thing.key}):
+        mine = [thing for thing in left if thing.key and thing.key.resource == key]
+        if not records.attended(key) and not _kept(records, key):
+            found += _taken_away(parts, records, key, mine)
+    return found
+
+
+def _kept(records: Records, key: Key) -> bool:
+    try:
+        manifest = records.manifest(key)
+    except ReconcilerError:
+        return True
+    return manifest is not None and manifest.keeps and manifest.finished_at is not None
+
+
+def _taken_away(parts: Parts, records: Records, key: Key, things: Iterable[Observed]) -> list[Observed]:
+    gone: list[Observed] = []
+    try:
+        with records.held(key):
+            for thing in sorted(things, key=inner_first):
+                if thing.phase in RUNS:
+                    parts.runtimes[thing.runtime].stop(thing, Stop())
+                parts.runtimes[thing.runtime].remove(thing)
+                gone.append(thing)
+    except Busy:
+        return gone
+    return gone

@@ -1,0 +1,270 @@
+"""What `run` and `campaign` share: which campaign is meant, how it is to be run, and the words for how it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli import line, picking, specs
+from reconciler.cli.context import Context
+from reconciler.cli.kinds import kind_called
+from reconciler.cli.render.text import clean, paint
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.campaigns.records import Records
+    from reconciler.campaigns.runner import News
+    from reconciler.core.campaign.manifest import Manifest
+    from reconciler.core.parse import Document
+    from reconciler.engine.controller import Controller
+    from reconciler.engine.news import Progress
+    from reconciler.engine.report import Report
+    from reconciler.model.key import Key
+    from reconciler.model.resource import Resource
+
+COLORS = {"completed": "green", "failed": "red", "running": "yellow", "interrupted": "yellow", "skipped": "yellow"}
+MOST_FAILURES = 10
+"""That are told of one by one at the end."""
+ISOLATION = (
+    "with strategy persistent all runs share one container: less isolation, and what one leaves in memory, on its GPU "
+    "or in its files the next one finds"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The campaign, and what else its files declare."""
+
+    controller: Controller
+    resource: Resource
+    documents: Sequence[Document] = ()
+
+    @property
+    def given(self) -> list[Resource]:
+        return [document.resource for document in self.documents]
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What was decided before anything is done."""
+
+    strategy: str
+    resume: bool
+    restart: bool
+
+
+# -- which
+
+
+def name_of(word: str) -> str:
+    """`NAME` or `campaign/NAME`."""
+    kind, slash, name = word.partition("/")
+    if slash and kind_called(kind).key != "campaign":
+        raise UsageError(f"{word} is no campaign", hint="name a campaign, as NAME or campaign/NAME")
+    return name if slash else word
+
+
+def chosen(context: Context, word: str | None, paths: Sequence[str], *, recursive: bool, acts: bool) -> Chosen:
+    """By name among what is declared, or from files."""
+    if not word and not paths:
+        raise UsageError("no campaign is named", hint="name one that is declared, or say -f FILE")
+    name = name_of(word) if word else ""
+    documents = specs.read(context, paths, recursive=recursive) if paths else []
+    controller = line.open_controller(context, acts=acts)
+    if not documents:
+        want = picking.Wanted(("campaign",), (("campaign", name),))
+        (resource,) = picking.declared(controller.parts, context.scope, want).values()
+        return Chosen(controller, resource)
+    found = [document.resource for document in documents if document.resource.key.kind == "campaign"]
+    found = [resource for resource in found if name in ("", resource.key.name)]
+    if len(found) != 1:
+        known = ", ".join(resource.key.name for resource in found)
+        message = (
+            f"these files hold several campaigns: {known}" if found else "there is no such campaign in these files"
+        )
+        raise UsageError(message, hint="name one: reconciler run NAME -f FILE" if found else "kind: Campaign is wanted")
+    if not acts:
+        from reconciler.loading import located
+
+        located(documents, lambda: controller.preview([document.resource for document in documents]))
+    return Chosen(controller, found[0], documents)
+
+
+def records_of(context: Context) -> Records:
+    from reconciler.campaigns.records import Records
+
+    return Records(context.home)
+
+
+# -- how
+
+
+def plan(context: Context, resource: Resource, *, strategy: str | None, resume: bool, restart: bool, yes: bool) -> How:
+    """Flag, then what is resumed, then the spec, then the user's config. Asks what has to be asked."""
+    if resume and restart:
+        raise UsageError("--resume goes on, --restart begins anew", hint="say one of the two")
+    old = None if restart else records_of(context).manifest(resource.key)
+    if old and not old.ended and not resume:
+        resume = _asked_to_go_on(context, resource, old)
+    if resume and old is None:
+        print(f"note: {resource.key.short}: there is nothing to resume; it begins", file=context.stderr)
+    begun = old.strategy if old and resume else None
+    decided = strategy or begun or resource.spec.strategy or str(context.settings["campaign.strategy"].value)
+    if decided == "persistent" and not yes:
+        _confirm(context, ISOLATION, hint="say --yes to go on, or --strategy ephemeral")
+    elif decided == "persistent":
+        print(f"note: {ISOLATION}", file=context.stderr)
+    return How(decided, resume and old is not None, restart)
+
+
+def _asked_to_go_on(context: Context, resource: Resource, old: Manifest) -> bool:
+    from reconciler.campaigns.runner import unfinished
+
+    problem = unfinished(resource, old)
+    if not context.stdin.isatty():
+        raise problem
+    return _answer(context, f"{problem.message}. Go on with it?", default=True) or _give_up(problem)
+
+
+def _give_up(problem: ReconcilerError) -> bool:
+    raise problem
+
+
+def _confirm(context: Context, what: str, *, hint: str) -> None:
+    print(f"warning: {what}", file=context.stderr)
+    if not context.stdin.isatty():
+        raise UsageError("nobody is here to say yes to that", hint=hint)
+    if not _answer(context, "Go on?", default=False):
+        raise UsageError("it was not begun", hint=hint)
+
+
+def _answer(context: Context, question: str, *, default: bool) -> bool:
+    print(f"{question} [{'Y/n' if default else 'y/N'}] ", end="", file=context.stderr, flush=True)
+    typed = context.stdin.readline().decode(errors="replace").strip().lower()
+    return default if not typed else typed in ("y", "yes")
+
+
+# -- the run itself
+
+
+def prepare(chosen: Chosen, *, timeout: float, progress: Progress) -> Report:
+    """All that was given is declared, and what the runs lean on is made to stand."""
+    from reconciler.engine.controller import joined
+    from reconciler.model.key import Key
+
+    key = chosen.resource.key
+    needed = [Key("service", key.namespace, one.service) for one in chosen.resource.spec.dependencies]
+    given = {resource.key for resource in chosen.given}
+    reports = []
+    if chosen.given:
+        reports.append(chosen.controller.apply(chosen.given, timeout=timeout, progress=progress))
+    others = [one for one in ([] if chosen.given else [key]) + needed if one not in given]
+    if others:
+        reports.append(chosen.controller.edit(others, lambda resource: resource, timeout=timeout, progress=progress))
+    return joined(reports)
+
+
+def run(context: Context, chosen: Chosen, how: How, teller: Teller, *, lease: bool) -> Manifest:
+    from reconciler.campaigns.runner import Runner
+
+    key = chosen.resource.key
+    kept = next(r for r in chosen.controller.parts.source.resources(key.namespace) if r.key == key)
+    runner = Runner(
+        parts=chosen.controller.parts, records=records_of(context), resource=kept, strategy=how.strategy,
+        resume=how.resume, restart=how.restart, lease=lease, told=teller.told, note=teller.note,
+    )  # fmt: skip
+    return runner.run()
+
+
+class Teller:
+    """A line for each run that has ended, to stderr."""
+
+    def __init__(self, context: Context, *, quiet: bool) -> None:
+        self._context = context
+        self._quiet = quiet
+
+    def note(self, text: str) -> None:
+        print(f"note: {clean(text)}", file=self._context.stderr, flush=True)
+
+    def told(self, news: News) -> None:
+        from reconciler.core.campaign.manifest import eta
+
+        if self._quiet or not news.run.over:
+            return
+        total = len(news.manifest.runs)
+        done = sum(run.over for run in news.manifest.runs)
+        word = paint(str(news.run.state), COLORS.get(news.run.state, ""), color=self._context.color_on_stderr)
+        lasted = f" in {span(news.run.seconds)}" if news.run.seconds is not None else ""
+        left = eta(news.manifest, news.gap, time.time())
+        to_come = f", ETA {span(left)}" if left is not None else ""
+        why = f": {clean(news.run.error)}" if news.run.error else ""
+        said = f"[{done:>{len(str(total))}}/{total}] {news.run.id} {word}{lasted}{why}{to_come}"
+        print(said, file=self._context.stderr, flush=True)
+
+
+def span(seconds: float | None) -> str:
+    """0.3s, 12s, 3m12s."""
+    from reconciler.cli.render.age import age
+
+    if seconds is None:
+        return "-"
+    return f"{seconds:.1f}s" if seconds < 10 else age(seconds)
+
+
+def summary(tree: Mapping[str, Any]) -> str:
+    counts = [f"{tree[name]} {name}" for name in ("completed", "failed", "running", "pending", "skipped") if tree[name]]
+    where = f"; results in {tree['results']}" if tree.get("results") else ""
+    return f"campaign/{tree['name']} {tree['state']}: {', '.join(counts) or 'no runs'} of {tree['total']}{where}"
+
+
+def print_failures(context: Context, tree: Mapping[str, Any]) -> None:
+    failed = [run for run in tree["runs"] if run["state"] == "failed"]
+    for run in failed[:MOST_FAILURES]:
+        head = paint("error:", "red", color=context.color_on_stderr)
+        log = f" (log: {run['log']})" if run["log"] else ""
+        print(f"{head} {run['id']}: {clean(run['error'] or 'it failed')}{log}", file=context.stderr)
+        if run["hint"]:
+            print(f"hint: {clean(run['hint'])}", file=context.stderr)
+    if len(failed) > MOST_FAILURES:
+        print(f"error: {len(failed) - MOST_FAILURES} more failed: campaign status {tree['name']}", file=context.stderr)
+
+
+def print_runs(context: Context, runs: Iterable[Mapping[str, Any]]) -> None:
+    from reconciler.cli.render.table import Column, table
+
+    columns = [Column("RUN"), Column("CYCLE"), Column("STATE"), Column("ATTEMPTS"), Column("TOOK")]
+    columns += [Column("PARAMETERS", flexible=True), Column("ERROR", flexible=True)]
+    rows = [
+        (
+            run["id"], str(run["cycle"]), run["state"], str(run["attempts"]), _took(run),
+            " ".join(f"{name}={_shown(value)}" for name, value in run["params"].items()), clean(run["error"] or ""),
+        )
+        for run in runs
+    ]  # fmt: skip
+    context.stdout.write(table(columns, rows, color=context.color))
+
+
+def _shown(value: Any) -> str:
+    from reconciler.kinds.matrix import written
+
+    return clean(written(value))
+
+
+def _took(run: Mapping[str, Any]) -> str:
+    from datetime import datetime
+
+    if not (run["startedAt"] and run["finishedAt"]):
+        return ""
+    began, ended = (datetime.fromisoformat(run[name]) for name in ("startedAt", "finishedAt"))
+    return span(max((ended - began).total_seconds(), 0.0))
+
+
+def keys_known(context: Context, controller: Controller) -> list[Key]:
+    """Declared ones and those that were run."""
+    from reconciler.model.key import Key
+
+    kept = {r.key for r in controller.parts.source.resources(context.scope) if r.key.kind == "campaign"}
+    run_once = {key for key in records_of(context).keys() if key.namespace == context.scope}  # noqa: SIM118
+    return sorted(kept | {Key("campaign", key.namespace, key.name) for key in run_once})
