@@ -35,7 +35,8 @@ def process(name: str, **spec: Any) -> Resource:
 
 
 def _inner(spec: dict[str, Any]) -> dict[str, Any]:
-    return {name: spec.pop(name) for name in ("networks", "aliases", "command", "entrypoint", "keep_alive") if name in spec}
+    inner = ("networks", "aliases", "command", "entrypoint", "keep_alive")
+    return {name: spec.pop(name) for name in inner if name in spec}
 
 
 def resource(kind: str, name: str, spec: object) -> Resource:
