@@ -37,6 +37,11 @@ def built(name: str = "web", **build: object) -> Document:
     )
 
 
+def short(image: str) -> str:
+    """Podman tells where it would be pulled from."""
+    return image.removeprefix("docker.io/").removeprefix("localhost/")
+
+
 def images(stage: Stage) -> list[dict[str, object]]:
     wanted = quote(f'{{"label": ["dev.reconciler.build.for={stage.namespace}/web"]}}')
     return list(stage.engine.get(f"/images/json?filters={wanted}"))
@@ -47,7 +52,7 @@ def test_K20_R22_what_a_dockerfile_says_is_built_once_and_anew_when_something_in
 ) -> None:
     assert stage.apply(built()).results == {"web": "created"}
     first = stage.container("web")
-    assert first["Config"]["Image"].startswith(f"reconciler-build/{stage.namespace}-web:")
+    assert short(first["Config"]["Image"]).startswith(f"reconciler-build/{stage.namespace}-web:")
     assert stage.run_inside("web", "cat", "/app/word", "/colour").split() == ["onered"]
     assert stage.apply(built()).actions == [], "all is as it was"
     assert stage.diff(built()).actions == []
@@ -116,7 +121,7 @@ def test_K20_a_build_that_fails_leaves_the_old_one_running_and_shows_the_last_wo
     assert stage.container("web")["State"]["Running"]
     assert "RUN echo so far so good" in told.err
     assert "so far so good" in told.err.partition("what it said last: ")[2]
-    assert "  Step 2/5 : RUN" in told.err
+    assert "  Step 2/5" in told.err
     assert "nonesuch: not found" in told.err
     assert "hint:" in told.err
 
@@ -133,10 +138,10 @@ def test_K20_apply_build_builds_anew_and_an_image_of_ones_own_name_is_the_tag(st
     )
     stage.apply(spec)
     first = stage.container("web")
-    assert first["Config"]["Image"] == name
+    assert short(first["Config"]["Image"]) == name
     assert stage.apply(spec, "--build").actions == ["Stop web/0", "Remove web/0", "Create web/0"]
     second = stage.container("web")
-    assert second["Config"]["Image"] == name
+    assert short(second["Config"]["Image"]) == name
     assert second["Image"] != first["Image"]
-    assert [image["RepoTags"] for image in images(stage)] == [[name]]
+    assert [list(map(short, image["RepoTags"] or ())) for image in images(stage)] == [[name]]
     assert stage.apply(spec).actions == [], "once is enough"

@@ -25,6 +25,7 @@ from reconciler.model import labels
 from reconciler.model.desired import Build, ContainerPayload, Desired
 from reconciler.model.observed import Observed
 from reconciler.runtimes.docker.connection import Connection
+from reconciler.runtimes.docker.dialect import familiar
 from reconciler.runtimes.docker.errors import tidy, unknown
 from reconciler.runtimes.docker.wire import Request, Stream, answer
 
@@ -84,12 +85,13 @@ class Builds:
         """The newest one stays in any case: it is what the next start needs. No error: an image too many hurts nobody,
         and the next change comes by again.
         """
-        marks = [f"{labels.BUILT_BY}={self._owner}", f"{labels.BUILT_FOR}={whose}"]
-        listed = self._connection.ask_gently(f"/images/json?filters={_filters(label=marks)}")
-        mine = sorted(listed or (), key=lambda image: (image.get("Created", 0), image.get("Id", "")))
+        wanted = _filters(label=[f"{labels.BUILT_FOR}={whose}"])  # of two labels at once Podman finds nothing
+        listed = self._connection.ask_gently(f"/images/json?filters={wanted}") or ()
+        ours = [image for image in listed if (image.get("Labels") or {}).get(labels.BUILT_BY) == self._owner]
+        mine = sorted(ours, key=lambda image: (image.get("Created", 0), image.get("Id", "")))
         for image in mine if current else mine[:-1]:
             names = [name for name in image.get("RepoTags") or () if name != NAMELESS]
-            if not {current, f"{current}:latest"}.intersection(names):
+            if current not in {familiar(name, current) for name in names}:
                 self._remove(str(image["Id"]), names)
 
     def _remove(self, image: str, names: list[str]) -> None:
