@@ -117,7 +117,9 @@ def test_R3_whatever_would_keep_a_box_alive_is_found_by_that_check(line: str) ->
     assert not _idlers(f'"""Some write {line.replace(chr(34), "")}."""\nvalue = ["sleep", "1"]')
 
 
-IDLE = re.compile(r"\b(sleep inf(inity)?\b|tail (-\w+ )+/dev/null|tail --follow\S* /dev/null|while (true|:); *do sleep)")
+IDLE = re.compile(
+    r"\b(sleep inf(inity)?\b|tail (-\w+ )+/dev/null|tail --follow\S* /dev/null|while (true|:); *do sleep)"
+)
 
 
 def _idlers(text: str) -> list[str]:
