@@ -13,6 +13,8 @@ from reconciler.core.yaml12 import Entry, Node, Table
 from reconciler.values import dataclass
 
 EVERYBODY = "0.0.0.0"  # noqa: S104 -- what a published port is to Compose
+MOST = 256
+"""Of one mapping. Each is a binding of its own, and a process of the engine's."""
 _SHORT = re.compile(r"(?:(\[[^\]]+\]|[^:\[\]]+):(?=[^:]*:))?(?:([^:]*):)?([^:/]+)(?:/(\w+))?")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
@@ -101,7 +103,9 @@ def _wishes(desk: Desk, at: Node, path: Path, parts: tuple[str, str, str, str]) 
     target, published, protocol, address = parts
     inside, outside = _numbers(target), _numbers(published) if published else range(0)
     bind = address or EVERYBODY
-    if inside is None or outside is None:
+    if inside is not None and len(inside) > MOST:
+        desk.cannot(at, path, f"these are {len(inside)} ports, and {MOST} are the most here", "network_mode: host")
+    elif inside is None or outside is None:
         desk.wrong(at, path, f"{target if inside is None else published!r} is no port, and no range of ports", _LIKE)
     elif protocol not in {"tcp", "udp"}:
         desk.cannot(at, path, f"{protocol} is neither tcp nor udp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.compose import mounts, networks
 from reconciler.compose.context import Context, Disk, Made
@@ -13,7 +14,9 @@ from reconciler.compose.fields import FIELDS
 from reconciler.compose.folio import Folio
 from reconciler.compose.gather import ROOT, Gathering, Place, label
 from reconciler.compose.services import service
+from reconciler.compose.variables import Layered, filled
 from reconciler.core.envfile import BadEnvFile
+from reconciler.core.interpolation import Unresolved
 from reconciler.core.parse import Text, Translated
 from reconciler.core.sheet import MOST, Flooded
 from reconciler.core.yaml12 import Entry, Scalar, Table
@@ -73,7 +76,10 @@ def translate(texts: Sequence[Text], wanted: Wanted) -> Project:
     gathering = Gathering(desk, wanted.disk.read, wanted.environment, first=(texts[0].base, texts[0].name))
     try:
         place = gathering.place(texts[0].base)
+        name = _project(texts, place, wanted)
+        place = replace(place, variables=Layered(place.variables, {"COMPOSE_PROJECT_NAME": name}))
         context = _begun(gathering, texts, place, wanted)
+        context.namespace = _namespace(context, name)
         _translate(context, wanted)
     except Flooded:
         if len(folio.problems) >= MOST:
@@ -101,7 +107,6 @@ def _begun(gathering: Gathering, texts: Sequence[Text], place: Place, wanted: Wa
         gathering.desk.wrong(ROOT, (), "services stand at the top, as before version 2", "put them under services:")
         raise Flooded
     gathering.desk.fields(tree, "", ())
-    context.namespace = _name(context, wanted, texts[0].base)
     return context
 
 
@@ -112,18 +117,29 @@ def _is_old(tree: Table) -> bool:
     )
 
 
-def _name(context: Context, wanted: Wanted, base: str) -> str:
-    """Said, set, or that of the directory."""
-    said = context.tree.entries.get("name")
-    name = wanted.project or wanted.environment.get("COMPOSE_PROJECT_NAME", "")
-    if not name and said:
-        name = context.desk.text(said.node, ("name",))
-    name = name or context.place.variables.get("COMPOSE_PROJECT_NAME", "") or posixpath.basename(base)
-    found = label(name)
-    if not found:
+_NAMED = re.compile(rb"""(?m)^name\s*:\s*["']?([^\s"'#]+)""")
+
+
+def _project(texts: Sequence[Text], place: Place, wanted: Wanted) -> str:
+    """Asked for, set, said by the last file that says so, or that of the directory. What a file says may use variables,
+    so it is filled in before anything else is.
+    """
+    set_so = wanted.project or place.variables.get("COMPOSE_PROJECT_NAME", "")
+    said = [found[1].decode(errors="replace") for text in texts if (found := _NAMED.search(text.content))]
+    if set_so or not said:
+        return set_so or posixpath.basename(texts[0].base)
+    try:
+        return filled(said[-1], place.variables, [])
+    except Unresolved:
+        return said[-1]  # which is complained about when its turn comes
+
+
+def _namespace(context: Context, name: str) -> str:
+    if not label(name):
+        said = context.tree.entries.get("name")
         at = beside(said) if said else context.tree
         context.desk.wrong(at, ("name",), f"{name!r} can't be the name of a namespace", "write name: shop")
-    return found or "default"
+    return label(name) or "default"
 
 
 def _translate(context: Context, wanted: Wanted) -> None:

@@ -23,16 +23,22 @@ def _deploy(context: Context, given: Fields, path: Path) -> Fields:
 
 
 def replicas(context: Context, given: Fields, path: Path) -> tuple[int, Spot] | None:
-    """Of `deploy`, else of `scale`."""
+    """Of `deploy`, or of `scale`."""
     deploy = _deploy(context, given, path)
     mode = deploy.get("mode")
     if mode and context.desk.text(mode.node, (*path, "deploy", "mode")) != "replicated":
         context.desk.cannot(mode, (*path, "deploy", "mode"), "there is but one machine", "mode: replicated")
-    for fields, key, where in ((deploy, "replicas", (*path, "deploy", "replicas")), (given, "scale", (*path, "scale"))):
-        number = context.desk.whole(fields[key].node, where) if key in fields else None
-        if number is not None:
-            return number, beside(fields[key])
-    return None
+    places = ((deploy, "replicas", (*path, "deploy", "replicas")), (given, "scale", (*path, "scale")))
+    found = [
+        (fields[key], context.desk.whole(fields[key].node, where)) for fields, key, where in places if key in fields
+    ]
+    numbers = [(number, beside(entry)) for entry, number in found if number is not None]
+    if len({number for number, _ in numbers}) > 1:
+        context.desk.wrong(numbers[1][1], (*path, "scale"), _TWICE, "remove one of the two")
+    return numbers[0] if numbers else None
+
+
+_TWICE = "deploy says it otherwise"
 
 
 # -- restarts
@@ -50,16 +56,14 @@ class Again:
 
 
 def restart(context: Context, given: Fields, path: Path) -> Again:
-    entry = given.get("restart")
-    if entry and not empty(entry.node):
-        return _restart(context, entry, (*path, "restart"))
+    """What `deploy` says of it wins."""
     policy = _deploy(context, given, path).get("restart_policy")
-    where: Path = (*path, "deploy", "restart_policy")
-    fields = context.desk.fields(policy.node, "restart_policy", where) if policy else {}
-    if not policy:
-        return Again()
-    condition = fields.get("condition")
-    return _restart(context, condition, (*where, "condition")) if condition else Again("Always", policy)
+    if policy:
+        where: Path = (*path, "deploy", "restart_policy")
+        condition = context.desk.fields(policy.node, "restart_policy", where).get("condition")
+        return _restart(context, condition, (*where, "condition")) if condition else Again("Always", policy)
+    entry = given.get("restart")
+    return _restart(context, entry, (*path, "restart")) if entry and not empty(entry.node) else Again()
 
 
 def _restart(context: Context, entry: Entry, path: Path) -> Again:
@@ -82,7 +86,7 @@ def restarting(context: Context, given: Fields, path: Path, at: Spot) -> dict[st
     entries: dict[str, Node] = {"policy": said(again.policy, again.at or at)}
     policy = _deploy(context, given, path).get("restart_policy")
     where: Path = (*path, "deploy", "restart_policy")
-    fields = context.desk.fields(policy.node, "restart_policy", where) if policy and "restart" not in given else {}
+    fields = context.desk.fields(policy.node, "restart_policy", where) if policy else {}
     for key, ours in (("delay", "initialSeconds"), ("window", "resetAfterSeconds")):
         seconds = context.desk.seconds(fields[key].node, (*where, key)) if key in fields else None
         if seconds is not None:
@@ -163,6 +167,8 @@ def limits(context: Context, given: Fields, path: Path) -> Node | None:
         entry = deployed.get(theirs) or given.get(own)
         if entry is None:
             continue
+        if theirs in deployed and own in given and _differ(context, ours, entry.node, given[own].node):
+            context.desk.wrong(beside(given[own]), (*path, own), _TWICE, "remove one of the two")
         at, place = beside(entry), (*where, theirs) if theirs in deployed else (*path, own)
         if ours == "memory":
             size = desk.size(entry.node, place)
@@ -173,6 +179,11 @@ def limits(context: Context, given: Fields, path: Path) -> Node | None:
         if node:
             spec[ours] = node
     return table(spec, next(iter(spec.values()))) if spec else None
+
+
+def _differ(context: Context, what: str, one: Node, other: Node) -> bool:
+    read = context.desk.size if what == "memory" else context.desk.number
+    return read(one, ()) != read(other, ())
 
 
 def _resources(context: Context, given: Fields, path: Path, part: str) -> tuple[Fields, Path]:

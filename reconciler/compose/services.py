@@ -276,6 +276,7 @@ class _Service:
             if condition not in CONDITION:
                 desk.wrong(item, (*path, name, "condition"), f"{condition!r} is no condition", ", ".join(CONDITION))
             elif self._there(name, item, (*path, name), required=required):
+                self._note_health(condition, name, item, (*path, name))
                 found[label(name)] = _dependency(label(name), CONDITION[condition], item)
         links = self.given.get("links")
         for where, link in desk.items(links.node, (*self.path, "links")) if links else ():
@@ -283,6 +284,12 @@ class _Service:
             if self._there(name, link, where, required=True):
                 found.setdefault(label(name), _dependency(label(name), "Started", link))
         return listing(found.values(), entry or self.entry) if found else None
+
+    def _note_health(self, condition: str, name: str, at: Spot, path: Path) -> None:
+        table = self.context.desk.table(self.context.services[name].node, ("services", name))
+        if condition == "service_healthy" and "healthcheck" not in table:
+            message = f"{name} has no healthcheck here, so it is enough that it runs; the image's own is not looked at"
+            self.context.desk.note(at, path, message)
 
     def _there(self, name: str, at: Spot, path: Path, *, required: bool) -> bool:
         if name in self.context.services:
