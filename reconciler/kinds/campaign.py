@@ -20,6 +20,7 @@ from reconciler.kinds.workload import (
     Stopping,
     VolumeMount,
     paths,
+    trees,
     workload_faults,
     workload_needs,
 )
@@ -227,6 +228,7 @@ KIND = Kind(
     needs=needs,
     anchor=anchor,
     paths=paths,
+    trees=trees,
     as_service=as_service,
     example="""\
 apiVersion: reconciler/v1
