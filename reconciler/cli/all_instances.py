@@ -77,7 +77,7 @@ def stop_all(context: Context, *, everywhere: bool, undeclared: bool, wait: bool
     seconds = context.timeout if timeout is None else timeout
     spaces = _spaces(context, controller, everywhere=everywhere)
     chosen = {s: list(picking.declared(controller.parts, s, SERVICES)) for s in spaces}
-    lost = {s: [key for key in controller.orphans(s) if key.is_workload] for s in spaces}
+    lost = {s: _undeclared(controller, s) for s in spaces}
 
     def stop(keys: Sequence[Key], lines: line.Bridge) -> Report:
         return called(controller.edit(keys, edits.stop, wait=wait, timeout=seconds, progress=lines), "stopped")
@@ -100,6 +100,11 @@ def _spaces(context: Context, controller: Controller, *, everywhere: bool) -> li
     if context.namespace is not None and not everywhere:
         return [context.namespace]
     return looking.namespaces(controller.parts)
+
+
+def _undeclared(controller: Controller, namespace: str) -> list[Key]:
+    """Runs of a campaign are whoever's who runs it: he takes them away, or the next one does."""
+    return [key for key in controller.orphans(namespace) if key.is_workload and key.kind != "campaign"]
 
 
 def _through(context: Context, chosen: Chosen, act: Act) -> tuple[list[Report], list[str]]:
@@ -127,6 +132,8 @@ def _unreadable(context: Context, controller: Controller, spaces: Sequence[str])
 def _told(context: Context, reports: Sequence[Report], failed: Sequence[str]) -> int:
     from reconciler.engine.controller import joined
 
+    if not reports and not failed:
+        print("there is nothing to do", file=context.stderr)
     code = line.print_report(context, joined(reports))
     names = sorted({*failed, *(str(key) for report in reports for key in _failed(report))})
     if not names:

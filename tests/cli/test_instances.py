@@ -39,6 +39,12 @@ def test_K7_what_is_declared_and_what_runs_undeclared_stand_in_one_list(machine:
     assert listed(machine) == {"lost": "running", "many": "stopped", "waits": "stopped", "web": "stopped"}
 
 
+def test_where_there_is_nothing_that_is_said(machine: Machine) -> None:
+    assert "there are no instances; next: reconciler apply -f FILE" in machine("instances", "list").stderr
+    assert machine("instances", "start-all").stderr == "there is nothing to do\n"
+    assert machine("instances", "stop-all", "-o", "json").stderr == "there is nothing to do\n"
+
+
 def test_K23_a_list_for_scripts_has_one_shape(machine: Machine) -> None:
     machine.apply(web())
     (item,) = machine.json("instances", "list")["items"]
