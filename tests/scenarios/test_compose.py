@@ -90,21 +90,24 @@ def test_a_compose_file_is_applied_as_it_is(stage: Stage, free_port: Callable[[]
 
 
 def test_what_is_imported_runs_from_anywhere(stage: Stage, free_port: Callable[[], int], tmp_path: Path) -> None:
-    """Written as specs, with an override and a profile, and applied from another directory."""
+    """Written as specs, with an image that is built, an override and a profile, and applied from another directory."""
     port = free_port()
-    base = "services: {web: {image: reconciler-test, command: httpd -f -p 80 -h /www, init: true, ports: ['%d:80']}}"
-    _write(stage, "compose.yaml", base % port)
-    more = "services: {web: {volumes: ['./www:/www:ro']}, %s}"
-    call = (
-        "visit: {image: reconciler-test, profiles: [visit], depends_on: [web], command: sh -c 'wget -O- http://web/'}"
-    )
-    _write(stage, "compose.override.yaml", more % call)
-    (stage.directory / "www").mkdir()
-    _write(stage, "www/index.html", "mine")
+    web = "{build: {context: site}, command: httpd -f -p 80 -h /www, init: true, ports: ['%d:80'], restart: always}"
+    _write(stage, "compose.yaml", f"services: {{web: {web % port}}}")
+    visit = "{image: reconciler-test, profiles: [visit], depends_on: [web], command: wget -q -O- http://web/mine}"
+    mounted = "{volumes: ['./www/mine:/www/mine:ro']}"
+    _write(stage, "compose.override.yaml", f"services: {{web: {mounted}, visit: {visit}}}")
+    for name, text in (
+        ("www/mine", "mine"),
+        ("site/Dockerfile", "FROM reconciler-test\nCOPY b /www/b\n"),
+        ("site/b", "built"),
+    ):
+        (stage.directory / name).parent.mkdir(exist_ok=True)
+        _write(stage, name, text)
     told = stage.cli("import", "compose", "--profile", "visit", "--dir", str(tmp_path / "specs"))
     assert [Path(line).name for line in told.out.splitlines()] == ["service-web.yaml", "service-visit.yaml"]
     stage.cli("apply", "-f", str(tmp_path / "specs"), "--timeout", "30", expect=None)
-    assert get(f"http://127.0.0.1:{port}/index.html") == "mine"
+    assert [get(f"http://127.0.0.1:{port}/{name}") for name in ("mine", "b")] == ["mine", "built"]
     eventually(lambda: "mine" in stage.container_log("visit"), "the visitor has found web by its name")
 
 
