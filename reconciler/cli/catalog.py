@@ -52,6 +52,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "explain": "Describe a kind or a field.",
         "schema": "Print JSON Schema, for editors and checks.",
         "import": "Turn what others declare into specs: Compose files.",
+        "export": "Write what is declared for others: Compose, Kubernetes.",
     },
     "Other": {
         "doctor": "Check what this machine offers, and show the settings.",
