@@ -83,7 +83,7 @@ def test_K8_a_document_that_cannot_be_read_is_one_that_failed(machine: Machine) 
     (machine.home / "applied" / machine.namespace / "service-damaged.yaml").write_text("{")
     told = machine("instances", "start-all", code=1)
     assert told.stderr.splitlines()[-1] == f"error: some instances failed: service/{machine.namespace}/damaged"
-    assert listed(machine)["fine"] == "running"
+    assert listed(machine) == {"damaged": "unknown", "fine": "running"}
 
 
 def test_K8_a_namespace_in_which_nothing_can_be_kept_keeps_no_other_from_its_turn(machine: Machine) -> None:

@@ -104,7 +104,7 @@ def test_K12_KECS_e_a_port_that_is_taken_after_the_look_is_reassigned(stage: Sta
     """KECS e: a check before is no promise. The engine refuses, and the next pass goes elsewhere."""
     port = free_port()
     stage.write(server("web", ports=[{"port": 80, "hostPort": port, "onConflict": "reassign"}]))
-    held = {"RECONCILER_FAILPOINTS": "docker.create.before=1*off->1*sleep(1500)"}  # the network, then the container
+    held = {"RECONCILER_FAILPOINTS": "docker.create.before=1*off->1*sleep(2500)"}  # the network, then the container
     applying = subprocess.Popen(
         stage.argv("apply", "-f", "spec.yaml"), env={**stage.environment, **held}, cwd=stage.directory,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

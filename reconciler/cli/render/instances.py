@@ -50,9 +50,7 @@ class Row:
 
     @property
     def declared(self) -> bool:
-        """A document that can't be read declares it all the same."""
-        resource = self.sight.resource
-        return bool(resource and not resource.deleting) or self.sight.key in self.look.graph.damaged
+        return _declared(self.look, self.sight)
 
     @property
     def auto_start(self) -> bool:
@@ -62,7 +60,7 @@ class Row:
     def status(self) -> str:
         if self.thing:
             return str(self.thing.phase).lower()
-        if not words.reachable(self.look, self.sight):
+        if self.sight.key in self.look.graph.damaged or not words.reachable(self.look, self.sight):
             return "unknown"
         return "missing" if _wanted(self.sight) else "stopped"
 
@@ -84,9 +82,15 @@ def rows(looks: Iterable[Look]) -> list[Row]:
 def _of(look: Look, sight: Sight) -> Iterator[Row]:
     """Of what nobody ran yet, or is stopped, there is one line too: it is there to be started."""
     things = {(thing.key.index or 0) if thing.key else 0: thing for thing in sight.things}
-    wanted = range(max(_wanted(sight), 0 if things else 1)) if sight.key.kind == "service" else ()
+    alone = not things and _declared(look, sight)
+    wanted = range(max(_wanted(sight), int(alone))) if sight.key.kind == "service" else ()
     for index in sorted({*things, *wanted}):
         yield Row(look, sight, index, things.get(index))
+
+
+def _declared(look: Look, sight: Sight) -> bool:
+    """A document that can't be read declares it all the same."""
+    return bool(sight.resource and not sight.resource.deleting) or sight.key in look.graph.damaged
 
 
 def _wanted(sight: Sight) -> int:
