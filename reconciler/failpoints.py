@@ -64,6 +64,8 @@ STEPS = (
     "source.keep.after",
     "source.forget.before",
     "source.forget.after",
+    "source.remember.before",
+    "source.remember.after",
     "sync.fetch.before",
     "sync.fetch.after",
     "sync.keep.before",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.core.graph import Graph
 from reconciler.model.desired import Desired, Stop
+from reconciler.model.history import History
 from reconciler.model.key import Key
 from reconciler.model.observed import Listener, Observed, Stranger, View
 from reconciler.model.plan import Record
@@ -234,7 +235,11 @@ class Source(Glancing, Protocol):
     def revisions(self, key: Key) -> list[Revision]:
         """What was wanted of a Service, oldest first; the last one is in force, unless it is being deleted. Bounded."""
 
-    def forget(self, key: Key) -> None: ...
+    def remember(self, histories: Mapping[Key, History]) -> None:
+        """What has become of jobs; durably, for no look at the world could tell it again."""
+
+    def forget(self, key: Key) -> None:
+        """The resource, and what was remembered of it."""
 
 
 @dataclass(frozen=True, slots=True)

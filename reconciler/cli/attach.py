@@ -41,7 +41,7 @@ def command(
     from reconciler.model.key import Key
 
     env = wired.variables(pairs, context.invocation.environ)
-    (kind, name), *_ = picking.workloads((word,)).names
+    (kind, name), *_ = picking.workloads(picking.spelled(context, (word,))).names
     key = Key(kind, context.scope, name)
     parts = line.open_controller(context).parts
     thing = entering.one_to_enter(context, parts, key, index)

@@ -38,7 +38,7 @@ def command(context: Context, word: str, path: str, *, index: int | None, only_p
     """
     from reconciler.model.key import Key
 
-    (kind, name), *_ = picking.workloads((word,)).names
+    (kind, name), *_ = picking.workloads(picking.spelled(context, (word,))).names
     key = Key(kind, context.scope, name)
     parts = line.open_controller(context).parts
     if only_print:

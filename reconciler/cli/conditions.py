@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.cli.picking import Picked
     from reconciler.model.key import Key
 
-CONDITIONS = ("Ready", "Progressing", "Healthy", "Drifted")
+CONDITIONS = ("Ready", "Progressing", "Healthy", "Drifted", "Complete", "Failed")
 STATUSES = ("True", "False", "Unknown")
 FORMS = "condition=NAME[=False], create, delete, or jsonpath='{PATH}'[=VALUE]"
 

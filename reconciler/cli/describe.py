@@ -28,7 +28,7 @@ LINES = 10
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
 def command(context: Context, words: tuple[str, ...], *, selector: str | None, everywhere: bool) -> None:
     """Tell all about a resource, and what differs."""
-    want = picking.wanted(words, bare="service")
+    want = picking.wanted(picking.spelled(context, words), bare="service")
     controller = line.open_controller(context)
     items = picking.pick(picking.looks(context, controller, everywhere=everywhere), want, selector)
     for number, item in enumerate(items):
@@ -60,7 +60,7 @@ def _last_words(parts: Parts, item: Picked) -> list[str]:
     from reconciler.cli.inside import last_lines
     from reconciler.core.masking import masking
 
-    if item.key.kind != "service" or item.sight.status.ready:
+    if not item.key.is_workload or item.sight.status.ready:
         return []
     well = {instance.id for instance in item.sight.status.instances if instance.ready}
     thing = next((thing for thing in item.sight.things if thing.id not in well), None)

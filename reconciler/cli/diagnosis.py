@@ -11,6 +11,7 @@ from reconciler.cli.render import words
 from reconciler.cli.render.age import age
 from reconciler.core import advice as core_advice
 from reconciler.core.advice import AT_ONCE_SECONDS, NOTHING_TO_DO, command_line, lacks_keep_alive, lived, without_key
+from reconciler.core.graph import seen_as_service
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Reason
@@ -32,7 +33,7 @@ EXIT_CODES = {
 FINE = frozenset(
     {
         Reason.READY, Reason.COMPLETED, Reason.STOPPED, "Starting", "Stopping", Reason.SYNCED, Reason.SUSPENDED,
-        Reason.VANISHED, Reason.WAVE, Reason.DECLARED,
+        Reason.VANISHED, Reason.WAVE, Reason.DECLARED, Reason.RUNNING, Reason.SCHEDULED,
     }
 )  # fmt: skip
 
@@ -54,7 +55,7 @@ def next_step(look: Look, sight: Sight) -> str:
     if key.kind == "source":
         return at(key, "sync") if word == Reason.NOT_SYNCED else _step_of_source(sight) or at(key, "describe")
     tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
-    if key.kind == "service" and words.actions_on(look, key) and word != "Deleting" and not tried:
+    if key.is_workload and words.actions_on(look, key) and word != "Deleting" and not tried:
         return at(key, "start")
     return at(key, "why")
 
@@ -84,13 +85,8 @@ def _place(key: Key) -> str:
 
 def findings(look: Look, sight: Sight) -> list[str]:
     """What can be told from looking at each instance: never started, ended early, nothing to keep it up."""
-    spec = sight.resource.spec if sight.resource else None
-    found = [
-        text
-        for thing in sight.things
-        if isinstance(spec, ServiceSpec)
-        for text in _instance_findings(look, spec, thing)
-    ]
+    spec = seen_as_service(sight.resource) if sight.resource else None
+    found = [text for thing in sight.things if spec for text in _instance_findings(look, spec, thing)]
     return list(dict.fromkeys([*found, *_unmade(look, sight)]))
 
 
@@ -131,7 +127,7 @@ def _exit_findings(look: Look, spec: ServiceSpec, thing: Observed, name: str) ->
 
 def by_hand(sight: Sight) -> list[str]:
     """Command lines to try by oneself what the workload is to do."""
-    spec = sight.resource.spec if sight.resource else None
+    spec = seen_as_service(sight.resource) if sight.resource else None
     running = next((thing for thing in sight.things if thing.phase is Phase.RUNNING), None)
     if running:
         own = at(sight.key, "attach")
@@ -166,8 +162,8 @@ def advice(look: Look, sight: Sight) -> list[str]:
 
 def _first_looks(sight: Sight, ready: Condition) -> Iterator[str]:
     """What the instances themselves give away. What findings say already is not said again."""
-    spec = sight.resource.spec if sight.resource else None
-    if not isinstance(spec, ServiceSpec):
+    spec = seen_as_service(sight.resource) if sight.resource else None
+    if spec is None:
         return
     well = {instance.id for instance in sight.status.instances if instance.ready}
     ill: list[Observed | None] = [thing for thing in sight.things if thing.id not in well]

@@ -38,7 +38,8 @@ def chosen(
         raise UsageError("no service is named", hint="name one, or say --all, or -l LABELS")
     if words and everything:
         raise UsageError("--all is all of them", hint="leave the names out, or --all")
-    found = picking.declared(controller.parts, context.scope, picking.services(words), selector)
+    want = picking.workloads(picking.spelled(context, words))
+    found = picking.declared(controller.parts, context.scope, want, selector)
     if not found and selector is not None:
         raise ReconcilerError(f"-l {selector}: no service in namespace {context.scope} wears these labels")
     if not found:

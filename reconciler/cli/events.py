@@ -38,7 +38,7 @@ def command(
     context: Context, words: tuple[str, ...], *, everywhere: bool, watch: bool, typed: str, limit: int, no_headers: bool
 ) -> None:
     """Show what happened, oldest first."""
-    want = picking.wanted(words, bare="service") if words else None
+    want = picking.wanted(picking.spelled(context, words), bare="service") if words else None
     types = _types(typed)
     controller = line.open_controller(context)
 

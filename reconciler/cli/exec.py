@@ -40,7 +40,7 @@ def command(
     if not argv:
         raise UsageError("no command is given", hint=f"after two dashes: reconciler exec {word} -- env")
     env = wired.variables(pairs, context.invocation.environ)
-    (kind, name), *_ = picking.workloads((word,)).names
+    (kind, name), *_ = picking.workloads(picking.spelled(context, (word,))).names
     parts = line.open_controller(context).parts
     thing = inside.one_that_runs(parts, Key(kind, context.scope, name), index)
     terminal = _terminal(context, tty)

@@ -71,7 +71,9 @@ def waiting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def settled_word(status: Status) -> str:
     """How one stands that is as it should be: one that was stopped is not ready, nor is one that is done."""
     ready = status.condition("Ready")
-    return ready.reason.lower() if ready and ready.reason in ("Stopped", "Completed") else "ready"
+    return (
+        ready.reason.lower() if ready and ready.reason in ("Stopped", "Completed", "Scheduled", "Running") else "ready"
+    )
 
 
 class Bridge:

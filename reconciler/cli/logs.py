@@ -63,9 +63,9 @@ def _keys(context: Context, parts: Parts, words: Sequence[str], selector: str | 
 
     if selector is None and not words:
         raise UsageError("no service is named", hint="name one, or say -l LABELS")
-    want = picking.services(words)
+    want = picking.workloads(picking.spelled(context, words))
     if selector is None:
-        return [Key("service", context.scope, name) for _, name in want.names]
+        return [Key(kind, context.scope, name) for kind, name in want.names]
     found = picking.declared(parts, context.scope, want, selector)
     if not found:
         raise ReconcilerError(f"-l {selector}: no service in namespace {context.scope} wears these labels")

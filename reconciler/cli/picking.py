@@ -64,13 +64,28 @@ def wanted(words: Sequence[str], *, bare: str = "") -> Wanted:
     return Wanted(kinds, tuple((kinds[0], name) for name in dict.fromkeys(rest)))
 
 
+def spelled(context: Context, words: Sequence[str]) -> tuple[str, ...]:
+    """The same words, with the kind before the name of what is declared, but is no service. A service wins."""
+    if words and find(words[0]):
+        return tuple(words)
+    return tuple(word if "/" in word else _spelled(context, word) for word in words)
+
+
+def _spelled(context: Context, name: str) -> str:
+    """By the names of what is kept: nothing has to be read for it."""
+    folder = os.path.join(context.home, "applied", context.scope)
+    known = (kind for kind in ("service", "job", "campaign") if os.path.exists(f"{folder}/{kind}-{name}.yaml"))
+    kind = next(known, "service")
+    return name if kind == "service" else f"{kind}/{name}"
+
+
 def services(words: Sequence[str]) -> Wanted:
     """For verbs that only services know: names, with `service/` before them or not."""
     return _of(words, {"service"})
 
 
 def workloads(words: Sequence[str]) -> Wanted:
-    """For verbs that reach into what runs: services by their names, jobs and campaigns with their kind before it."""
+    """For verbs that are about what runs: services by their names, jobs and campaigns with their kind before it."""
     return _of(words, WORKLOADS)
 
 

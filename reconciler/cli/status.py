@@ -35,7 +35,7 @@ def command(
     context: Context, words: tuple[str, ...], *, selector: str | None, everywhere: bool, watch: bool, no_headers: bool
 ) -> None:
     """Show everything at a glance."""
-    want = picking.wanted(words or ("all",), bare="service")
+    want = picking.wanted(picking.spelled(context, words) or ("all",), bare="service")
     if watch and context.output not in watching.OUTPUTS:
         raise UsageError(f"-w with -o {context.output} is not possible", hint="use -o json: one line for each change")
     onlooker = picking.Onlooker(context)

@@ -43,7 +43,7 @@ def command(
     selector: str | None,
 ) -> int:  # fmt: skip
     """Wait until something is true of resources."""
-    want = picking.wanted(words, bare="service")
+    want = picking.wanted(picking.spelled(context, words), bare="service")
     if not want.names and not everything and selector is None:
         raise UsageError("nothing is named", hint="name it, like service/web, or say --all, or -l LABELS")
     expectations = [expectation(text) for text in texts]

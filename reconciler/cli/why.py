@@ -20,7 +20,7 @@ def command(context: Context, words: tuple[str, ...]) -> None:
     from reconciler.cli.render.story import sentences
     from reconciler.core.masking import masking
 
-    want = picking.wanted(words, bare="service")
+    want = picking.wanted(picking.spelled(context, words), bare="service")
     controller = line.open_controller(context)
     looks = picking.looks(context, controller, everywhere=False)
     items = picking.pick(looks, want)

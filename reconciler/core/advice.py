@@ -43,6 +43,8 @@ def advice(
         return f"it ran out of memory: raise resources.memory ({limit}), or have it use less"
     if spec.container and _no_program(message, seen):
         return "check container.command and container.entrypoint: the image has no such program, or it can't be run"
+    if key.kind == "job":
+        return _of_job(key, reason)
     if seen and lacks_keep_alive(spec, seen):
         return NOTHING_TO_DO
     if reason == Reason.FAILED:
@@ -60,6 +62,16 @@ def _of_a_loop(key: Key, message: str, *, silent: bool | None) -> str:
         case False:
             return "it ends again and again; its last lines say why"
         case None:
+            return ""
+
+
+def _of_job(key: Key, reason: str) -> str:
+    match reason:
+        case Reason.FAILED | Reason.DEADLINE:
+            return f"to run it again: {command_line(key, 'restart')}; what it said: {command_line(key, 'logs')}"
+        case Reason.RUNNING:
+            return f"it goes on by itself; to wait for its end: {command_line(key, 'wait', '--for=condition=Complete')}"
+        case _:
             return ""
 
 

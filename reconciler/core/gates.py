@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reconciler.core.jobs import Stage, outlook, standing
 from reconciler.core.standing import Stands
 from reconciler.core.verdict import outdated
 from reconciler.core.world import World
@@ -29,17 +30,32 @@ def gate(world: World, desired: Mapping[Key, Desired], item: Desired, spec: Serv
 
 def _dependency(world: World, desired: Mapping[Key, Desired], dependency: Dependency) -> str:
     name = dependency.service
+    key = world.graph.called(name)
+    if key.kind == "job" and key in world.graph.resources:
+        return _job(world, desired, key, dependency.condition)
     target = world.graph.service(name)
     if target is None:
         return f"{name}, which it depends on, is not declared"
     if target.replicas == 0:
         return f"{name}, which it depends on, is stopped"
     for index in range(target.replicas):
-        key = world.graph.called(name).instance(index)
-        message = _condition(world, desired, key, target, dependency.condition)
+        message = _condition(world, desired, key.instance(index), target, dependency.condition)
         if message:
             return f"waits for {name} to be {dependency.condition}: {message}"
     return ""
+
+
+def _job(world: World, desired: Mapping[Key, Desired], key: Key, condition: str) -> str:
+    """To be Ready is, for a job, to have completed. What has to be run anew has not."""
+    item = desired.get(key.instance(0))
+    found = outlook(world, key, item)
+    stands = standing(found)
+    begun = found.stage in {Stage.RUNNING, Stage.COMPLETED} or found.attempts
+    if item is None:
+        return f"waits for {key.name} to be Completed: what it ought to be is not known yet"
+    if stands.stands is Stands.COMPLETED or (condition == "Started" and begun):
+        return ""
+    return f"waits for {key.name} to be {'Started' if condition == 'Started' else 'Completed'}: {stands.message}"
 
 
 def _condition(world: World, desired: Mapping[Key, Desired], key: Key, spec: ServiceSpec, condition: str) -> str:

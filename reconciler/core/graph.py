@@ -10,10 +10,12 @@ from difflib import get_close_matches
 from reconciler.core.references import Path, Reference, references, strings
 from reconciler.kinds import KINDS
 from reconciler.kinds.base import Fault, Need, Tree
+from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.desired import Context
+from reconciler.model.history import History
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.values import dataclass
@@ -42,6 +44,8 @@ class Graph:
     """Resources whose files can't be read now, and why: they are left as they are."""
     damaged: Mapping[Key, str] = field(default_factory=dict)
     """Resources whose documents can't be read now, and why: they are declared, but nobody can say how."""
+    histories: Mapping[Key, History] = field(default_factory=dict)
+    """What is remembered of jobs."""
     seal: Callable[[bytes], str] = field(default=lambda _: "", repr=False, compare=False)
     """Keyed digest of a secret."""
     port_range: tuple[int, int] = (20000, 29999)
@@ -73,6 +77,12 @@ class Graph:
         job = Key("job", self.namespace, name)
         service = Key("service", self.namespace, name)
         return job if service not in self.resources and (job in self.resources or job in self.damaged) else service
+
+    def host(self, key: Key) -> Key | None:
+        """The service inside of which a job runs; None for what runs by itself."""
+        resource = self.resources.get(key.resource)
+        inside = resource.spec.inside if resource and isinstance(resource.spec, JobSpec) else ""
+        return Key("service", self.namespace, inside) if inside else None
 
     def service(self, name: str) -> ServiceSpec | None:
         """The one that a bare name means, seen as a service."""

@@ -15,10 +15,11 @@ from reconciler.core.policy import TRUSTED, Profile
 from reconciler.core.references import Reference, fill_all, references, strings
 from reconciler.core.rules import Machine
 from reconciler.errors import Problem
-from reconciler.kinds import KINDS
+from reconciler.kinds import KINDS, campaign, job
 from reconciler.kinds.base import Fault
-from reconciler.kinds.campaign import CampaignSpec, as_service
+from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.quantity import bytes_of
 from reconciler.kinds.secret import SecretSpec
@@ -76,6 +77,9 @@ def _by_kind(resource: Resource, spec: object, profile: Profile, machine: Machin
     match spec:
         case ServiceSpec():
             yield from _service(spec, profile, machine)
+        case JobSpec():
+            yield from rules.within(spec.in_)
+            yield from _service(job.as_service(spec), profile, machine)
         case CampaignSpec():
             yield from _campaign(spec, profile, machine)
         case NetworkSpec():
@@ -106,6 +110,7 @@ def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> 
             yield from rules.foreign_volumes([m.volume for m in payload.mounts], desired.foreign, profile)
             yield from rules.restart(payload.engine_restart != "no", profile)
         case ProcessPayload():
+            yield from rules.within(payload.inside)
             yield from rules.process(payload, payload.env, profile, machine)
         case NetworkPayload():
             yield from rules.driver(payload.driver, profile.networks.drivers)
@@ -164,7 +169,7 @@ def _service(spec: ServiceSpec, profile: Profile, machine: Machine) -> Iterator[
 
 
 def _campaign(spec: CampaignSpec, profile: Profile, machine: Machine) -> Iterator[Fault]:
-    yield from _service(as_service(spec), profile, machine)
+    yield from _service(campaign.as_service(spec), profile, machine)
     yield from rules.written_to(("results",), spec.results, profile, machine)
     if spec.notify and profile.sources == "deny":
         yield Fault(("notify",), "nobody may be told of its end", "a person can apply it")

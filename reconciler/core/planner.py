@@ -14,6 +14,8 @@ from reconciler.core.backoff import held_back
 from reconciler.core.gates import gate
 from reconciler.core.graph import Graph
 from reconciler.core.instances import Case, Decision, decide, together
+from reconciler.core.jobs import Stage, outlook
+from reconciler.core.running import Errand, Errands, run
 from reconciler.core.teardown import teardown
 from reconciler.core.world import World
 from reconciler.kinds.service import Restart, ServiceSpec
@@ -31,6 +33,7 @@ HOPEFUL = {Reason.DEPENDENCY, Reason.NETWORK}
 class _Draft:
     sequences: list[tuple[Action, ...]] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
+    wakes: list[float] = field(default_factory=list)
 
     def add(self, decision: Decision) -> None:
         actions, wait = decision
@@ -49,8 +52,11 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
     for key in sorted(rendered.desired):
         if not key.is_workload:
             draft.add(_static(world, rendered.desired[key], journal))
-    for decision in _workloads(world, layout, journal):
+    for decision in _services(world, layout, journal):
         draft.add(decision)
+    for decision, wake in _jobs(world, layout, journal):
+        draft.add(decision)
+        draft.wakes += [wake] if wake is not None else []
     for key in sorted(graph.damaged):
         draft.add(((), Wait(key, Reason.UNREADABLE, graph.damaged[key])))
     leaving, notes = teardown(world, journal, layout.extras)
@@ -58,7 +64,8 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
         draft.add(decision)
     notes += [*layout.assignment.moved, *_impostor_notes(world)]
     draft.sequences.sort(key=lambda sequence: sequence[0].key)
-    return Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes))
+    wake = min(draft.wakes, default=None)
+    return Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes), wake)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +124,9 @@ def _differs(world: World, item: Desired, seen: Observed, held: Wait | None) -> 
     return ((), held) if held else (anew, None)
 
 
-def _workloads(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
+def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
     must_go = layout.assignment.leaving | _in_the_way(world, layout.rendered)
-    for key, spec in world.graph.workloads():
+    for key, spec in world.graph.services():
         extra = layout.extras.get(key, ())
         roll = rolling.roll(world, key, spec, layout.rendered.desired, extra, journal)
         instances = [key.instance(index) for index in (*range(spec.replicas), *extra)]
@@ -145,6 +152,25 @@ def _instance(
         return decide(world, Case(item, spec, journal.get(key), obstacle, hold, must_go))
     actions, wait = decide(world, Case(item, spec, journal.get(key), obstacle, hold, must_go, rolling.ARRIVAL))
     return actions, wait or (None if actions else roll.parting(key))
+
+
+def _jobs(world: World, layout: _Layout, journal: Journal) -> Iterator[Errands]:
+    must_go = layout.assignment.leaving | _in_the_way(world, layout.rendered)
+    for job, spec in world.graph.workloads():
+        if job.kind != "job":
+            continue
+        key = job.instance(0)
+        view, item = world.snapshot.view(spec.runtime), layout.rendered.desired.get(key)
+        found = outlook(world, key, item)
+        if not view.reachable:
+            yield ((), Wait(key, Reason.UNREACHABLE, view.problem)), None
+        elif item is None and found.stage is Stage.DUE:
+            yield ((), layout.rendered.waits[key]), None
+        else:
+            obstacle = _handover(layout, key) or (gate(world, layout.rendered.desired, item, spec) if item else None)
+            resource = world.graph.resources[job]
+            errand = Errand(key, resource.spec, spec, found, item, obstacle, journal.get(key), key in must_go)
+            yield run(world, errand)
 
 
 def _handover(layout: _Layout, key: Key) -> Wait | None:

@@ -32,11 +32,22 @@ def fold(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Iter
         for action in current.actions:
             snapshot = advance(snapshot, action, now)
         now = max([now + 1.0, *(wait.until for wait in current.waits if wait.until)])
-        snapshot = replace(snapshot, health=_all_well(snapshot))
+        snapshot = _jobs_done(replace(snapshot, health=_all_well(snapshot)))
 
 
 def _all_well(snapshot: Snapshot) -> dict[str, Health]:
     return {thing.id: Health() for thing in snapshot.objects() if thing.phase is Phase.RUNNING}
+
+
+def _jobs_done(snapshot: Snapshot) -> Snapshot:
+    """If all goes well, who is to come to an end does so."""
+
+    def ended(thing: Observed) -> Observed:
+        runs = thing.key and thing.key.kind == "job" and thing.phase is Phase.RUNNING
+        how = {"phase": Phase.EXITED, "exit_code": 0, "finished_at": thing.started_at, "bindings": ()}
+        return replace(thing, **how) if runs else thing  # type: ignore[arg-type]
+
+    return replace(snapshot, views=tuple(replace(v, objects=tuple(map(ended, v.objects))) for v in snapshot.views))
 
 
 def advance(snapshot: Snapshot, action: Action, now: float) -> Snapshot:

@@ -139,6 +139,9 @@ class _Room:
         self._ports = ports
         self._key = key
         self._spec = spec
+        self._inside = graph.host(key)
+        # Who runs inside of another one reaches others from where that is.
+        self._caller = (self._inside and graph.spec(self._inside)) or spec
         self._found: dict[str, list[tuple[str, Address]]] = {}
 
     def instance(self, key: Key) -> Desired:
@@ -156,7 +159,8 @@ class _Room:
         payload: Payload
         if spec.process:
             payload = ProcessPayload(
-                command=spec.process.command, working_dir=spec.process.working_dir, user=spec.process.user, env=env,
+                command=spec.process.command, inside=str(self._inside or ""), working_dir=spec.process.working_dir,
+                user=spec.process.user, env=env,
                 ports=bindings, mounts=mounts, limits=_limits(spec.resources), stop=stop, restarted_at=restarted_at,
             )  # fmt: skip
         else:
@@ -234,7 +238,7 @@ class _Room:
             if bindings is None:
                 raise Unknown(f"the ports of {name} are not known: {self._ports.problems[first].message}")
             callee = Callee(name, spec, bindings)
-            self._found[name] = addresses.addresses(self._graph, self._snapshot, self._spec, callee)
+            self._found[name] = addresses.addresses(self._graph, self._snapshot, self._caller, callee)
         return self._found[name]
 
     def _implied(self, spec: ServiceSpec) -> dict[str, str | Sealed]:

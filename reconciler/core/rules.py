@@ -217,6 +217,14 @@ def process(
         yield Fault(("process", "user"), message, permitted(allowed.run_as))
 
 
+def within(inside: str) -> Iterator[Fault]:
+    """What is inside of another workload has all the rights of that, whoever declared it, and whatever it may."""
+    if inside:
+        yield Fault(
+            ("in",), "a command may not be run inside of a service", "declare a job with a container of its own"
+        )
+
+
 def _reaches_launcher(name: str) -> bool:
     """What the loader, the C library or a shell obeys before the user is changed."""
     return name.startswith(("LD_", "BASH_", "MALLOC_", "GCONV_")) or name in {

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph, seen_as_service
+from reconciler.core.jobs import outlook
+from reconciler.core.jobstatus import job_status
 from reconciler.core.standing import Standing, Stands
 from reconciler.core.verdict import Matches, verdict
 from reconciler.core.world import World
@@ -111,6 +113,9 @@ def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journ
     key = resource.key
     waits, drifted = shares.waits[key], shares.actions[key]
     spec = seen_as_service(resource)
+    if spec and key.kind == "job":
+        found = outlook(world, key, plan.desired.get(key.instance(0)))
+        return job_status(resource, found, shares.instances[key], waits, drifted)
     if spec:
         status = _service(spec, world, plan, shares.instances[key], journal)
         ready = DECLARED if key.kind == "campaign" else _service_ready(spec, world, waits, journal, key)
@@ -287,7 +292,12 @@ def complaints(plan: Plan, now: float) -> list[Event]:
 def _crash(outcome: Outcome, now: float) -> Iterator[Event]:
     """In the same words each time: so one that loops is one event with a count, and no flood."""
     action = outcome.action
-    if action.verb is not Verb.START or outcome.result is not Result.DONE or action.seen is None:
+    if (
+        action.key.kind == "job"
+        or action.verb is not Verb.START
+        or outcome.result is not Result.DONE
+        or action.seen is None
+    ):
         return
     code = action.seen.exit_code
     if action.seen.phase is Phase.EXITED and code is not None and code not in FINE_EXITS:

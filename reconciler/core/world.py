@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.core.graph import Graph
+from reconciler.core.histories import with_seen
 from reconciler.core.standing import Standing, standing
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
+from reconciler.model.history import NOTHING, History
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot, kind_of
 
@@ -25,6 +27,7 @@ class World:
         self._ours: dict[Key, list[Observed]] = {}
         self._named: dict[tuple[str, str, str, str], Observed] = {}
         self._users: dict[str, list[Observed]] = {}
+        self._histories: dict[Key, History] = {}
         things = [thing for view in snapshot.views if view.reachable for thing in view.objects]
         for thing in sorted(things, key=_order):
             self._named.setdefault((thing.runtime, thing.host, thing.kind, thing.name), thing)
@@ -85,6 +88,14 @@ class World:
 
     def users(self, network: str) -> list[Observed]:
         return self._users.get(network, [])
+
+    def history(self, job: Key) -> History:
+        """What was remembered of a job that is declared, and what can be seen besides."""
+        if job not in self._histories:
+            things = [thing for known, thing in self.ours() if known == job.instance(0)]
+            known = self.graph.histories.get(job, NOTHING)
+            self._histories[job] = with_seen(known, self.graph.resources[job].spec, things, self.now)
+        return self._histories[job]
 
     def standing(self, key: Key, spec: ServiceSpec) -> Standing:
         return standing(spec, self.seen(key, spec.runtime), self.snapshot, self.now)

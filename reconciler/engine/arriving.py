@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from reconciler.core.graph import seen_as_service
 from reconciler.core.references import literal
 from reconciler.core.waves import wave_fault
 from reconciler.engine.brought import mark_of
@@ -14,6 +15,7 @@ from reconciler.errors import ReconcilerError, Refused, SpecError
 from reconciler.kinds import find
 from reconciler.kinds.base import Fault
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.job import JobSpec
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.source import SourceSpec
@@ -98,8 +100,9 @@ def _faults(source: Resource, resource: Resource, checkout: Checkout) -> Iterato
     wrong = wave_fault(resource)
     if wrong:
         yield wrong
-    if not checkout.on_disk and isinstance(resource.spec, ServiceSpec):
-        yield from _homeless(resource.spec, checkout.root, _own_directory(resource, checkout))
+    spec = seen_as_service(resource)
+    if not checkout.on_disk and spec:
+        yield from _homeless(spec, checkout.root, _own_directory(resource, checkout))
 
 
 def _own_directory(resource: Resource, checkout: Checkout) -> str:
@@ -179,7 +182,9 @@ def _with_content(spec: Any, contents: _Contents) -> tuple[Any, list[Fault]]:
     match spec:
         case ConfigSpec() | SecretSpec():
             return _with_files(spec, contents)
-        case ServiceSpec(process=process) if process and _beneath(process.working_dir, contents.checkout.root):
+        case ServiceSpec(process=process) | JobSpec(process=process) if process and _beneath(
+            process.working_dir, contents.checkout.root
+        ):
             return replace(spec, process=replace(process, working_dir="/")), []  # it named none, and its own is nowhere
         case _:
             return spec, []

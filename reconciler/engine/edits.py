@@ -8,6 +8,7 @@ from dataclasses import replace
 from reconciler.core.render import MARKS, REBUILT, RESTARTED
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import ServiceSpec
@@ -154,6 +155,10 @@ def _tombstone(key: Key, runtime: str = "docker") -> Resource:
             return Resource(key, SecretSpec(), deleting=True)
         case "source":
             return Resource(key, SourceSpec(prune=False), deleting=True)
+        case "job" if runtime == "process":
+            return Resource(key, JobSpec(process=Process(command=("gone",))), deleting=True)
+        case "job":
+            return Resource(key, JobSpec(container=Container(image="gone")), deleting=True)
         case _ if runtime == "process":
             return Resource(key, ServiceSpec(process=Process(command=("gone",))), deleting=True)
         case _:
@@ -166,9 +171,11 @@ def scale(resource: Resource, replicas: int) -> Resource:
 
 
 def stop(resource: Resource) -> Resource:
-    """Zero replicas, data kept; `start` knows how many there were."""
+    """Zero replicas, data kept; `start` knows how many there were. A job is suspended."""
     if resource.spec.replicas == 0:
         return resource
+    if isinstance(resource.spec, JobSpec):
+        return suspend(resource, suspended=True)
     annotations = {**resource.annotations, REPLICAS_BEFORE: str(resource.spec.replicas)}
     return _changed(resource, replace(resource.spec, replicas=0), annotations)
 
@@ -176,6 +183,8 @@ def stop(resource: Resource) -> Resource:
 def start(resource: Resource) -> Resource:
     if resource.spec.replicas:
         return resource
+    if isinstance(resource.spec, JobSpec):
+        return suspend(resource, suspended=False)
     before = resource.annotations.get(REPLICAS_BEFORE, "1")
     return scale(resource, int(before) if before.isdecimal() else 1)
 
@@ -197,7 +206,7 @@ def rebuild(resource: Resource, stamp: str) -> Resource:
 
 
 def suspend(resource: Resource, *, suspended: bool) -> Resource:
-    """Of a Source."""
+    """Of a Source, or of a job."""
     if resource.spec.suspend == suspended:
         return resource
     return replace(resource, spec=replace(resource.spec, suspend=suspended), generation=resource.generation + 1)

@@ -11,6 +11,8 @@ from reconciler.values import dataclass
 SHORTEST = 0.02
 FIRST = 0.25
 LONGEST = 15.0
+FURTHEST = 60.0
+"""To what a clock on the wall says: it may be set, or its machine may sleep meanwhile."""
 
 
 @dataclass(slots=True)
@@ -28,11 +30,12 @@ class Pace:
         if any(outcome.result is not Result.UNKNOWN for outcome in current.outcomes):
             self.pause = FIRST
             return 0.0  # something was done, or refused and written down: both make another plan
+        wake = [] if current.plan.wake is None else [min(current.plan.wake - now, FURTHEST)]
         if self.rested:
             self.pause = FIRST
-            return None
+            return max(SHORTEST, *wake) if wake else None
         waiting = frozenset((wait.key, wait.reason) for wait in current.plan.waits)
         self.pause = FIRST if waiting != self.still else min(self.pause * 2, LONGEST)
         self.still = waiting
         due = [wait.until - now for wait in current.plan.waits if wait.until is not None]
-        return max(SHORTEST, min([*due, self.pause]))
+        return max(SHORTEST, min([*due, *wake, self.pause]))

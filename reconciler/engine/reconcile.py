@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import takewhile
 
 from reconciler.core.backoff import remembered
 from reconciler.core.fingerprint import plain_json
 from reconciler.core.graph import Graph
+from reconciler.core.jobs import ends
 from reconciler.core.planner import plan
 from reconciler.core.summarize import complaints, happened, statuses
 from reconciler.core.teardown import buried
@@ -17,6 +19,7 @@ from reconciler.engine.causes import explained
 from reconciler.engine.executor import perform
 from reconciler.engine.observer import Observer
 from reconciler.engine.unruled import Unruled
+from reconciler.model.history import NOTHING
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
@@ -70,6 +73,7 @@ def reconcile(
         now = parts.clock.now()
         snapshot = parts.observer.look(graph, now, deep=True)
         journal = parts.store.journal(namespace)
+        graph = _account(parts, graph, snapshot, now)
         planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
         outcomes = perform(planned, parts.runtimes, tell)
         _log(outcomes)
@@ -78,6 +82,18 @@ def reconcile(
         if parts.feeds:
             parts.feeds.found[namespace] = current.statuses
         return current
+
+
+def _account(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Graph:
+    """How jobs ended is written down before anything is done: to start one again, or to remove it, wipes it out."""
+    world = World(graph, snapshot, now)
+    jobs = [key for key in sorted(graph.resources) if key.kind == "job" and key not in graph.unreadable]
+    changed = {key: world.history(key) for key in jobs if world.history(key) != graph.histories.get(key, NOTHING)}
+    if not changed:
+        return graph
+    parts.source.remember(changed)
+    parts.store.add_events([event for key in changed for event in ends(world, key)])
+    return replace(graph, histories={**graph.histories, **changed})
 
 
 def _get_ready(parts: Parts, graph: Graph) -> None:

@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.graph import PLANNED, Graph, seen_as_service
+from reconciler.core.jobs import Stage, outlook
 from reconciler.core.summarize import PASSING
 from reconciler.core.world import World
 from reconciler.model.key import Key
@@ -108,6 +109,7 @@ def pending(last: Pass, tombstones: Iterable[Key]) -> frozenset[Key]:
     undone = {outcome.action.key.resource for outcome in last.outcomes if outcome.result is not Result.DONE}
     unseen = {wait.key.resource for wait in last.plan.waits if wait.reason is Reason.UNREACHABLE}
     unmade = {key for key, resource in last.graph.resources.items() if not all(map(there, _parts(resource)))}
+    unmade |= set(_unbegun(last))
     return frozenset({*tombstones, *undone, *unseen, *unmade, *excess})
 
 
@@ -121,10 +123,23 @@ def _excess(last: Pass) -> Iterator[Key]:
             yield key.resource
 
 
+def _unbegun(last: Pass) -> Iterator[Key]:
+    """Jobs that are due, and have not been started in this very pass."""
+    begun = {o.action.key for o in last.outcomes if o.action.verb is not Verb.STOP and o.result is Result.DONE}
+    world = World(last.graph, last.snapshot, last.at)
+    for key in last.graph.resources:
+        instance = key.instance(0)
+        waiting = key.kind == "job" and instance not in begun
+        if waiting and outlook(world, key, last.plan.desired.get(instance)).stage is Stage.DUE:
+            yield key
+
+
 def _parts(resource: Resource) -> Iterable[Key]:
     """What it has in the world."""
-    spec = seen_as_service(resource)
-    if spec and resource.key.kind in PLANNED:
+    spec = seen_as_service(resource) if resource.key.kind in PLANNED else None
+    if resource.key.kind == "job":
+        return []
+    if spec:
         return [resource.key.instance(index) for index in range(spec.replicas)]
     return [resource.key]
 

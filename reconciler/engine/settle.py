@@ -8,6 +8,7 @@ from dataclasses import field
 from reconciler.core.summarize import PASSING
 from reconciler.core.world import World
 from reconciler.engine.reconcile import Parts, Pass, reconcile
+from reconciler.kinds.service import Dependency
 from reconciler.model.key import Key
 from reconciler.model.observed import Phase
 from reconciler.model.plan import Action, Reason, Result, Wait
@@ -106,13 +107,17 @@ def _will_end(current: Pass, key: Key) -> bool:
     """It waits for the end of something that runs, and that has nothing to wait for itself."""
     world = World(current.graph, current.snapshot, current.at)
     spec = current.graph.spec(key)
-    awaited = [d for d in spec.dependencies if d.condition == "Completed"] if spec else []
+    awaited = [d for d in spec.dependencies if d.condition == "Completed" or _is_job(current, d)] if spec else []
     return any(
         seen.phase is Phase.RUNNING
         for known, seen in world.ours()
         for dependency in awaited
         if known.resource == current.graph.called(dependency.service)
     )
+
+
+def _is_job(current: Pass, dependency: Dependency) -> bool:
+    return current.graph.called(dependency.service).kind == "job"
 
 
 def _nap(now: float, pending: Iterable[Wait], deadline: float) -> float:

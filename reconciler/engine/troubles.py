@@ -96,8 +96,8 @@ def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: 
 def _ill(world: World, key: Key) -> Observed | None:
     """The first instance that is there, and not as it should be."""
     spec = world.graph.spec(key)
-    if spec is None:
-        return None
+    if spec is None or key.kind == "job":
+        return world.seen(key.instance(0), spec.runtime) if spec else None
     extra = [k for k, _ in world.ours() if k.resource == key and (k.index or 0) >= spec.replicas]
     instances = [*(key.instance(index) for index in range(spec.replicas)), *extra]
     bad = (instance for instance in instances if not world.standing(instance, spec).good)

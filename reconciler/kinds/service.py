@@ -132,7 +132,7 @@ def faults(spec: ServiceSpec) -> Iterator[Fault]:
         yield Fault(("restart", "by"), "a native process has no engine to restart it", "use by: reconciler")
     yield from _replica_faults(spec)
     yield from _update_faults(spec.update)
-    yield from _dependency_faults(spec)
+    yield from dependency_faults(spec)
     yield from probe_faults(spec.probes, ("probes",), {port.label for port in spec.ports})
 
 
@@ -160,7 +160,7 @@ def _update_faults(update: Update) -> Iterator[Fault]:
         )
 
 
-def _dependency_faults(spec: ServiceSpec) -> Iterator[Fault]:
+def dependency_faults(spec: ServiceSpec) -> Iterator[Fault]:
     seen: set[str] = set()
     for i, dependency in enumerate(spec.dependencies):
         if dependency.service in seen:

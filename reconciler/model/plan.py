@@ -47,6 +47,7 @@ class Reason(StrEnum):
     DENIED = "Denied"
     # ends
     FAILED = "Failed"
+    DEADLINE = "DeadlineExceeded"
     COMPLETED = "Completed"
     STOPPED = "Stopped"
     READY = "Ready"
@@ -54,6 +55,9 @@ class Reason(StrEnum):
     DECLARED = "Declared"
     """Of a Campaign: there is nothing that passes would do about it."""
     PENDING = "Pending"
+    RUNNING = "Running"
+    """Of a job: it has not come to its end yet."""
+    SCHEDULED = "Scheduled"
     CRASH_LOOP = "CrashLoop"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
     ORPHAN = "Orphan"
@@ -123,6 +127,8 @@ class Plan:
     """All that ought to exist, acted on or not: what a status is judged against."""
     notes: tuple[Wait, ...] = ()
     """Worth saying, but nothing waits for it: an orphan, a moved port."""
+    wake: float | None = None
+    """When time alone will bring something to do, though nothing waits for it: a schedule, or a job that is to go."""
 
     @property
     def actions(self) -> tuple[Action, ...]:

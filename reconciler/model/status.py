@@ -12,7 +12,7 @@ from reconciler.values import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     type: str
-    """Ready, Progressing, Healthy or Drifted."""
+    """Ready, Progressing, Healthy or Drifted; of a Job, Complete and Failed as well."""
     status: str
     """True, False or Unknown."""
     reason: str
@@ -65,6 +65,11 @@ class Status:
     endpoints: tuple[Endpoint, ...] = ()
     instances: tuple[Instance, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    attempts: int | None = None
+    """Of a Job: how often it was tried, since it was declared so or was last due."""
+    completed_at: float | None = None
+    next_run: float | None = None
+    """Of a Job with a schedule."""
     revisions: tuple[Arrival, ...] = ()
     """Of a Source: the last few, newest first; the first one is in force."""
 

@@ -12,7 +12,7 @@ import shutil
 import stat
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +24,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
 from reconciler.kinds import KINDS, find
 from reconciler.kinds.base import Tree
+from reconciler.model.history import History as JobHistory
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 from reconciler.ports import Identity, Revision
@@ -32,6 +33,7 @@ from reconciler.sources.contexts import Contexts
 from reconciler.sources.history import History, revision
 from reconciler.sources.home import Home
 from reconciler.sources.recollection import Known, Recollection, Stamp
+from reconciler.sources.tries import Tries
 
 SYNCS = 16
 MAX_CONTENT = 1024 * 1024
@@ -64,6 +66,7 @@ class Applied:
         self._recollection = Recollection(self._root)
         self._remembers = remembers
         self._history = History(home.path / "history")
+        self._tries = Tries(home)
         self._cause = cause
         self._recalled: dict[str, dict[Path, Stamp]] = {}
         self._last: dict[str, dict[Path, Stamp]] = {}
@@ -156,6 +159,8 @@ class Applied:
         contents, unreadable = _contents(everything, self._refusal)
         contexts, unbuildable = self._contexts.read(everything, self._refusal)
         unreadable = {**unbuildable, **unreadable}
+        jobs = [resource.key for resource in everything if resource.key.kind == "job" and not resource.deleting]
+        histories, forgotten = self._tries.read(jobs)
         if resources is None:
             with self._lock:
                 self._pointed_at[namespace] = sorted(contents)
@@ -166,7 +171,8 @@ class Applied:
             owner=identity.owner,
             contents=contents,
             contexts=contexts,
-            unreadable=unreadable,
+            unreadable={**unreadable, **forgotten},
+            histories=histories,
             damaged={key: why for key, why in damaged.items() if key not in given},
             seal=identity.seal,
             port_range=self._port_range,
@@ -240,12 +246,17 @@ class Applied:
                 found[current.generation] = revision(path, current)
         return [found[generation] for generation in sorted(found)]
 
+    def remember(self, histories: Mapping[Key, JobHistory]) -> None:
+        self._tries.remember(histories)
+
     def forget(self, key: Key) -> None:
         """The end of a tombstone, once nothing of it is left in the world."""
         failpoint("source.forget.before")
         self._history.forget(key)  # first: nobody would come back for it
         if key.kind == "campaign":
             shutil.rmtree(self._home.path / "campaigns" / f"{key.namespace}.{key.name}", ignore_errors=True)
+        if key.kind == "job":
+            self._tries.forget(key)
         path = self._path(key)
         with self._lock:  # or who is reading it just now would write it into the recollection again
             path.unlink(missing_ok=True)

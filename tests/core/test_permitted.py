@@ -26,9 +26,11 @@ from reconciler.core.policy import (
 )
 from reconciler.core.sheet import show_path
 from reconciler.kinds import KINDS, find
+from reconciler.kinds.base import camel
 from reconciler.kinds.build import Build
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import Restart, ServiceSpec
@@ -181,6 +183,22 @@ def test_each_spelling_of_what_a_service_may_not_have_is_refused_when_it_comes_i
     document = read("Service", spec)
     assert _starts(field, violations(document.resource, PROFILE, MACHINE))
     assert _starts(field, payload_violations(made(document), PROFILE, MACHINE))
+
+
+@pytest.mark.parametrize(("field", "spec"), SERVICES, ids=str)
+def test_what_a_service_may_not_have_a_job_may_not_either(field: str, spec: dict[str, Any]) -> None:
+    known = {camel(one.name) for one in fields(JobSpec)}
+    if spec.keys() <= known:
+        document = read("Job", spec)
+        assert _starts(field, violations(document.resource, PROFILE, MACHINE))
+        assert _starts(field, payload_violations(made(document), PROFILE, MACHINE))
+
+
+def test_nothing_may_be_run_inside_of_what_others_declared() -> None:
+    document = read("Job", {"in": "service/db", "command": ["id"]})
+    trainer = read("Service", {"container": {"image": f"registry.example/web@{DIGEST}"}}, name="db")
+    assert _starts("in", violations(document.resource, PROFILE, MACHINE))
+    assert _starts("in", payload_violations(made(document, trainer), PROFILE, MACHINE))
 
 
 @pytest.mark.parametrize(("kind", "field", "spec"), OTHERS, ids=str)
@@ -396,6 +414,7 @@ JUDGED = {
     Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external name",
     CampaignSpec: "container process env env_from ports volumes resources results notify",
     VolumeSpec: "driver options external name", ConfigSpec: "files", SecretSpec: "files env",
+    JobSpec: "container process in_ env env_from ports volumes resources",
 }  # fmt: skip
 HARMLESS = {
     ServiceSpec: "replicas auto_start run_on probes stop update depends_on",
@@ -403,6 +422,8 @@ HARMLESS = {
         "strategy stop depends_on matrix runs cycles order seed gap_seconds cycle_gap_seconds warmup_seconds leases "
         "timeout_seconds silence_seconds retries max_failures cooldown_seconds auto_teardown"
     ),
+    JobSpec: "command run_on stop depends_on retries timeout_seconds ttl_seconds_after_finished schedule time_zone "
+    "missed_runs suspend",
     Container: "aliases pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
     Build: "args target rebuild_on",
     Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",

@@ -54,8 +54,10 @@ def _pairs(names: list[str]) -> list[tuple[str, str]]:
 
 
 def _key(name: str) -> Key:
-    """`web/0` is an instance; `network/back` is not."""
+    """`web/0` is an instance, and so is `job/migrate/0`; `network/back` is not."""
     first, _, second = name.partition("/")
+    if "/" in second:
+        return Key(first, NAMESPACE, second.partition("/")[0], int(second.partition("/")[2]))
     return Key("service", NAMESPACE, first, int(second)) if second.isdecimal() else Key(first, NAMESPACE, second)
 
 

@@ -257,6 +257,11 @@ class Stage:
             marks.add(f"RECONCILER_KEY=service/{self.namespace}/{service}/{index}")
         return processes_with(marks)
 
+    def processes_of(self, kind: str, name: str, index: int = 0) -> list[Proc]:
+        """Of an instance of another kind."""
+        key = f"RECONCILER_KEY={kind}/{self.namespace}/{name}/{index}"
+        return processes_with({f"RECONCILER_OWNER={self.owner}", key})
+
     def process(self, service: str, index: int = 0) -> Proc:
         """The service's own process: of its tree the one whose parent is not in it."""
         tree = self.processes(service, index)

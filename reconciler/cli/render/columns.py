@@ -57,6 +57,16 @@ OF_KIND: dict[str, Layout] = {
             lambda item: words.few(sorted({t.fingerprint for t in item.sight.things}), 1),
         ),
     ),
+    "job": (
+        *STATUS,
+        (Column("ATTEMPTS", right=True), lambda item: item.sight.status.attempts),
+        (Column("AGE"), lambda item: words.age_cell(item.look, item.sight)),
+        (Column("SCHEDULE"), lambda item: _spec(item, "schedule")),
+        (Column("NEXT RUN"), lambda item: words.next_run_cell(item.look, item.sight)),
+        (Column("RUNTIME", wide=True), lambda item: words.runtime_of(item.look, item.sight)),
+        (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
+        (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
+    ),
     "network": (
         *STATUS,
         (Column("DRIVER"), lambda item: _spec(item, "driver")),

@@ -16,6 +16,7 @@ from reconciler.cli.render.table import Column, table
 from reconciler.core.backoff import next_try
 from reconciler.core.surge import surge
 from reconciler.engine.brought import source_of
+from reconciler.kinds.job import JobSpec, as_service
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.plan import Wait
@@ -42,7 +43,7 @@ def sections(item: Picked, events: Sequence[Event], last_words: Sequence[str]) -
         ("Probes", list(_probes(item))),
         ("Diagnosis", diagnosis.findings(item.look, item.sight)),
         ("Last lines of its log", last_words),
-        ("Try by hand", diagnosis.by_hand(item.sight) if item.key.kind == "service" else []),
+        ("Try by hand", diagnosis.by_hand(item.sight) if item.key.is_workload else []),
         ("Conditions", _conditions(item)),
         ("Hint", diagnosis.advice(item.look, item.sight)),
     )
@@ -80,6 +81,8 @@ def _expected(item: Picked) -> Iterator[str]:
         yield "that it is gone: it was deleted"
     elif isinstance(resource.spec, ServiceSpec):
         yield from pairs({**_service(resource.spec), "update": _update(item.look.graph, resource.spec)})
+    elif isinstance(resource.spec, JobSpec):
+        yield from pairs(_job(resource.spec))
     else:
         from reconciler.core.unparse import spec_tree
 
@@ -120,6 +123,20 @@ def _service(spec: ServiceSpec) -> dict[str, object]:
     return entries
 
 
+def _job(spec: JobSpec) -> dict[str, object]:
+    """What it has as a service has, and what a service has not."""
+    found = {name: told for name, told in _service(as_service(spec)).items() if name not in {"replicas", "restart"}}
+    if spec.in_:
+        found = {"in": spec.in_, "command": shlex.join(spec.command or ()), **found}
+        del found["process"], found["directory"]
+    found["retries"] = spec.retries
+    found["time limit"] = "" if spec.timeout_seconds is None else f"{spec.timeout_seconds:g} s"
+    ttl = spec.ttl_seconds_after_finished
+    found["stays"] = "" if ttl is None else f"{ttl:g} s after its end"
+    found["schedule"] = f"{spec.schedule} ({spec.time_zone}), missed runs: {spec.missed_runs}" if spec.schedule else ""
+    return {name: told for name, told in found.items() if told != ""}
+
+
 def _update(graph: Graph, spec: ServiceSpec) -> str:
     if spec.update.strategy == "Recreate":
         return "Recreate: all old ones go before the new ones come"
@@ -139,7 +156,7 @@ def _observed(item: Picked) -> Iterator[str]:
     runtime = words.runtime_of(item.look, item.sight)
     if problem := item.look.problems.get(runtime):
         yield f"{runtime} can't be read: {problem}"
-    elif item.key.kind == "service":
+    elif item.key.is_workload:
         yield from _instances(item)
     elif item.key.kind == "source":
         yield from _revisions(item)

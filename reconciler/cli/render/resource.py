@@ -13,6 +13,7 @@ from reconciler.cli.durations import iso
 from reconciler.cli.render.words import ORPHAN, implied
 from reconciler.core.envelope import API_VERSION
 from reconciler.kinds import find
+from reconciler.model.key import WORKLOADS
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Reason
 from reconciler.model.status import Arrival, Condition, Endpoint, Event, Instance, Status
@@ -38,7 +39,7 @@ def status_of(look: Look, sight: Sight) -> Status:
     """Of what nobody declares, or nobody does any more, a status is made up from what is seen."""
     if sight.resource and not sight.resource.deleting:
         return sight.status
-    instances = tuple(_seen(thing) for thing in sight.things if sight.key.kind == "service")
+    instances = tuple(_seen(thing) for thing in sight.things if sight.key.is_workload)
     return replace(sight.status, replicas=len(instances), instances=instances, conditions=(_standing(look, sight),))
 
 
@@ -91,8 +92,13 @@ def _status(kind: str, status: Status) -> dict[str, Any]:
             "revisions": revisions,
             "conditions": conditions,
         }
-    if kind != "service":
+    if kind not in WORKLOADS:
         return {"observedGeneration": status.observed_generation, "conditions": conditions}
+    of_job = {
+        "attempts": status.attempts,
+        "completedAt": iso(status.completed_at),
+        "nextRun": iso(status.next_run),
+    }
     return {
         "observedGeneration": status.observed_generation,
         "replicas": status.replicas,
@@ -100,6 +106,7 @@ def _status(kind: str, status: Status) -> dict[str, Any]:
         "updatedReplicas": status.updated_replicas,
         "endpoints": [_endpoint(endpoint) for endpoint in status.endpoints],
         "instances": [_instance(instance) for instance in status.instances],
+        **({name: told for name, told in of_job.items() if told is not None} if kind == "job" else {}),
         "conditions": conditions,
     }
 

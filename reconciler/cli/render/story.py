@@ -10,6 +10,7 @@ from reconciler.cli.render import words
 from reconciler.cli.render.age import age
 from reconciler.cli.render.events import message, short
 from reconciler.engine.brought import source_of
+from reconciler.kinds.job import JobSpec, as_service
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.plan import Reason, Wait
 from reconciler.model.status import Event
@@ -48,6 +49,8 @@ def _expected(item: Picked) -> str:
         return f"{name} {'belongs to the namespace itself' if known else 'is ours, but nobody declares it'}"
     if resource.deleting:
         return f"{name} was deleted, and is to go"
+    if isinstance(resource.spec, JobSpec):
+        return f"{name} is to {_ending(resource.spec, item)}"
     if not isinstance(resource.spec, ServiceSpec):
         return f"{name} is declared (generation {resource.generation})"
     return f"{name} is to {_running(resource.spec, item)}"
@@ -69,6 +72,16 @@ def _running(spec: ServiceSpec, item: Picked) -> str:
     count = f" {spec.replicas} times" if spec.replicas > 1 else ""
     needs = [f"{d.service} ({d.condition})" for d in spec.dependencies]
     return f"run{count} {what} {words.workload(item.sight)}{f', after {words.few(needs)}' if needs else ''}"
+
+
+def _ending(spec: JobSpec, item: Picked) -> str:
+    if spec.suspend:
+        return "wait: it is suspended"
+    where = f"inside of {spec.in_}" if spec.in_ else "as a container" if spec.container else "as a process"
+    needs = [f"{d.service} ({d.condition})" for d in as_service(spec).dependencies]
+    after = f", after {words.few(needs)}" if needs else ""
+    when = f"at {spec.schedule} ({spec.time_zone})" if spec.schedule else "once"
+    return f"run to its end {when}, {where}: {words.workload(item.sight)}{after}"
 
 
 def _observed(item: Picked) -> str:
@@ -126,11 +139,11 @@ def _waits(item: Picked) -> str:
 
 def _chain(item: Picked, wait: Wait) -> str:
     """Who waits for another is told what that other one waits for."""
-    spec = item.sight.resource.spec if item.sight.resource else None
-    if wait.reason is not Reason.DEPENDENCY or not isinstance(spec, ServiceSpec):
+    spec = item.look.graph.spec(item.key)
+    if wait.reason is not Reason.DEPENDENCY or spec is None:
         return ""
     blamed = [d.service for d in spec.dependencies if d.service in wait.message]
-    others = [w for w in item.look.plan.waits if w.key.name in blamed and w.key.kind == "service"]
+    others = [w for w in item.look.plan.waits if w.key.name in blamed and w.key.is_workload]
     return f"; {short(others[0].key)} in turn: {others[0].reason}: {others[0].message}" if others else ""
 
 

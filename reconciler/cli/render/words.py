@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from reconciler.cli.render.age import age
 from reconciler.cli.render.text import cut
 from reconciler.core.advice import without_key
+from reconciler.core.graph import seen_as_service
 from reconciler.kinds import find
 from reconciler.kinds.service import ServiceSpec
-from reconciler.model.key import Key
+from reconciler.model.key import WORKLOADS, Key
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Action, Reason, Record, Wait
 from reconciler.model.status import Condition, Endpoint
@@ -47,11 +48,11 @@ def runtime_of(look: Look, sight: Sight) -> str:
     if sight.things:
         return sight.things[0].runtime
     match sight.key.kind:
-        case "service" if sight.resource:
-            return str(sight.resource.spec.runtime)
+        case kind if kind in WORKLOADS and sight.resource and (spec := seen_as_service(sight.resource)):
+            return spec.runtime
         case "volume":
             return look.graph.volume_runtime(sight.key.name)
-        case "service" | "network":
+        case "service" | "job" | "campaign" | "network":
             return "docker"
         case _:
             return ""
@@ -149,17 +150,21 @@ def ready_cell(sight: Sight) -> str:
 
 
 def restarts(sight: Sight) -> int | None:
-    return sum(instance.restarts for instance in sight.status.instances) if sight.key.kind == "service" else None
+    return sum(instance.restarts for instance in sight.status.instances) if sight.key.is_workload else None
 
 
 def age_cell(look: Look, sight: Sight) -> str:
     """How long the oldest one has been running; of what no longer runs, how long ago it ended."""
-    if sight.key.kind != "service":
+    if not sight.key.is_workload:
         return ""
     since = [thing.started_at for thing in sight.things if thing.started_at and thing.phase is Phase.RUNNING]
     ended = [thing.finished_at for thing in sight.things if thing.finished_at]
     at = min(since, default=None) or max(ended, default=None)
     return age(look.at - at) if at else ""
+
+
+def next_run_cell(look: Look, sight: Sight) -> str:
+    return f"in {age(sight.status.next_run - look.at)}" if sight.status.next_run else ""
 
 
 def ports_cell(sight: Sight) -> str:
@@ -206,7 +211,7 @@ def image_of(container: Container) -> str:
 
 def workload(sight: Sight) -> str:
     """The image, or the command line."""
-    spec = sight.resource.spec if sight.resource else None
+    spec = seen_as_service(sight.resource) if sight.resource else None
     match spec:
         case ServiceSpec(container=container) if container:
             return image_of(container)
@@ -218,7 +223,7 @@ def workload(sight: Sight) -> str:
 
 def users(look: Look, key: Key) -> list[str]:
     """Names of the services that name it, or have it without naming it."""
-    return [other.name for other, spec in look.graph.services() if key in _needed(look, spec)]
+    return [other.name for other, spec in look.graph.users() if key in _needed(look, spec)]
 
 
 def _needed(look: Look, spec: ServiceSpec) -> Iterator[Key]:
