@@ -29,20 +29,22 @@ reconciler import compose docker-compose.yml --lenient --dir specs
 
 @verb("compose", examples=COMPOSE, outputs=("yaml", "json", "name"))
 @click.argument("paths", metavar="[FILE]...", nargs=-1, type=click.Path(allow_dash=True))
+@click.option("-f", "--filename", "more", multiple=True, hidden=True, type=click.Path(allow_dash=True))
 @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Bring the services of this profile too.")
 @click.option("--lenient", is_flag=True, help="Leave out what can't be carried, and list it on stderr.")
 @click.option(
     "--dir", "directory", metavar="DIR", type=click.Path(file_okay=False), help="Write a file each, in a directory."
 )
 def compose(
-    context: Context, paths: Sequence[str], *, profiles: Sequence[str], lenient: bool, directory: str | None
-) -> None:
+    context: Context, paths: Sequence[str], *, more: Sequence[str], profiles: Sequence[str], lenient: bool,
+    directory: str | None,
+) -> None:  # fmt: skip
     """Write what Compose files declare as specs; refuse what can't be carried, with its line.
 
     Several files are one project, the later over the earlier ones. Without a FILE: that of this directory, with its
     override. Paths become absolute, variables are filled in. `apply -f docker-compose.yml` works without this, too.
     """
-    project = _read(context, paths or _usual("."), profiles, lenient=lenient)
+    project = _read(context, [*paths, *more] or _usual("."), profiles, lenient=lenient)
     specs.tell(context, [*project.notes, *project.missing.values()])
     specs.tell(context, project.dropped, "dropped")
     if directory is not None:
