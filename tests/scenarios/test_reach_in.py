@@ -108,65 +108,6 @@ def test_R15_an_attach_that_cannot_work_says_why_and_what_to_try(stage: Stage) -
         assert words in shown
 
 
-def test_R8_a_signal_for_exec_is_for_the_command_inside(stage: Stage) -> None:
-    """With all that it has started; and it is by that signal that we end too."""
-    both(stage)
-    with_child, alone = "echo begun; sleep 4321; echo never", "echo begun; exec sleep 4321"
-    told = [(name, number, with_child if number == signal.SIGTERM else alone)
-            for name in BOTH for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)]  # fmt: skip
-    running = [stage.start_cli("exec", name, "--", "sh", "-c", script) for name, _, script in told]
-    for child, (_, number, _) in zip(running, told, strict=True):
-        assert child.stdout
-        assert child.stdout.readline() == "begun\n"
-        child.send_signal(number)
-    for child, (name, number, _) in zip(running, told, strict=True):
-        out, err = child.communicate(timeout=30)
-        assert (child.returncode, out, err) == (128 + number, "", ""), name
-    assert "4321" not in stage.run_inside("web", "ps")
-    assert [process for process in stage.processes("worker") if "4321" in process.command] == []
-
-
-def test_R8_a_command_may_do_as_it_likes_with_a_signal(stage: Stage) -> None:
-    both(stage)
-    script = "trap 'echo heard; exit 9' TERM; echo begun; while :; do sleep 0.1; done"
-    for name in BOTH:
-        with stage.start_cli("exec", name, "--", "sh", "-c", script) as child:
-            assert child.stdout
-            assert child.stdout.readline() == "begun\n"
-            child.terminate()
-            assert child.stdout.readline() == "heard\n"
-            assert child.wait(20) == 9
-
-
-def test_R9_a_terminal_that_is_closed_leaves_no_shell_behind(stage: Stage) -> None:
-    both(stage)
-    with contextlib.ExitStack() as stack:
-        screens = [stack.enter_context(sitting(stage, "attach", name, "--", "sh", "-c", "echo b$((1))n; sleep 4321"))
-                   for name in BOTH]  # fmt: skip
-        for screen in screens:
-            assert screen.shows("b1n"), screen.seen
-            screen.close()
-        for screen in screens:
-            screen.program.wait(timeout=20)
-    eventually(lambda: "4321" not in stage.run_inside("web", "ps"), "nobody is left inside")
-    assert [process for process in stage.processes("worker") if "4321" in process.command] == []
-
-
-def test_exec_has_a_terminal_and_input_by_itself_where_there_are_some(stage: Stage) -> None:
-    both(stage)
-    script = "test -t 0 && echo t$((1))y || echo none"
-    for name in BOTH:
-        assert (
-            stage.cli("exec", name, "--", "sh", "-c", "cat; test -t 0 || echo none", stdin="in\n").out == "in\nnone\n"
-        )
-        assert stage.cli("exec", "--no-stdin", name, "--", "cat", stdin="in\n").out == ""
-    with contextlib.ExitStack() as stack:
-        plain = [stack.enter_context(sitting(stage, "exec", name, "--", "sh", "-c", script)) for name in BOTH]
-        for screen in plain:
-            assert screen.ends() == 0
-            assert "t1y" in screen.text, screen.seen
-
-
 def test_R11_R13_code_opens_the_editor_inside_and_without_one_says_what_else_there_is(stage: Stage) -> None:
     """With a `code` on PATH that writes down what it was given; from stopped, as attach."""
     both(stage)
@@ -201,22 +142,6 @@ def test_R11_R13_code_opens_the_editor_inside_and_without_one_says_what_else_the
         assert screen.ends() == 4, screen.seen
 
 
-def test_what_is_to_be_alone_ends_who_lost_his_principal(stage: Stage) -> None:
-    """Killed with -9 we can pass nothing on: what runs inside goes on, until it is begun once more."""
-    both(stage)
-    for name in BOTH:
-        script = "echo begun; sleep 4321"
-        with stage.start_cli("exec", "--alone", "job/x/1", name, "--", "sh", "-c", script) as child:
-            assert child.stdout
-            assert child.stdout.readline() == "begun\n"
-            child.kill()
-        listed = ("exec", "--alone", "job/x/2", name, "--", "sh", "-c", "ps | grep -c '[s]leep 4321'")
-        assert name == "worker" or stage.cli(*listed).out == "1\n"
-        assert stage.cli("exec", "--alone", "job/x/1", name, "--", "echo", "again").out == "again\n"
-    assert "4321" not in stage.run_inside("web", "ps")
-    assert [process for process in stage.processes("worker") if "4321" in process.command] == []
-
-
 def test_K6_the_log_before_is_read_once_another_one_has_its_place(stage: Stage) -> None:
     """Both runtimes: the instance is made anew, not merely begun again."""
     script = "echo I am $WHO; exec sleep 1000"
@@ -230,3 +155,64 @@ def test_K6_the_log_before_is_read_once_another_one_has_its_place(stage: Stage) 
     for name in BOTH:
         assert eventually(lambda name=name: stage.cli("logs", name).out, "it has written") == "I am new\n"
         assert stage.cli("logs", name, "--previous").out == "I am old\n"
+
+
+def test_exec_has_a_terminal_and_input_by_itself_where_there_are_some(stage: Stage) -> None:
+    both(stage)
+    script = "test -t 0 && echo t$((1))y || echo none"
+    with contextlib.ExitStack() as stack:
+        plain = [stack.enter_context(sitting(stage, "exec", name, "--", "sh", "-c", script)) for name in BOTH]
+        for name in BOTH:
+            told = stage.cli("exec", name, "--", "sh", "-c", f"cat; {script}", stdin="in\n")
+            assert told.out == "in\nnone\n"
+            assert stage.cli("exec", "--no-stdin", name, "--", "cat", stdin="in\n").out == ""
+        for screen in plain:
+            assert screen.ends() == 0
+            assert "t1y" in screen.text, screen.seen
+
+
+WITH_CHILD = "echo begun; sleep 4321; echo never"
+ALONE = "echo begun; exec sleep 4321"
+STUBBORN = "exec 2>/dev/null; trap 'echo heard; exit 9' TERM; echo begun; while :; do sleep 0.1; done"
+SIGNALLED = [
+    (WITH_CHILD, signal.SIGTERM, 143, ""), (ALONE, signal.SIGINT, 130, ""), (STUBBORN, signal.SIGTERM, 9, "heard\n"),
+]  # fmt: skip
+"""What runs inside, what we are told, how we end, and what it had to say about it."""
+
+
+def test_R8_R9_what_would_end_us_ends_the_command_inside_with_all_that_it_has_started(stage: Stage) -> None:
+    """Signals, a window that is closed; and after a kill -9, which nobody can pass on, who comes next under its name.
+    What traps a signal does with it as it likes.
+    """
+    both(stage)
+    cases = [(name, *case) for name in BOTH for case in SIGNALLED]
+    running = [stage.start_cli("exec", name, "--", "sh", "-c", script) for name, script, *_ in cases]
+    windows = [Terminal(stage.argv("attach", name, "--", "sh", "-c", "echo b$((1))n; sleep 4321"), stage.environment,
+                        stage.directory) for name in BOTH]  # fmt: skip
+    killed = [stage.start_cli("exec", "--alone", "x", name, "--", "sh", "-c", ALONE) for name in BOTH]
+    for child in (*running, *killed):
+        assert child.stdout
+        assert child.stdout.readline() == "begun\n", child.communicate(timeout=5)
+    for window in windows:
+        assert window.shows("b1n"), window.seen
+        window.close()
+    for child in killed:
+        child.kill()  # what a process of ours has begun has its output still
+        child.wait()
+    for child, (_, _, number, _, _) in zip(running, cases, strict=True):
+        child.send_signal(number)
+    for child, (name, _, number, code, said) in zip(running, cases, strict=True):
+        out, err = child.communicate(timeout=30)
+        assert (child.returncode, out, err) == (code, said, ""), (name, number)
+    for window in windows:
+        window.program.wait(timeout=20)
+    for child in killed:
+        for pipe in (child.stdout, child.stderr):
+            assert pipe
+            pipe.close()
+    assert "4321" in stage.run_inside("web", "ps"), "the one that was to be alone"
+    for name in BOTH:
+        assert stage.cli("exec", "--alone", "y", name, "--", "echo", "another").out == "another\n"
+        assert stage.cli("exec", "--alone", "x", name, "--", "echo", "again").out == "again\n"
+    eventually(lambda: "4321" not in stage.run_inside("web", "ps"), "nobody is left inside")
+    assert [process for process in stage.processes("worker") if "4321" in process.command] == []
