@@ -14,6 +14,8 @@ from reconciler.core.yaml12 import Entry, Listing, Node, Scalar
 from reconciler.values import dataclass
 
 Fields = Mapping[str, Entry]
+MOST_TRIES = 100
+"""Of a Job."""
 KEPT_LOGS = frozenset({"json-file", "local"})
 
 
@@ -53,6 +55,12 @@ class Again:
     policy: str = "OnFailure"
     at: Spot | None = None
     retries: int = 0
+
+    @property
+    def tries(self) -> int:
+        """Of one that is to end: who asks for it without a number means as often as it takes."""
+        asked = self.at is not None and self.policy == "OnFailure"
+        return min(self.retries, MOST_TRIES) or (MOST_TRIES if asked else 0)
 
 
 def restart(context: Context, given: Fields, path: Path) -> Again:

@@ -57,7 +57,7 @@ class _Service:
         self._put(spec, {"ports": self._ports(), "volumes": self._volumes(replicas[0] if replicas else 1)})
         depends = self._depends_on()
         if self.is_job:
-            retries = running.restart(self.context, self.given, self.path).retries
+            retries = running.restart(self.context, self.given, self.path).tries
             self._put(spec, {"retries": plainly(retries, self.entry) if retries else None})
         else:
             self._put(spec, running.probes(self.context, self.given, self.path))

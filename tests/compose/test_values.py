@@ -179,17 +179,16 @@ def test_the_project_is_the_namespace(text: str, env: dict[str, str], expected: 
     assert project(f"{text}services: {{a: {{image: x}}}}\n", env=env).name == expected
 
 
-def test_a_one_off_that_others_wait_for_is_a_job_where_there_are_jobs() -> None:
-    from reconciler.kinds import KINDS
-
+@pytest.mark.parametrize(
+    ("restart", "expected"),
+    [("'no'", {}), ("on-failure:2", {"retries": 2}), ("on-failure", {"retries": 100}), ("", {})],
+)
+def test_a_one_off_that_others_wait_for_is_a_job(restart: str, expected: dict[str, int]) -> None:
     waits = "a: {image: x, depends_on: {b: {condition: service_completed_successfully}}}"
-    text = f"services:\n  {waits}\n  b: {{image: x, restart: 'on-failure:2'}}\n"
+    text = f"services:\n  {waits}\n  b: {{image: x, restart: {restart}}}\n"
     found = specs(project(text))
     assert found["Service/a"]["dependsOn"] == [{"service": "b", "condition": "Completed"}]
-    if "Job" in KINDS:
-        assert found["Job/b"] == {"container": {"image": "x"}, "retries": 2}
-    else:
-        assert found["Service/b"]["restart"] == {"policy": "OnFailure"}
+    assert found["Job/b"] == {"container": {"image": "x"}, **expected}
     assert documents(project(text))
 
 

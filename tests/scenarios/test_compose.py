@@ -79,6 +79,7 @@ def test_a_compose_file_is_applied_as_it_is(stage: Stage, free_port: Callable[[]
     again = stage.apply(file)
     assert again.actions == []
     assert set(again.results.values()) == {"unchanged"}
+    assert "job/migrate" in again.results
     assert len(get(f"http://127.0.0.1:{first}/data/count").splitlines()) == 1
     stage.signal(stage.name("web-front"), "kill")
     assert [action.split()[0] for action in stage.apply(file).actions] == ["Start"]
