@@ -89,7 +89,7 @@ def up(
 
 
 class Stack(Mapping[str, "Member"]):
-    """Services by name. In several namespaces at once they are called `namespace/name`."""
+    """Services and jobs by name. In several namespaces at once they are called `namespace/name`."""
 
     def __init__(
         self, controller: Controller, resources: Sequence[Resource], begin: Callable[[], Report], claim: Claim, *,
@@ -101,7 +101,7 @@ class Stack(Mapping[str, "Member"]):
         self._timeout = timeout
         self._volumes = volumes
         self._keys = [resource.key for resource in resources]
-        services = [key for key in self._keys if key.kind == "service"]
+        services = [key for key in self._keys if key.kind in {"service", "job"}]  # which share their names
         many = len({key.namespace for key in services}) > 1
         self._members = {
             f"{key.namespace}/{key.name}" if many else key.name: Member(controller, key, timeout) for key in services

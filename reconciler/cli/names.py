@@ -66,8 +66,8 @@ def kinds_and_resources(ctx: click.Context, param: click.Parameter, incomplete: 
 
 def services(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """What can be reached into: `web`, or `service/web`."""
-    found = resources(ctx, "service")
-    return _starting(incomplete, [*found, *(f"service/{name}" for name in found)] if "/" in incomplete else found)
+    found = [(kind, name) for kind in ("service", "job") for name in resources(ctx, kind)]
+    return _starting(incomplete, [f"{kind}/{name}" if "/" in incomplete else name for kind, name in found])
 
 
 def sources(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -67,7 +67,7 @@ def _of_a_loop(key: Key, message: str, *, silent: bool | None) -> str:
 
 def _of_job(key: Key, reason: str) -> str:
     match reason:
-        case Reason.FAILED | Reason.DEADLINE:
+        case Reason.FAILED:
             return f"to run it again: {command_line(key, 'restart')}; what it said: {command_line(key, 'logs')}"
         case Reason.RUNNING:
             return f"it goes on by itself; to wait for its end: {command_line(key, 'wait', '--for=condition=Complete')}"

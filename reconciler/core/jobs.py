@@ -55,7 +55,7 @@ def outlook(world: World, key: Key, item: Desired | None) -> Outlook:
     resource = world.graph.resources[key.resource]
     spec: JobSpec = resource.spec
     known = world.history(key.resource)
-    running = next((thing for thing in _things(world, key) if thing.phase in RUNS), None)
+    running = next((thing for thing in world.things(key.resource.instance(0)) if thing.phase in RUNS), None)
     counted = [one for one in known.attempts if one.reason != Reason.STOPPED]
     if spec.schedule:
         return _by_schedule(spec, known, counted, running, _restarted(resource, known), world.now)
@@ -67,10 +67,6 @@ def outlook(world: World, key: Key, item: Desired | None) -> Outlook:
     if spec.suspend and stage is not Stage.COMPLETED:
         stage = Stage.SUSPENDED
     return Outlook(stage, attempts, running)
-
-
-def _things(world: World, key: Key) -> list[Observed]:
-    return [thing for known, thing in world.ours() if known == key.resource.instance(0)]
 
 
 def _stage(spec: JobSpec, attempts: Sequence[Attempt]) -> Stage:

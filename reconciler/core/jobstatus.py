@@ -48,7 +48,7 @@ def _conditions(
         _condition("Healthy", not failed, ready.reason if failed else Reason.READY, why),
         _condition("Drifted", bool(actions), Reason.PENDING if actions else Reason.SETTLED, told if actions else ""),
         _condition("Complete", done, Reason.COMPLETED if done else ready.reason, "" if done else ready.message),
-        _condition("Failed", failed, ready.reason if failed else Reason.SETTLED, why),
+        _condition("Failed", failed, found.last.reason if failed and found.last else Reason.SETTLED, why),
     )
 
 
@@ -62,8 +62,7 @@ def _ready(found: Outlook, waits: Sequence[Wait], *, scheduled: bool) -> Conditi
         case Stage.SUSPENDED:
             return _condition("Ready", True, Reason.STOPPED, "it is suspended")
         case Stage.FAILED:
-            reason = found.last.reason if found.last and found.last.reason == Reason.DEADLINE else Reason.FAILED
-            return _condition("Ready", False, reason, failure(found))
+            return _condition("Ready", False, Reason.FAILED, failure(found))
         case _ if wait:
             return _condition("Ready", False, wait.reason, wait.message)
         case Stage.RUNNING:

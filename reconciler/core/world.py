@@ -46,10 +46,7 @@ class World:
     def ours(self) -> Iterator[tuple[Key, Observed]]:
         """Each key of ours with the one thing that counts for it in each runtime, sorted."""
         for key in sorted(self._ours):
-            for runtime in self._runtimes(key):
-                thing = self.seen(key, runtime)
-                if thing:
-                    yield key, thing
+            yield from ((key, thing) for thing in self.things(key))
 
     def seen(self, key: Key, runtime: str) -> Observed | None:
         """The thing that is this key's. Of several that claim it the one with our name counts: the labels of
@@ -57,6 +54,10 @@ class World:
         """
         claimants = [t for t in self._ours.get(key, ()) if t.runtime == runtime and _genuine(key, t)]
         return min(claimants, key=lambda thing: (thing.name != key.engine_name, thing.id), default=None)
+
+    def things(self, key: Key) -> list[Observed]:
+        """What is this key's, in each runtime."""
+        return [thing for runtime in self._runtimes(key) if (thing := self.seen(key, runtime))]
 
     def impostors(self) -> Iterator[tuple[Key, Observed]]:
         for key in sorted(self._ours):
@@ -92,8 +93,7 @@ class World:
     def history(self, job: Key) -> History:
         """What was remembered of a job that is declared, and what can be seen besides."""
         if job not in self._histories:
-            things = [thing for known, thing in self.ours() if known == job.instance(0)]
-            known = self.graph.histories.get(job, NOTHING)
+            known, things = self.graph.histories.get(job, NOTHING), self.things(job.instance(0))
             self._histories[job] = with_seen(known, self.graph.resources[job].spec, things, self.now)
         return self._histories[job]
 

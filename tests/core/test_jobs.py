@@ -146,7 +146,8 @@ def test_who_takes_too_long_is_stopped_and_has_failed_whatever_he_says() -> None
     assert story.act() == ["Start tidy"], "it counts as a try that failed"
     story.at(NOON + 125).act()
     assert story.at(NOON + 126).act() == []
-    assert story.word() == "DeadlineExceeded"
+    assert story.word() == "Failed"
+    assert {c.type: c.reason for c in story.status().conditions}["Failed"] == "DeadlineExceeded"
 
 
 def test_what_is_left_of_it_goes_after_a_while() -> None:
