@@ -101,4 +101,4 @@ def _with_hint(message: str, hint: str) -> list[tuple[str, str]]:
 
 def _usage_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
-    return f"see {context.command_path} --help" if context else ""
+    return f"see {context.command_path.strip()} --help" if context else ""

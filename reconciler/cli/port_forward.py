@@ -100,7 +100,7 @@ class Forwarding(Family):
         self, _ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         known = self.commands.get(args[0])
-        return (args[0], known, args[1:]) if known else (here.name, here, args)
+        return (args[0], known, args[1:]) if known else (None, here, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "NAME [LOCAL:]PORT… [OPTIONS]")

@@ -25,7 +25,7 @@ def test_arguments_reach_the_command_as_they_are(machine: Machine) -> None:
     assert shown == "".join(f"<{word}>" for word in words)
 
 
-def test_variables_and_a_directory_are_given_along(machine: Machine) -> None:
+def test_L12_variables_and_a_directory_are_given_along(machine: Machine) -> None:
     machine.apply(service("db", env={"LOG": "info"}))
     shown = machine(
         "exec", "db", "-e", "LOG=debug", "-e", "HOME", "-w", "/", "--", "sh", "-c", "echo $LOG $HOME; pwd"
