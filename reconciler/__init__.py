@@ -7,6 +7,9 @@ From a shell, see `reconciler --help`. From Python:
         stack["web"].exec(["env"])
         stack["web"].logs()
 
+    with reconciler.campaign("campaign.yaml") as campaign:            # nothing of it is left on exit
+        campaign.run().worked                                         # each run done, and recorded, exactly once
+
 `load` reads specs, `link` makes a Graph of them, and `plan(graph, snapshot, journal, now)` says what may be done now.
 All three are pure but for the reading, and need no engine. `reconcile` is one pass over the real world with given
 parts, and `Controller` what the verbs of the command line call.
@@ -23,15 +26,20 @@ if TYPE_CHECKING:
     from reconciler.loading import link, load
     from reconciler.model.observed import Snapshot, View
     from reconciler.stack import Stack, up
+    from reconciler.sweep import Campaign, campaign
 
 __version__ = "0.1.0"
-__all__ = ["Controller", "Snapshot", "Stack", "View", "link", "load", "plan", "reconcile", "up"]
+__all__ = [
+    "Campaign", "Controller", "Snapshot", "Stack", "View", "campaign", "link", "load", "plan", "reconcile", "up",
+]  # fmt: skip
 
 _HOMES = {
+    "Campaign": "sweep",
     "Controller": "engine.controller",
     "Snapshot": "model.observed",
     "Stack": "stack",
     "View": "model.observed",
+    "campaign": "sweep",
     "link": "loading",
     "load": "loading",
     "plan": "core.planner",

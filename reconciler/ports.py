@@ -129,7 +129,9 @@ class Reach(Protocol):
     ) -> Iterator[bytes]:
         """Chunks as they come, stdout and stderr in the order written. `since` is seconds since 1970."""
 
-    def run(self, seen: Observed, argv: Sequence[str], *, deadline: float) -> Completed:
+    def run(
+        self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
+    ) -> Completed:
         """A command inside, to its end, output capped at 64 KiB, killed with its children at the deadline."""
 
     def attach(

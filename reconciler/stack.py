@@ -182,11 +182,15 @@ class Member:
         """The same as `reconciler get -o json` shows, judged by a look at the world now."""
         return self._sight().status
 
-    def exec(self, argv: Sequence[str], *, index: int = 0, timeout: float | None = None) -> Ran:
-        """A command inside, to its end. Of what it prints the first 64 KiB are kept, as text."""
-        thing = self._instance(index)
+    def exec(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, index: int = 0, timeout: float | None = None
+    ) -> Ran:
+        """A command inside, to its end, with these variables more. One that has died is started again first: it is
+        looked at, not believed. Of what is printed the first 64 KiB are kept, as text.
+        """
+        thing = self._running(index)
         deadline = self._timeout if timeout is None else timeout
-        done = self.controller.parts.reach[thing.runtime].run(thing, argv, deadline=deadline)
+        done = self.controller.parts.reach[thing.runtime].run(thing, argv, deadline=deadline, env=env or {})
         return Ran(done.exit_code, _text(done.stdout), _text(done.stderr))
 
     def logs(self, *, index: int = 0, tail: int | None = None) -> str:
@@ -211,6 +215,14 @@ class Member:
 
     def _edit(self, doing: str, change: Callable[[Resource], Resource]) -> None:
         _demand(self.controller.edit([self.key], change, timeout=self._timeout), f"{self.key.short}: {doing}")
+
+    def _running(self, index: int) -> Observed:
+        sight = self._sight()
+        wanted = sight.resource.spec.replicas if sight.resource else 0
+        runs = {thing.key.index for thing in sight.things if thing.key and thing.phase is Phase.RUNNING}
+        if index < wanted and index not in runs:
+            self._edit("to start it again", lambda resource: resource)
+        return self._instance(index)
 
     def _instance(self, index: int, *, running: bool = True) -> Observed:
         found = {thing.key.index: thing for thing in self._sight().things if thing.key}

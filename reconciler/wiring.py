@@ -72,11 +72,13 @@ def daemon(
 ) -> Daemon:  # fmt: skip
     """The loop of a home, ready to run."""
     # Whoever is no daemon does not pay for its parts.
+    from reconciler.campaigns.reaper import Reaper
+    from reconciler.campaigns.records import Records
     from reconciler.daemon.run import Daemon
     from reconciler.engine.bell import Bell
     from reconciler.engine.breaker import Patient
     from reconciler.engine.following import Following
-    from reconciler.engine.loop import Loop
+    from reconciler.engine.loop import Loop, Turn
     from reconciler.engine.unhurried import Unhurried
     from reconciler.runtimes.docker.events import EngineEvents
     from reconciler.runtimes.process.exits import Exits
@@ -109,10 +111,12 @@ def daemon(
         "files": Directories(following.paths, note),
         "sources": following,
     }
+    handlers = {"sync": following.sync, "reap": Reaper(parts, Records(home_path)).turn}
     loop = Loop(
-        parts, alarms, resync=resync, handlers={"sync": following.sync}, slow=["sync"], passed=passed,
+        parts, alarms, resync=resync, handlers=handlers, slow=[*handlers], passed=passed,
         deadline=2.4 * READ_SECONDS,  # an engine may fall silent in the middle of a look: two reads in a row
     )  # fmt: skip
+    loop.wake(Turn("reap"))
     following.wake = loop.wake
     return Daemon(home_path, Controller(parts), loop, _door(webhook, following, loop) if webhook else None)
 

@@ -140,6 +140,60 @@ def test_a_service_is_stopped_started_restarted_and_scaled(home: Path, namespace
         assert web.addr(index=1) != web.addr()
 
 
+def test_L6_L11_L12_exec_starts_a_dead_one_again_and_takes_variables(home: Path, namespace: str, spec: Path) -> None:
+    with reconciler.up(spec, namespace=namespace) as stack:
+        web = stack["web"]
+        first = web.status().instances[0].pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{first}").exists())
+
+        assert web.exec(["sh", "-c", "echo $MORE"], env={"MORE": "so"}).stdout == "so\n"
+        assert web.status().instances[0].pid not in (None, first)
+
+
+CAMPAIGN = """\
+apiVersion: reconciler/v1
+kind: Campaign
+metadata: {name: bench}
+spec:
+  process: {command: [sh, -c, 'echo "{\\"n\\": ${matrix.n}}"; test ${matrix.n} != 2 || test -e well']}
+  matrix: {n: [1, 2]}
+"""
+
+
+def test_L7_a_campaign_is_run_from_python_and_gone_on_with(home: Path, namespace: str, tmp_path: Path) -> None:
+    path = tmp_path / "campaign.yaml"
+    path.write_text(CAMPAIGN)
+    told: list[str] = []
+    with reconciler.campaign(path, namespace=namespace, told=lambda news: told.append(news.run.id)) as campaign:
+        manifest = campaign.run()
+        assert not manifest.worked
+        assert [(run.state, run.result) for run in manifest.runs] == [("completed", {"n": 1}), ("failed", {"n": 2})]
+        assert campaign.status()["failed"] == 1
+    assert len(told) == 4
+    (tmp_path / "well").touch()
+    again = reconciler.campaign(path, namespace=namespace, resume=True, strategy="persistent")
+    with pytest.raises(UsageError, match="begun with strategy"):
+        again.run()
+    assert reconciler.campaign(path, namespace=namespace, resume=True).run().worked
+
+
+def test_L7_what_is_left_of_a_campaign_is_taken_down_by_an_exception(
+    home: Path, namespace: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "campaign.yaml"
+    path.write_text(CAMPAIGN.replace("test ${matrix.n} != 2", "exec sleep 600"))
+
+    def stumble(_news: object) -> None:
+        raise RuntimeError("on my own account")
+
+    with pytest.raises(RuntimeError), reconciler.campaign(path, namespace=namespace, told=stumble) as campaign:
+        campaign.run()
+    controller = wiring.controller(str(home), acts=False)
+    assert not look(controller.parts, namespace).sight(campaign.key).things
+
+
 def test_who_asks_for_nobody_is_told_who_there_is(home: Path, namespace: str, spec: Path) -> None:
     with reconciler.up(spec, namespace=namespace) as stack:
         with pytest.raises(KeyError, match="no service is called 'wbe'; there are: user, web"):

@@ -11,9 +11,23 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.desired import Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
+from reconciler.values import dataclass
 
 PERIOD = 60.0
 """Seconds between two looks of a daemon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaper:
+    """Of a daemon: looks now and then, where any campaign was ever begun."""
+
+    parts: Parts
+    records: Records
+
+    def turn(self, _of: str) -> float:
+        if self.records.keys():
+            reap(self.parts, self.records)
+        return PERIOD
 
 
 def reap(parts: Parts, records: Records, *, but: Key | None = None) -> list[Observed]:

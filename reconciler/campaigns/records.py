@@ -91,6 +91,15 @@ class Records:
         finally:
             os.close(descriptor)
 
+    def busy(self, key: Key) -> Busy:
+        """What to say to who comes second."""
+        try:
+            who = (self.folder(key) / "lock").read_text(errors="replace").strip()
+        except OSError:
+            who = ""
+        hint = f"see how far it is: reconciler campaign status {key.name} -n {key.namespace}"
+        return Busy(f"{key.short}: another command runs it{f' ({who})' if who else ''}", hint=hint)
+
     def _taken(self, key: Key) -> int:
         """The lock of whoever deletes a campaign goes with it, maybe while we open it: then it is nobody's."""
         while True:
@@ -99,10 +108,8 @@ class Records:
             file = self.folder(key) / "lock"
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if not _try(descriptor, fcntl.LOCK_EX):
-                who = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 os.close(descriptor)
-                hint = f"see how far it is: reconciler campaign status {key.name} -n {key.namespace}"
-                raise Busy(f"{key.short}: another command runs it{f' ({who})' if who else ''}", hint=hint)
+                raise self.busy(key)
             if _stands(file, descriptor):
                 os.truncate(descriptor, 0)
                 os.pwrite(descriptor, f"pid {os.getpid()}".encode(), 0)

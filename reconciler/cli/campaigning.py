@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from reconciler.core.campaign.manifest import Manifest
     from reconciler.core.parse import Document
     from reconciler.engine.controller import Controller
-    from reconciler.engine.news import Progress
-    from reconciler.engine.report import Report
     from reconciler.model.key import Key
     from reconciler.model.resource import Resource
 
@@ -105,7 +103,10 @@ def plan(context: Context, resource: Resource, *, strategy: str | None, resume: 
     """Flag, then what is resumed, then the spec, then the user's config. Asks what has to be asked."""
     if resume and restart:
         raise UsageError("--resume goes on, --restart begins anew", hint="say one of the two")
-    old = None if restart else records_of(context).manifest(resource.key)
+    records = records_of(context)
+    if records.attended(resource.key):
+        raise records.busy(resource.key)
+    old = None if restart else records.manifest(resource.key)
     if old and not old.ended and not resume:
         resume = _asked_to_go_on(context, resource, old)
     if resume and old is None:
@@ -149,30 +150,13 @@ def _answer(context: Context, question: str, *, default: bool) -> bool:
 # -- the run itself
 
 
-def prepare(chosen: Chosen, *, timeout: float, progress: Progress) -> Report:
-    """All that was given is declared, and what the runs lean on is made to stand."""
-    from reconciler.engine.controller import joined
-    from reconciler.model.key import Key
-
-    key = chosen.resource.key
-    needed = [Key("service", key.namespace, one.service) for one in chosen.resource.spec.dependencies]
-    given = {resource.key for resource in chosen.given}
-    reports = []
-    if chosen.given:
-        reports.append(chosen.controller.apply(chosen.given, timeout=timeout, progress=progress))
-    others = [one for one in ([] if chosen.given else [key]) + needed if one not in given]
-    if others:
-        reports.append(chosen.controller.edit(others, lambda resource: resource, timeout=timeout, progress=progress))
-    return joined(reports)
-
-
 def run(context: Context, chosen: Chosen, how: How, teller: Teller, *, lease: bool) -> Manifest:
+    from reconciler.campaigns.begin import kept
     from reconciler.campaigns.runner import Runner
 
-    key = chosen.resource.key
-    kept = next(r for r in chosen.controller.parts.source.resources(key.namespace) if r.key == key)
+    parts = chosen.controller.parts
     runner = Runner(
-        parts=chosen.controller.parts, records=records_of(context), resource=kept, strategy=how.strategy,
+        parts=parts, records=records_of(context), resource=kept(parts, chosen.resource.key), strategy=how.strategy,
         resume=how.resume, restart=how.restart, lease=lease, told=teller.told, note=teller.note,
     )  # fmt: skip
     return runner.run()

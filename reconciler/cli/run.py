@@ -75,13 +75,15 @@ def _foretold(context: Context, resource: Resource, *, runs: bool) -> int:
 
 def _surroundings(context: Context, chosen: campaigning.Chosen) -> int:
     """What its runs need: networks, volumes, services. The exit code, if they can't be had."""
+    from reconciler.campaigns.begin import prepare
     from reconciler.loading import located
 
     keys = [resource.key for resource in chosen.given] or [chosen.resource.key]
     with progress(context) as lines:
         bridge = line.Bridge(lines, [key for key in keys if key.kind != "campaign"])
         report = located(
-            chosen.documents, lambda: campaigning.prepare(chosen, timeout=context.timeout, progress=bridge)
+            chosen.documents,
+            lambda: prepare(chosen.controller, chosen.given, chosen.resource, timeout=context.timeout, progress=bridge),
         )
     return line.print_troubles(context, report)
 

@@ -39,7 +39,9 @@ class LoopbackReach:
         self.since.append(since)
         yield from self.output
 
-    def run(self, seen: Observed, argv: Sequence[str], *, deadline: float) -> Completed:
+    def run(
+        self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
+    ) -> Completed:
         self.runs += 1
         if self.hang:
             self.hang.wait(30)

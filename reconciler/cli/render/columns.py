@@ -24,6 +24,12 @@ def _spec(item: Picked, field: str) -> object:
     return getattr(spec, field, "")
 
 
+def _runs(item: Picked) -> object:
+    """How many there are to be; how they are doing tells `campaign status`."""
+    spec = item.sight.resource.spec if item.sight.resource else None
+    return len(spec.params) * spec.cycles if spec else ""
+
+
 def _keys(item: Picked) -> str:
     spec = item.sight.resource.spec if item.sight.resource else None
     return words.few(sorted({*getattr(spec, "data", ()), *getattr(spec, "files", ())}), 5)

@@ -74,12 +74,14 @@ class DockerReach:
         finally:
             stream.close()
 
-    def run(self, seen: Observed, argv: Sequence[str], *, deadline: float) -> Completed:
+    def run(
+        self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
+    ) -> Completed:
         doing = f"running {argv[0]} in {seen.title}"
         mark = f"{EXEC_MARK}={secrets.token_hex(8)}"
-        command = self._exec(
-            seen, {"Cmd": list(argv), "Env": [mark], "AttachStdout": True, "AttachStderr": True}, doing
-        )
+        given = [f"{name}={value}" for name, value in sorted((env or {}).items())]
+        config = {"Cmd": list(argv), "Env": [*given, mark], "AttachStdout": True, "AttachStderr": True}
+        command = self._exec(seen, config, doing)
         output = {STDOUT: bytearray(), STDERR: bytearray()}
         try:
             self._collect(command, output, time.monotonic() + deadline, doing)

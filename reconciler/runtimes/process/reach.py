@@ -161,18 +161,17 @@ class Place:
     joins: Sequence[str]
 
 
-def run(place: Place, argv: Sequence[str], deadline: float) -> Completed:
+def run(place: Place, argv: Sequence[str], deadline: float, env: Mapping[str, str] | None = None) -> Completed:
     """To its end; at the deadline it dies with all that it has started. What it leaves behind by itself may stay."""
     until = time.monotonic() + deadline
     mark = os.urandom(8).hex()
-    env = _environment(place, {MARK: mark})
     child = subprocess.Popen(
         _entering(place, argv, user=""),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=_working_directory(place),
-        env=env,
+        env=_environment(place, {**(env or {}), MARK: mark}),
         start_new_session=True,
     )
     try:

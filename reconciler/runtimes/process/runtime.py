@@ -345,8 +345,10 @@ class ProcessRuntime(Files):
             raise Gone(f"{key}: no earlier run has left a log", hint="it has not been restarted or removed yet")
         return reach.read_logs([path], tail)
 
-    def run(self, seen: Observed, argv: Sequence[str], *, deadline: float) -> Completed:
-        return reach.run(self._place(seen), argv, deadline)
+    def run(
+        self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
+    ) -> Completed:
+        return reach.run(self._place(seen), argv, deadline, env)
 
     def attach(
         self,
