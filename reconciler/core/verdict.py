@@ -101,6 +101,8 @@ def _discounted(item: Desired, asked: Mapping[str, Any], facts: Facts) -> Facts:
     if "labels" in fields:
         known = {*asked["labels"], *facts.given.get("labels", ())}
         fields["labels"] = {name: value for name, value in fields["labels"].items() if name in known}
+    if "limits" in facts.fixed and asked["limits"]["pids"] is None:  # Podman limits all that it makes for others
+        fields["limits"] = {**fields["limits"], "pids": None}
     if "networks" in fields:
         wanted: Mapping[str, tuple[str, ...]] = asked["networks"]
         more = {name for name, names in fields["networks"].items() if set(names) >= set(wanted.get(name, ()))}
@@ -111,7 +113,9 @@ def _discounted(item: Desired, asked: Mapping[str, Any], facts: Facts) -> Facts:
 
 
 def _placed(item: Desired, seen: Observed) -> Iterator[Deviation]:
-    if seen.name != item.name:
+    if seen.name != item.name and seen.adopted:
+        yield Deviation(f"it is called {seen.name}, not {item.name}", "rename")
+    elif seen.name != item.name:
         yield Deviation(f"it was renamed from {item.name} to {seen.name}", "rename")
     if seen.phase is Phase.PAUSED:
         yield Deviation("it was paused", "unpause")

@@ -23,6 +23,10 @@ class Project:
     def name(self) -> str:
         return self.stage.namespace
 
+    @property
+    def is_podman(self) -> bool:
+        return self.stage.engine.kind == "podman"
+
     def network(self, name: str = "default") -> str:
         full = f"{self.name}_{name}"
         labels = {f"{LABEL}project": self.name, f"{LABEL}network": name, f"{LABEL}version": "2.29.7"}
@@ -40,9 +44,11 @@ class Project:
     def up(
         self, service: str, *command: str, number: int = 1, host: dict[str, Any] | None = None, **config: Any
     ) -> str:
-        """One container of a service; its id. It restarts as `restart: unless-stopped` has it."""
+        """One container of a service; its id. It restarts as `restart: unless-stopped` has it, but with Podman, which
+        can't change that on a living container.
+        """
         name = f"{self.name}-{service}-{number}"
-        network = f"{self.name}_default"
+        network, restart = f"{self.name}_default", "no" if self.is_podman else "unless-stopped"
         labels = {
             "project": self.name, "service": service, "container-number": str(number), "oneoff": "False",
             "config-hash": "0" * 64, "depends_on": "", "image": "sha256:" + "0" * 64, "version": "2.29.7",
@@ -52,7 +58,7 @@ class Project:
             name, *(command or SLEEP),
             Labels={f"{LABEL}{label}": value for label, value in labels.items()},
             HostConfig={
-                "NetworkMode": network, "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+                "NetworkMode": network, "RestartPolicy": {"Name": restart, "MaximumRetryCount": 0},
                 "Init": True, **(host or {}),
             },
             NetworkingConfig={"EndpointsConfig": {network: {"Aliases": [name, service]}}},

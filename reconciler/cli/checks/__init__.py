@@ -14,7 +14,7 @@ def examine(context: Context) -> Iterator[Finding]:
 
     for check in (
         machine.python, machine.clock, machine.ports,
-        state.home, state.disk,
+        state.home, state.disk, state.adopted,
         policy.in_force,
         daemon.running,
         processes.programs, processes.cgroups,

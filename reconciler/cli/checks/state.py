@@ -72,6 +72,26 @@ def disk(context: Context) -> Iterator[Finding]:
         yield Finding(GROUP, "disk", Level.OK, message)
 
 
+def adopted(context: Context) -> Iterator[Finding]:
+    """Whose labels stand in a file, because nobody can hang any on a container that lives."""
+    from pathlib import Path
+
+    from reconciler.errors import ReconcilerError
+    from reconciler.runtimes.docker.adopted import understood
+
+    for path in sorted(Path(context.home, "adopted").glob("*.json")):
+        try:
+            count = len(understood(path))
+        except OSError as error:
+            yield Finding(GROUP, "adopted", Level.FAILED, f"{path}: {error.strerror}", "it has to be readable for you")
+        except ReconcilerError as error:
+            yield Finding(GROUP, "adopted", Level.FAILED, error.message, error.hint)
+        else:
+            said = "1 container that others made is" if count == 1 else f"{count} containers that others made are"
+            if count:
+                yield Finding(GROUP, "adopted", Level.INFO, f"{said} ours by {path}")
+
+
 def existing_parent(path: str) -> str:
     while not os.path.lexists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)

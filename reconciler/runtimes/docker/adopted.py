@@ -44,7 +44,7 @@ class Adopted:
             return {}
         stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         if stamp != self._known[0]:
-            self._known = (stamp, _understood(path))
+            self._known = (stamp, understood(path))
         return self._known[1]
 
     def add(self, more: Record, there: Collection[str]) -> None:
@@ -85,7 +85,8 @@ class Adopted:
             os.close(folder)
 
 
-def _understood(path: Path) -> Record:
+def understood(path: Path) -> Record:
+    """One file of the record. Raises for one that makes no sense."""
     try:
         told = json.loads(path.read_text())
         return {str(identity): _worn(labels) for identity, labels in told["containers"].items()}
