@@ -34,3 +34,8 @@ def changes_in_place(engine: Engine) -> bool:
 def names_are_always_answered(engine: Engine) -> bool:
     """Podman's name server begins anew whenever somebody comes or goes, and loses what it is asked meanwhile."""
     return engine.kind != "podman"
+
+
+def gives_a_link_as_such(engine: Engine) -> bool:
+    """What is asked for by the name of a symbolic link; those in a directory both keep."""
+    return engine.kind != "podman"

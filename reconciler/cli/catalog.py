@@ -17,7 +17,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "instances": "List, start and stop all there is, one by one.",
     },
     "Run campaigns": {
-        "run": "Run a campaign: one command, many times, with other parameters.",
+        "run": "Run a campaign: one command, with ever other parameters.",
         "campaign": "See how campaigns are doing, and what they brought.",
     },
     "Look": {

@@ -40,7 +40,7 @@ def command(
     context: Context, name: str | None, paths: Sequence[str], *, recursive: bool, strategy: str | None, resume: bool,
     restart: bool, yes: bool, dry_run: bool, validate_only: bool, quiet: bool, no_lease: bool,
 ) -> int:  # fmt: skip
-    """Run a campaign: one command, many times, with other parameters.
+    """Run a campaign: one command, with ever other parameters.
 
     One run that fails does not stop the others; the exit code is 1 then. Ctrl-C stops the run that is under way and
     leaves nothing behind; --resume goes on from there.

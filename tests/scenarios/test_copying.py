@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.podman_lacks import gives_a_link_as_such
 from tests.scenarios.documents import box, native
 from tests.scenarios.stage import Stage, eventually
 
@@ -81,7 +82,8 @@ def test_files_go_in_and_come_out_by_the_rules_of_docker_cp(places: list[Place],
         assert (back / "tree/deep/run").exists()
         at.cp("-L", "@/named/deep/link", "followed")
         at.cp("@/named/deep/link", "kept")
-        assert ((here / "followed").read_text(), (here / "kept").is_symlink()) == ("run\n", True)
+        as_such = at.name == "worker" or gives_a_link_as_such(at.stage.engine)
+        assert ((here / "followed").read_text(), (here / "kept").is_symlink()) == ("run\n", as_such)
 
         for source, target, words in (
             ("tree/run", "@/nowhere/", "no directory"), ("tree", "@/new", "can't become a directory"),
