@@ -18,13 +18,14 @@ def load(
     paths: Sequence[str | os.PathLike[str]], *, namespace: str = "", scope: str = "default",
     environment: Mapping[str, str] | None = None, recursive: bool = False, stdin: Callable[[], bytes] = bytes,
     visited: dict[str, list[str]] | None = None, texts: list[Text] | None = None, lenient: bool = False,
-    disk: compositions.Disk | None = None, notes: list[Problem] | None = None,
+    disk: compositions.Disk | None = None, notes: list[Problem] | None = None, profiles: Sequence[str] = (),
 ) -> list[Document]:  # fmt: skip
     """All documents of all files, or a SpecError with all that is wrong with them. Compose files are read as what they
     declare would be written here.
 
     `namespace` wins over what the documents say; `scope` is where those belong that say nothing. What was read on the
     way is told in `visited` (the directories), `texts` and `disk`; what Compose files say to no effect, in `notes`.
+    `profiles` are those of Compose files that are active.
     `lenient`: variables of secrets need not be set.
     """
     named = [os.fspath(path) for path in paths]
@@ -34,7 +35,7 @@ def load(
     variables = os.environ if environment is None else environment
     sorted_ = compositions.sort(found, named)
     told: list[Problem] = [] if notes is None else notes
-    composed = compositions.translated(sorted_.projects, variables, disk or compositions.Disk(), told)
+    composed = compositions.translated(sorted_.projects, variables, disk or compositions.Disk(), told, profiles)
     documents = parse(sorted_.specs, environment=variables, namespace=scope, lenient=lenient, translated=composed)
     if not documents:
         raise UsageError(f"there is no document in {', '.join(named)}", hint="`reconciler init` writes a first one")

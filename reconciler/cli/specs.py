@@ -17,14 +17,30 @@ if TYPE_CHECKING:
     from reconciler.errors import Problem
 
 
+PROFILES = f"{__name__}.profiles"
+
+
 def files_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """-f, any number of times, and -R."""
+    """-f, any number of times, and -R. Profiles are asked for in few places, so they don't go through all verbs."""
     path = click.Path(allow_dash=True)
     files = click.option(
         "-f", "--filename", "paths", multiple=True, type=path, metavar="FILE|DIR|-", help="Specs to read."
     )
     deep = click.option("-R", "--recursive", is_flag=True, help="Read directories with all that lies in them.")
-    return files(deep(function))
+    profile = click.option(
+        "--profile", multiple=True, metavar="NAME", expose_value=False, callback=_remember,
+        help="Of a Compose file: its services of this profile too.",
+    )  # fmt: skip
+    return files(deep(profile(function)))
+
+
+def _remember(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> None:
+    ctx.meta[PROFILES] = value
+
+
+def _profiles() -> tuple[str, ...]:
+    ctx = click.get_current_context(silent=True)
+    return ctx.meta.get(PROFILES, ()) if ctx else ()
 
 
 def read(
@@ -55,7 +71,7 @@ def read_noting(
     documents = loading.load(
         paths, namespace=context.namespace or "", scope=context.scope, environment=environment, recursive=recursive,
         stdin=loading.capped(context.stdin.read), visited=folders, texts=texts, lenient=lenient,
-        disk=disk, notes=notes,
+        disk=disk, notes=notes, profiles=_profiles(),
     )  # fmt: skip
     if not quiet:
         tell(context, [*notes, *(() if makes else disk.missing.values())])

@@ -16,6 +16,7 @@ from reconciler.compose.variables import Layered, filled
 from reconciler.core.interpolation import Unresolved
 from reconciler.core.parse import Text
 from reconciler.core.shape import Path
+from reconciler.core.sheet import Flooded
 from reconciler.core.wording import did_you_mean
 from reconciler.core.yaml12 import Entry, Listing, Node, Scalar, Table
 from reconciler.values import dataclass
@@ -24,8 +25,8 @@ Files = Callable[[str], bytes | None]
 """The content of a file by its absolute path; None if there is none that can be read."""
 
 GROUPS = ("services", "networks", "volumes", "configs", "secrets", "models")
-DEEPEST = 16
-"""Files that include files that include files."""
+MOST_FILES = 200
+"""Of one project, with all that it includes and extends."""
 ROOT = Table(1, 1)
 
 
@@ -35,7 +36,8 @@ class Place:
 
     base: str
     variables: Mapping[str, str]
-    depth: int = 0
+    trail: tuple[str, ...] = ()
+    """Files that lead to one that is included."""
 
 
 @dataclass(slots=True)
@@ -181,9 +183,6 @@ class Gathering:
         if entry is None:
             return whole
         rest: Node = Table(whole.line, whole.column, {k: e for k, e in whole.entries.items() if k != "include"})
-        if place.depth >= DEEPEST:
-            self.desk.wrong(entry, ("include",), f"files are included more than {DEEPEST} deep", "break the circle")
-            return without_resets_table(rest)
         for path, item in self.desk.items(entry.node, ("include",)):
             included = self._included(item, path, place)
             self._collisions(included, rest)
@@ -206,14 +205,23 @@ class Gathering:
         named = self.desk.items(fields["env_file"].node, (*path, "env_file")) if "env_file" in fields else []
         env_files = [start.absolute(self.desk.text(node, where)) for where, node in named]
         there = self.place(base, env_files=env_files, outer=place.variables)
-        texts = []
-        for where, node, file in paths:
-            content = self.files(file)
-            if content is None:
-                self.desk.wrong(node, where, f"{file} can't be read", "paths are relative to the file that includes")
-            else:
-                texts.append(Text(self.shown(file), content, base))
-        return self.project(texts, replace(there, depth=place.depth + 1))
+        files = [(where, node, file) for where, node, file in paths if self._may_include(file, node, where, place)]
+        texts = [text for where, node, file in files for text in self._text(file, base, node, where)]
+        return self.project(texts, replace(there, trail=(*place.trail, *(file for _, _, file in files))))
+
+    def _may_include(self, file: str, at: Node, path: Path, place: Place) -> bool:
+        if file in place.trail:
+            self.desk.wrong(at, path, f"{file} includes itself", "break the circle")
+        elif len(self.desk.folio.names) >= MOST_FILES:
+            self.desk.wrong(at, path, f"there are more than {MOST_FILES} files", "include fewer")
+            raise Flooded
+        return file not in place.trail
+
+    def _text(self, file: str, base: str, at: Node, path: Path) -> list[Text]:
+        content = self.files(file)
+        if content is None:
+            self.desk.wrong(at, path, f"{file} can't be read", "paths are relative to the file that includes")
+        return [] if content is None else [Text(self.shown(file), content, base)]
 
     def _collisions(self, included: Table, own: Node) -> None:
         """Who includes a file does not change what it declares; an override file does."""

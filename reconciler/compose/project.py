@@ -23,18 +23,6 @@ from reconciler.core.yaml12 import Entry, Scalar, Table
 from reconciler.errors import Problem, SpecError
 from reconciler.values import dataclass
 
-_GROUPS = re.compile(rb"""(?m)^(services|include)\s*:|\A\s*\{(?=[^\0]*"services"\s*:)""")
-_OURS = re.compile(rb"""(?m)^["']?(apiVersion|kind)["']?\s*:|\A\s*\{(?=[^\0]*"(apiVersion|kind)"\s*:)""")
-
-
-def is_compose(content: bytes) -> bool:
-    """By what it holds: services, and nothing that says which kind of document it is. No name of a file counts."""
-    return bool(_GROUPS.search(content)) and not says_its_kind(content)
-
-
-def says_its_kind(content: bytes) -> bool:
-    return bool(_OURS.search(content))
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -77,7 +65,8 @@ def translate(texts: Sequence[Text], wanted: Wanted) -> Project:
     try:
         place = gathering.place(texts[0].base)
         name = _project(texts, place, wanted)
-        place = replace(place, variables=Layered(place.variables, {"COMPOSE_PROJECT_NAME": name}))
+        start = tuple(posixpath.join(text.base, posixpath.basename(text.name)) for text in texts)
+        place = replace(place, trail=start, variables=Layered(place.variables, {"COMPOSE_PROJECT_NAME": name}))
         context = _begun(gathering, texts, place, wanted)
         context.namespace = _namespace(context, name)
         _translate(context, wanted)

@@ -57,7 +57,7 @@ def sort(texts: Sequence[Text], named: Sequence[str]) -> Sorted:
     """`named` are the files that somebody named one by one."""
     if not any(word in text.content for text in texts for word in _HINT):
         return Sorted(texts, ())  # most have none, and need not pay for more than this look
-    from reconciler.compose.project import is_compose, says_its_kind  # noqa: PLC0415
+    from reconciler.compose.recognition import is_compose, says_its_kind  # noqa: PLC0415
 
     theirs = [text for text in texts if is_compose(text.content)]
     chosen = [text for text in theirs if text.name in named or text.name == "<stdin>"]
@@ -86,12 +86,13 @@ def _of_directory(here: Sequence[Text], theirs: Sequence[Text]) -> list[Text]:
 
 
 def translated(
-    projects: Sequence[Sequence[Text]], environment: Mapping[str, str], disk: Disk, notes: list[Problem]
-) -> list[Translated]:
+    projects: Sequence[Sequence[Text]], environment: Mapping[str, str], disk: Disk, notes: list[Problem],
+    profiles: Sequence[str] = (),
+) -> list[Translated]:  # fmt: skip
     """The documents of all projects. What was left out of them for a good reason is told in `notes`."""
     found: list[Translated] = []
     for texts in projects:
-        project = read(texts, environment, disk)
+        project = read(texts, environment, disk, profiles=profiles)
         notes += project.notes
         disk.missing |= project.missing
         found += project.translated()

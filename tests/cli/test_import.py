@@ -95,3 +95,11 @@ def test_validate_reads_a_compose_file_as_it_is(shop: Path, cli: Run) -> None:
     (problem,) = json.loads(wrong.stdout)["errors"]
     assert (wrong.returncode, problem["line"], problem["path"]) == (2, 8, "nets")
     assert problem["hint"] == "did you mean networks?"
+
+
+def test_apply_and_the_like_take_profiles_too(shop: Path, cli: Run) -> None:
+    file = shop / "docker-compose.yml"
+    file.write_text("services:\n  a: {image: x}\n  b: {image: x, profiles: [more]}\n")
+    assert cli("validate", "-f", str(file), "-o", "name").stdout == "service/a\n"
+    assert cli("validate", "-f", str(file), "--profile", "more", "-o", "name").stdout == "service/a\nservice/b\n"
+    assert cli("validate", "-f", str(file), "-o", "name", env={"COMPOSE_PROFILES": "x,more"}).stdout.count("/") == 2

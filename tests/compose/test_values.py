@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.compose import dotenv
-from reconciler.compose.project import is_compose
+from reconciler.compose.recognition import is_compose
 from reconciler.compose.variables import filled
 from reconciler.core.envfile import BadEnvFile
 from reconciler.core.interpolation import Unresolved
@@ -215,6 +215,17 @@ secrets: {p: {file: ./p}, q: {file: ./q}}
     assert found["Service/b"]["volumes"] == [{"secret": "a-secrets", "mountPath": "/run/secrets"}]
     assert found["Service/c"]["volumes"][1] == {"secret": "q", "mountPath": "/etc"}
     assert found["Secret/a-secrets"]["files"] == {"p": "/src/p", "q": "/src/q"}
+
+
+def test_files_that_include_each_other_are_told_once_and_end() -> None:
+    files = {"/src/b.yaml": "include: [compose.yaml, b.yaml, c.yaml]\n", "/src/compose.yaml": "include: [b.yaml]\n"}
+    files["/src/c.yaml"] = "include: [" + ", ".join(["d.yaml"] * 300) + "]\n"
+    files["/src/d.yaml"] = "services: {}\n"
+    with pytest.raises(SpecError) as error:
+        project("include: [b.yaml]\n", files=files)
+    told = [f"{problem.file}: {problem.message}" for problem in error.value.problems]
+    assert told[:2] == ["b.yaml: /src/compose.yaml includes itself", "b.yaml: /src/b.yaml includes itself"]
+    assert "more than 200 files" in told[2]
 
 
 def test_later_files_are_laid_over_earlier_ones() -> None:
