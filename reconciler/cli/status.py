@@ -122,7 +122,9 @@ def _sum(context: Context, items: Sequence[Picked], *, everywhere: bool) -> str:
         place = "any namespace" if everywhere else f"namespace {context.scope}"
         return f"nothing is declared in {place}; next: reconciler apply -f FILE{elsewhere}"
     parts = [_services([item for item in items if item.key.kind == "service"])]
-    if other := sum(item.key.kind != "service" for item in items):
+    if jobs := [item for item in items if item.key.kind == "job"]:
+        parts.append(_jobs(jobs))
+    if other := sum(item.key.kind not in {"service", "job"} for item in items):
         parts.append(f"{other} other{'' if other == 1 else 's'}")
     return "; ".join(filter(None, (", ".join(parts), _next(items))))
 
@@ -135,6 +137,14 @@ def _services(items: Sequence[Picked]) -> str:
     ready = sum(item.sight.status.ready for item in items) - stopped
     count = f"{len(items)} service{'' if len(items) == 1 else 's'}, {ready} ready"
     return f"{count}, {stopped} stopped" if stopped else count
+
+
+def _jobs(items: Sequence[Picked]) -> str:
+    from reconciler.cli.render.words import status_word
+
+    said = [status_word(item.look, item.sight) for item in items]
+    told = [f"{said.count(word)} {word.lower()}" for word in ("Running", "Failed") if word in said]
+    return ", ".join([f"{len(items)} job{'' if len(items) == 1 else 's'}", *told])
 
 
 def _next(items: Sequence[Picked]) -> str:

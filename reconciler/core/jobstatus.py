@@ -53,7 +53,7 @@ def _conditions(
 
 
 def _ready(found: Outlook, waits: Sequence[Wait], *, scheduled: bool) -> Condition:
-    wait = next((one for one in waits if one.reason is not Reason.NOT_READY), None)
+    wait = next((one for one in waits if one.reason is not Reason.RUNNING), None)
     match found.stage:
         case Stage.COMPLETED:
             return _condition("Ready", True, Reason.COMPLETED)

@@ -85,7 +85,7 @@ def _running(world: World, errand: Errand, seen: Observed | None, there: Sequenc
         return ((Action(Verb.ADJUST, errand.key, "it was paused", item, running, ("unpause",)),), None), over
     if errand.spec.schedule:
         return ((), None), over
-    return ((), Wait(errand.key, Reason.NOT_READY, "it runs, and has not come to its end yet", over)), None
+    return ((), Wait(errand.key, Reason.RUNNING, "it runs, and has not come to its end yet", over)), None
 
 
 def _over_at(spec: JobSpec, running: Observed, now: float) -> float | None:

@@ -23,7 +23,7 @@ from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
 
 PASSING = {
     Reason.STARTING, Reason.NOT_READY, Reason.DEPENDENCY, Reason.NETWORK, Reason.VOLUME, Reason.BACK_OFF,
-    Reason.IN_USE, Reason.TERMINATING, Reason.ROLLING,
+    Reason.IN_USE, Reason.TERMINATING, Reason.ROLLING, Reason.RUNNING,
 }  # fmt: skip
 """Waits that pass without a person."""
 NOT_SYNCED = Status(

@@ -338,7 +338,8 @@ class Controller:
         assert last is not None, "there is at least one pass"
         concerned = keys.__contains__
         wanted = wait or not settlement.settled
-        held_up = settlement.failed | {w.key.resource for w in settlement.waits if w.reason is not Reason.NOT_READY}
+        on_the_way = {Reason.NOT_READY, Reason.RUNNING}
+        held_up = settlement.failed | {w.key.resource for w in settlement.waits if w.reason not in on_the_way}
         complained = concerned if wait else held_up.intersection(keys).__contains__
         if not settlement.settled:
             last = self._stalled(last, concerned)

@@ -20,7 +20,7 @@ PATIENCE = 2.0
 """For another command's pass to end, however short our own time is: the last look is taken when it is up."""
 GIVE_UP_AFTER = 5
 """So many failures in one go, with nothing else moving, and a person is told rather than kept waiting."""
-NOT_WAITED_FOR = frozenset({Reason.NOT_READY, Reason.BACK_OFF})
+NOT_WAITED_FOR = frozenset({Reason.NOT_READY, Reason.RUNNING, Reason.BACK_OFF})
 """By who does not wait: what runs is enough, and what was tried once has been tried."""
 HOPELESS_REASONS = {"ImageUnavailable", "Denied", "NameConflict", "Refused", "Failed", "Internal"}
 
