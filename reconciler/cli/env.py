@@ -44,8 +44,6 @@ reconciler env down web-feature-login --delete-files
 PATH = """
 cd "$(reconciler env path web-feature-login)"
 """
-PATIENCE = 600.0
-"""Seconds: an image may have to be built first."""
 
 
 @verb("up", examples=UP, outputs=line.OUTPUTS)
@@ -123,7 +121,7 @@ def _applied(
     resources = [document.resource for document in found.documents]
     if build:
         resources = [rebuilt(controller, resource) for resource in resources]
-    limit = max(context.timeout, PATIENCE) if timeout is None else timeout
+    limit = context.timeout if timeout is None else timeout
     with progress(context) as lines:
         witness = line.Bridge(lines, (resource.key for resource in resources))
         report = located(

@@ -8,9 +8,11 @@ runtime raises becomes an Outcome: one broken thing never keeps the others from 
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 
 from reconciler.errors import OutcomeUnknown, PortInUse, ReconcilerError, Refused, Unreachable
 from reconciler.failpoints import failpoint
@@ -26,31 +28,36 @@ STOPPERS = 32
 """To stop is to wait, most of the time."""
 
 Tell = Callable[[Action], None]
+Now = Callable[[], float]
 
 
-def perform(plan: Plan, runtimes: Mapping[str, Runtime], tell: Tell = lambda _: None) -> tuple[Outcome, ...]:
+def perform(
+    plan: Plan, runtimes: Mapping[str, Runtime], tell: Tell = lambda _: None, now: Now = time.monotonic
+) -> tuple[Outcome, ...]:
     """Every sequence, to its end or its first failure."""
     if len(plan.sequences) <= 1:
-        return tuple(outcome for sequence in plan.sequences for outcome in _sequence(sequence, runtimes, tell))
+        return tuple(outcome for sequence in plan.sequences for outcome in _sequence(sequence, runtimes, tell, now))
     with ExitStack() as stack:
         pools = {
             place: stack.enter_context(ThreadPoolExecutor(WORKERS_OF.get(place, WORKERS), "perform"))
             for place in {_place(sequence[0]) for sequence in plan.sequences}
         }
-        begun = [pools[_place(one[0])].submit(_sequence, one, runtimes, tell) for one in plan.sequences]
+        begun = [pools[_place(one[0])].submit(_sequence, one, runtimes, tell, now) for one in plan.sequences]
         return tuple(outcome for future in begun for outcome in future.result())
 
 
-def _sequence(sequence: Sequence[Action], runtimes: Mapping[str, Runtime], tell: Tell) -> list[Outcome]:
+def _sequence(sequence: Sequence[Action], runtimes: Mapping[str, Runtime], tell: Tell, now: Now) -> list[Outcome]:
     outcomes: list[Outcome] = []
+    began = now()
     refused = _prepare(sequence, runtimes)
+    fetching = now() - began
     if refused:
-        return [refused]
+        return [replace(refused, fetching=fetching)]
     for group in _groups(sequence):
         outcomes += _at_once(group, runtimes, tell)
         if any(outcome.result is not Result.DONE for outcome in outcomes):
             break
-    return outcomes
+    return [replace(outcome, fetching=fetching) for outcome in outcomes]
 
 
 def _groups(sequence: Sequence[Action]) -> Iterator[list[Action]]:

@@ -75,7 +75,7 @@ def reconcile(
         journal = parts.store.journal(namespace)
         graph = _account(parts, graph, snapshot, now)
         planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
-        outcomes = perform(planned, parts.runtimes, tell)
+        outcomes = perform(planned, parts.runtimes, tell, parts.clock.now)
         _log(outcomes)
         _bury(parts, graph, set(buried(graph, snapshot, outcomes)), journal)
         current = _tell(parts, graph, snapshot, journal, planned, outcomes)

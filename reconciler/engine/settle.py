@@ -67,6 +67,8 @@ def settle(
         settlement.last = current
         settlement.actions += [outcome.action for outcome in current.outcomes]
         settlement.hints |= {outcome.action.key.resource: outcome.hint for outcome in current.outcomes if outcome.hint}
+        # An image that comes from far, or is built, is no sign that anything is wrong; it has a deadline of its own.
+        deadline += max((outcome.fetching for outcome in current.outcomes), default=0.0)
         passed(current)
         settlement.note_failures(current, concerns)
         pending = [

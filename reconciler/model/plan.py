@@ -161,6 +161,8 @@ class Outcome:
     hint: str = ""
     port: int = 0
     """The host port that was refused, if that was it."""
+    fetching: float = field(default=0.0, compare=False)
+    """Seconds in which what its sequence needs was fetched: an image pulled, or built."""
 
 
 @dataclass(frozen=True, slots=True)

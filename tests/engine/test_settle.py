@@ -95,6 +95,11 @@ def test_an_image_that_can_not_be_had_is_not_tried_for_a_minute(stage: Stage) ->
     assert stage.docker.calls.count("prepare web") == 1
 
 
+def test_the_time_in_which_an_image_is_built_counts_against_nobody(stage: Stage) -> None:
+    stage.docker.prepare = lambda _desired: stage.clock.sleep(300)  # type: ignore[method-assign]
+    assert settled(stage, container("web"), timeout=60).settled
+
+
 def test_what_keeps_ending_is_given_up_after_some_tries(stage: Stage) -> None:
     stage.process.failing["start"] = PortInUse("taken", port=1)
     settled(stage, process("api"))
