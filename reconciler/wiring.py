@@ -19,7 +19,6 @@ from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
 from reconciler.places import policy_files
-from reconciler.runtimes.docker.adopted import Adopted
 from reconciler.runtimes.docker.connection import READ_SECONDS
 from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
@@ -105,7 +104,7 @@ def daemon(
         "prober": prober,
         "slow verbs": bell,
         "engine events": EngineEvents(
-            lambda: resolve(os.environ), owner=home.identity(make=True).owner, adopted=_adopted(home)
+            lambda: resolve(os.environ), owner=home.identity(make=True).owner, adopted_dir=f"{home.path}/adopted"
         ),
         "exits": exits,
         "files": Directories(following.paths, note),
@@ -162,15 +161,11 @@ def _runtimes(
         lambda: resolve(os.environ),
         owner=owner,
         logs_dir=f"{home.path}/logs",
-        adopted=_adopted(home),
+        adopted_dir=f"{home.path}/adopted",
         progress=fetching,
     )
     processes = ProcessRuntime(str(home.path), owner, ours=ours)
     return {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
-
-
-def _adopted(home: Home) -> Adopted:
-    return Adopted(f"{home.path}/adopted", lambda: resolve(os.environ))
 
 
 def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary, guard: Guard) -> Parts:

@@ -23,6 +23,7 @@ from reconciler.core.adoption import (
     search,
     supposed,
 )
+from reconciler.core.fingerprint import plain_json
 from reconciler.core.planner import plan
 from reconciler.core.world import World
 from reconciler.engine.edits import adopted
@@ -121,6 +122,8 @@ def _record(parts: Parts, adoptions: Iterable[Adoption], now: float) -> None:
     if ours:
         _runtime(parts).adopt(ours, [one.seen.id for one in matches if one.differences])
         parts.store.add_events([_event(one, now) for one in matches])
+        alike = [one.desired for one in matches if one.desired and not one.differences]
+        parts.store.write_payloads({item.fingerprint: plain_json(item.payload) for item in alike})
 
 
 def _runtime(parts: Parts) -> Adopting:

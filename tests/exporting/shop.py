@@ -30,6 +30,28 @@ spec:
   ports: [{name: http, port: 80}]
   dependsOn: [worker]
 """
+JOBS = """
+---
+apiVersion: reconciler/v1
+kind: Job
+metadata: {name: migrate}
+spec: {container: {image: tool, command: [migrate]}, retries: 2, timeoutSeconds: 90.5, dependsOn: [db]}
+---
+apiVersion: reconciler/v1
+kind: Job
+metadata: {name: backup}
+spec: {container: {image: tool, command: [backup]}, schedule: "0 3 * * *", timeZone: Europe/Berlin}
+---
+apiVersion: reconciler/v1
+kind: Job
+metadata: {name: inside}
+spec: {in: service/db, command: ["true"]}
+---
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: app}
+spec: {container: {image: app}, dependsOn: [{service: migrate, condition: Completed}]}
+"""
 
 
 def graph(text: str = SHOP, translated: list[Translated] | None = None, **environment: str) -> Graph:

@@ -16,7 +16,7 @@ from reconciler.exporting.sheet import sheet
 from reconciler.model.desired import Mount, plain
 from reconciler.model.key import Key
 from reconciler.sources import compositions
-from tests.exporting.shop import NATIVE, SHOP, graph, payloads
+from tests.exporting.shop import JOBS, NATIVE, SHOP, graph, payloads
 
 VARIABLES = {"DB_PASSWORD": "hunter2$$", "TLS_KEY_PEM": "-----BEGIN"}
 
@@ -80,3 +80,15 @@ def test_who_is_named_comes_with_what_he_needs_and_nothing_else() -> None:
     assert set(found["volumes"]) == {"data", "old"}
     assert found["volumes"]["old"] == {"external": True, "name": "shop_old"}
     assert "configs" not in found
+
+
+def test_a_job_is_a_service_that_is_not_started_again() -> None:
+    page = sheet(graph(SHOP + JOBS))
+    found = compose(page)["services"]
+    assert found["migrate"]["restart"] == "on-failure:2"
+    assert found["app"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert "inside" not in found
+    told = {(left.key.short, left.field) for left in page.lefts}
+    assert told >= {("job/backup", "schedule"), ("job/migrate", "timeoutSeconds"), ("job/inside", "in")}
+    again = read_again(compose(sheet(graph(SHOP + JOBS))))
+    assert again.resources[Key("job", "shop", "migrate")].spec.retries == 2

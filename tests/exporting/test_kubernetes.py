@@ -10,7 +10,7 @@ import yaml
 from reconciler.core.unparse import to_yaml
 from reconciler.exporting.kubernetes import kubernetes
 from reconciler.exporting.sheet import Sheet, sheet
-from tests.exporting.shop import NATIVE, SHOP, graph
+from tests.exporting.shop import JOBS, NATIVE, SHOP, graph
 
 
 def manifests(page: Sheet) -> dict[tuple[str, str], dict[str, Any]]:
@@ -73,3 +73,15 @@ def test_what_a_cluster_has_no_word_for_is_told() -> None:
         ("service/web", "resources.pids"), ("service/web", "dependsOn"), ("network/back", ""), ("volume/data", ""),
         ("service/asker", "probes.readiness.log"), ("service/web", "stop.signal"), ("volume/old", "external"),
     }  # fmt: skip
+
+
+def test_a_job_is_a_job_and_one_with_a_schedule_a_cron_job() -> None:
+    found = manifests(sheet(graph(SHOP + JOBS)))
+    migrate = found["Job", "migrate"]["spec"]
+    assert (migrate["backoffLimit"], migrate["activeDeadlineSeconds"]) == (2, 91)
+    assert migrate["template"]["spec"]["restartPolicy"] == "Never"
+    assert migrate["template"]["spec"]["containers"][0]["args"] == ["migrate"]
+    backup = found["CronJob", "backup"]["spec"]
+    assert (backup["schedule"], backup["timeZone"]) == ("0 3 * * *", "Europe/Berlin")
+    assert backup["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"] == "tool"
+    assert not [kind for kind, name in found if name == "inside"]

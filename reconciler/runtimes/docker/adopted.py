@@ -14,6 +14,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ Record = Mapping[str, Mapping[str, str]]
 
 
 class Adopted:
-    """Read at each look, so it is read anew only when it was written; `folder` is empty where there is no home."""
+    """Of one engine. It is asked at each look, so the file is read only when it was written to since; `folder` is empty
+    where there is no home.
+    """
 
     def __init__(self, folder: str, locate: Callable[[], Endpoint]) -> None:
         self._folder = folder
@@ -35,8 +38,8 @@ class Adopted:
 
     def read(self) -> Record:
         """Raises for a record that makes no sense: who is ours can't be said without it, and so nothing is done."""
-        if not self._folder:
-            return {}
+        if not self._folder or not Path(self._folder).is_dir():
+            return {}  # as nearly everywhere: nobody has to be asked where the engine is
         path = self._path
         try:
             found = path.stat()
@@ -59,7 +62,7 @@ class Adopted:
             if identity in held:
                 self._write({other: worn for other, worn in held.items() if other != identity})
 
-    @property
+    @cached_property
     def _path(self) -> Path:
         name = re.sub(r"[^A-Za-z0-9.]+", "-", self._locate().url).strip("-")
         return Path(self._folder) / f"{name}.json"

@@ -56,10 +56,10 @@ log = get_logger()
 class EngineEvents:
     """An alarm that never gives up: an engine that is away is dialled again and again, ever more rarely."""
 
-    def __init__(self, locate: Callable[[], Endpoint], *, owner: str, adopted: Adopted | None = None) -> None:
+    def __init__(self, locate: Callable[[], Endpoint], *, owner: str, adopted_dir: str = "") -> None:
         self._locate = locate
         self._owner = owner
-        self._adopted = adopted or Adopted("", locate)
+        self._adopted_dir = adopted_dir
 
     def watch(self, tell: Tell, stopping: threading.Event) -> None:
         pause = 0.0
@@ -72,7 +72,7 @@ class EngineEvents:
     def _follow(self, tell: Tell, stopping: threading.Event) -> None:
         """From when it can be heard until it can't. Both ends are told: in between anything may have happened."""
         try:
-            listening = _Listening(self._locate(), self._owner, self._adopted, tell, stopping)
+            listening = _Listening(self._locate(), self._owner, self._adopted_dir, tell, stopping)
         except ReconcilerError as error:
             log.debug(Say.EVENTS_ENDED, problem=error.message)
             return
@@ -90,10 +90,10 @@ class EngineEvents:
 class _Listening:
     """One open stream, and the questions that what it tells has raised."""
 
-    def __init__(self, endpoint: Endpoint, owner: str, adopted: Adopted, tell: Tell, stopping: threading.Event) -> None:
+    def __init__(self, endpoint: Endpoint, owner: str, adopted_dir: str, tell: Tell, stopping: threading.Event) -> None:
         self._endpoint = endpoint
         self._owner = owner
-        self._adopted = adopted
+        self._adopted = Adopted(adopted_dir, lambda: endpoint)
         self._tell = tell
         self._stopping = stopping
         self._rest = b""

@@ -43,14 +43,14 @@ class DockerRuntime(DockerReach, DockerAdopting):
         owner: str,
         host: str = "local",
         logs_dir: str | None = None,
-        adopted: Adopted | None = None,
+        adopted_dir: str = "",
         progress: Progress | None = None,
     ) -> None:
         self.host = host
         self._owner = owner
         connection = Connection(locate)
         super().__init__(connection)
-        self._adopted = adopted or Adopted("", locate)
+        self._adopted = Adopted(adopted_dir, lambda: connection.endpoint)
         self._moments = Moments()
         self._lists: list[Any] = []
         self._looked_at = 0.0
