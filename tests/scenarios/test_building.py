@@ -10,8 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.engine_api import EngineError
+from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import document
-from tests.scenarios.stage import IMAGE, Document, Stage
+from tests.scenarios.stage import IMAGE, Document, Stage, eventually
 
 pytestmark = pytest.mark.engine
 
@@ -145,3 +146,15 @@ def test_K20_apply_build_builds_anew_and_an_image_of_ones_own_name_is_the_tag(st
     assert second["Image"] != first["Image"]
     assert [list(map(short, image["RepoTags"] or ())) for image in images(stage)] == [[name]]
     assert stage.apply(spec).actions == [], "once is enough"
+
+
+def test_K20_the_daemon_builds_what_is_edited(stage: Stage, context: Path) -> None:
+    """And `apply` beside it tells what it does."""
+    Daemon(stage).start()
+    try:
+        stage.apply(built())
+        (context / "word").write_text("two")
+        eventually(lambda: stage.run_inside("web", "cat", "/app/word") == "two", "it is built anew by itself")
+        assert len(images(stage)) == 1
+    finally:
+        stage.cli("daemon", "stop")
