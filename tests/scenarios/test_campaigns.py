@@ -51,7 +51,7 @@ def test_L3_L16_L19_each_run_has_a_container_of_its_own_and_one_that_fails_stops
     assert left(stage) == []
 
 
-def test_L2_L4_L5_L8_what_is_persistent_is_asked_for_started_once_and_has_only_commands_inside(stage: Stage) -> None:
+def test_L1_L2_L4_L5_L8_what_is_persistent_is_asked_for_started_once_and_has_only_commands_inside(stage: Stage) -> None:
     said = 'echo "{\\"n\\": $N, \\"shared\\": \\"$SHARED\\"}"'
     say = f"cat /etc/hostname; {said}; test -e /tmp/been && exit 3; touch /tmp/been"
     env = {"N": "${matrix.n}", "SHARED": "x"}

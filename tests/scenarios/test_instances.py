@@ -90,7 +90,7 @@ def test_K7_K14_what_runs_undeclared_is_listed_and_what_is_not_ours_is_not(stage
     assert stage.containers() == [f"{stage.namespace}-foreign-0", *other.containers()]
 
 
-def test_K8_start_all_goes_on_after_one_that_fails_and_says_so_at_the_end(stage: Stage) -> None:
+def test_K8_L10_start_all_goes_on_after_one_that_fails_and_each_has_a_state_and_a_count(stage: Stage) -> None:
     broken = box("broken", container={"image": "no-such-image:1", "pullPolicy": "Never"})
     stage.apply(broken, native("fine"), server("well"), expect=1)
     stage.cli("stop", "--all")
@@ -98,6 +98,13 @@ def test_K8_start_all_goes_on_after_one_that_fails_and_says_so_at_the_end(stage:
     assert states(stage) == {"broken": "missing", "fine": "running", "well": "running"}
     assert told.err.splitlines()[-1] == f"error: some instances failed: service/{stage.namespace}/broken"
     assert "no-such-image:1" in told.err
+
+    stage.signal(stage.name("well"), "kill")
+    eventually(lambda: states(stage)["well"] == "exited", "its death is seen, not remembered otherwise")
+    stage.cli("start", "well")
+    assert {name: (item["status"], item["restarts"]) for name, item in listed(stage).items()} == {
+        "broken": ("missing", 0), "fine": ("running", 0), "well": ("running", 1),
+    }  # fmt: skip
 
 
 def test_K12_KECS_e_a_port_that_is_taken_after_the_look_is_reassigned(stage: Stage, free_port: Ports) -> None:
