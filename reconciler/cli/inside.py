@@ -82,9 +82,10 @@ def not_running(parts: Parts, key: Key) -> NotRunning:
     ):
         return NotRunning(f"{key.short} is stopped", hint=f"start it: {at(key, 'start')}")
     told = findings(seen, sight) or [message(seen, sight) or "no instance of it exists"]
+    again = "restart" if key.kind == "job" else "start"
     return NotRunning(
         f"{key.short} is not running: {'; '.join(told)}",
-        hint=f"start it: {at(key, 'start')}; see more: {at(key, 'describe')}",
+        hint=f"start it: {at(key, again)}; see more: {at(key, 'describe')}",
     )
 
 

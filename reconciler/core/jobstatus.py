@@ -55,6 +55,8 @@ def _conditions(
 def _ready(found: Outlook, waits: Sequence[Wait], *, scheduled: bool) -> Condition:
     wait = next((one for one in waits if one.reason is not Reason.RUNNING), None)
     match found.stage:
+        case stage if wait and stage is not Stage.FAILED:
+            return _condition("Ready", False, wait.reason, wait.message)
         case Stage.COMPLETED:
             return _condition("Ready", True, Reason.COMPLETED)
         case Stage.SCHEDULED:
@@ -63,8 +65,6 @@ def _ready(found: Outlook, waits: Sequence[Wait], *, scheduled: bool) -> Conditi
             return _condition("Ready", True, Reason.STOPPED, "it is suspended")
         case Stage.FAILED:
             return _condition("Ready", False, Reason.FAILED, failure(found))
-        case _ if wait:
-            return _condition("Ready", False, wait.reason, wait.message)
         case Stage.RUNNING:
             return _condition("Ready", scheduled, Reason.RUNNING, "it runs, and has not come to its end yet")
         case _:

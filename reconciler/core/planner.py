@@ -20,6 +20,7 @@ from reconciler.core.teardown import teardown
 from reconciler.core.world import World
 from reconciler.kinds.service import Restart, ServiceSpec
 from reconciler.model.desired import Desired
+from reconciler.model.history import NOTHING
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Action, Journal, Plan, Reason, Verb, Wait
@@ -164,6 +165,8 @@ def _jobs(world: World, layout: _Layout, journal: Journal) -> Iterator[Errands]:
         found = outlook(world, key, item)
         if not view.reachable:
             yield ((), Wait(key, Reason.UNREACHABLE, view.problem)), None
+        elif _untold(world, job) and found.stage is not Stage.RUNNING:
+            yield ((), Wait(key, Reason.UNREADABLE, world.graph.unreadable[job])), None
         elif item is None and found.stage is Stage.DUE:
             yield ((), layout.rendered.waits[key]), None
         else:
@@ -171,6 +174,12 @@ def _jobs(world: World, layout: _Layout, journal: Journal) -> Iterator[Errands]:
             resource = world.graph.resources[job]
             errand = Errand(key, resource.spec, spec, found, item, obstacle, journal.get(key), key in must_go)
             yield run(world, errand)
+
+
+def _untold(world: World, job: Key) -> bool:
+    """Something has come of it that could not be written down: nobody touches what is the only evidence of that."""
+    graph = world.graph
+    return job in graph.unreadable and world.history(job) != graph.histories.get(job, NOTHING)
 
 
 def _handover(layout: _Layout, key: Key) -> Wait | None:

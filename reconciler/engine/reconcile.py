@@ -19,6 +19,7 @@ from reconciler.engine.causes import explained
 from reconciler.engine.executor import perform
 from reconciler.engine.observer import Observer
 from reconciler.engine.unruled import Unruled
+from reconciler.errors import ReconcilerError
 from reconciler.model.history import NOTHING
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
@@ -91,7 +92,12 @@ def _account(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Grap
     changed = {key: world.history(key) for key in jobs if world.history(key) != graph.histories.get(key, NOTHING)}
     if not changed:
         return graph
-    parts.source.remember(changed)
+    try:
+        parts.source.remember(changed)
+    except ReconcilerError as error:  # the others are none the worse for it
+        return replace(
+            graph, unreadable={**graph.unreadable, **dict.fromkeys(changed, f"{error.message}; {error.hint}")}
+        )
     parts.store.add_events([event for key in changed for event in ends(world, key)])
     return replace(graph, histories={**graph.histories, **changed})
 

@@ -44,8 +44,8 @@ class Tries:
     def remember(self, histories: Mapping[Key, History]) -> None:
         self._home.ensure()
         for key, history in histories.items():
-            failpoint("source.remember.before")
             try:
+                failpoint("source.remember.before")
                 self._root.mkdir(mode=0o700, exist_ok=True)
                 _write(self._file(key), json.dumps(_tree(history), indent=1).encode())
             except OSError as error:

@@ -352,3 +352,14 @@ def test_of_its_tries_the_last_ones_are_kept() -> None:
     story.end().plan()
     attempts = story.graph.histories[JOB].attempts
     assert (len(attempts), attempts[0].id, attempts[-1].exit_code) == (128, "1", 0)
+
+
+def test_what_could_not_be_written_down_is_not_touched() -> None:
+    """What is left of it is the only evidence that it has run."""
+    story = Story(job(ttl_seconds_after_finished=0, retries=1))
+    story.act()
+    story.end()
+    full = replace(story.graph, histories={}, unreadable={JOB: "the disk is full"})
+    found = plan(full, story.snapshot, {}, story.now + 60)
+    assert [(str(wait.reason), wait.message) for wait in found.waits] == [("Unreadable", "the disk is full")]
+    assert found.actions == ()

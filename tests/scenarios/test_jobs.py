@@ -196,3 +196,21 @@ def test_killed_at_any_moment_it_has_run_once(stage: Stage, runtime: str, points
         assert (runs / "x").read_text() == "x\n", point
         assert stage.apply(one).actions == []
         assert status(stage, f"job-{number}")["attempts"] == 1
+
+
+def test_where_nothing_can_be_remembered_others_are_none_the_worse_and_it_runs_once(stage: Stage) -> None:
+    runs, full = stage.directory / "runs", {"RECONCILER_FAILPOINTS": "source.remember.before=error(disk full)"}
+    one = native_job("one", f"echo x >> {runs}", ttlSecondsAfterFinished=0)
+    for actions in (["Create other/0", "Create job/one/0"], []):
+        told = stage.apply(native("other"), one, env=full, expect=1)
+        assert sorted(told.actions) == sorted(actions)
+        assert "disk full" in told.err
+    assert stage.apply(one).actions == ["Remove job/one/0"]
+    (ledger,) = (stage.home / "jobs").iterdir()
+    assert (ledger.stat().st_mode & 0o777, (stage.home / "jobs").stat().st_mode & 0o777) == (0o600, 0o700)
+    ledger.write_text("{")
+    told = stage.apply(one, expect=2)
+    assert "can't be read" in told.err
+    assert "remove that file" in told.err
+    assert stage.diff(expect=1).actions == []
+    assert runs.read_text() == "x\n", "unreadable is not empty"
