@@ -60,7 +60,7 @@ def enter(
     context.stdout.flush()
     try:
         return reach.attach(
-            thing, argv or [shell or shells.best(reach, thing, key)], tty=tty, stdin=True,
+            thing, argv or [shell or shells.best(reach, thing, key)], tty=tty, stdin=wired.has_input(context),
             env=wired.with_terminal(context, env or {}, tty=tty), user=user,
             workdir=workdir or workspace.declared(parts, key),
         )  # fmt: skip
