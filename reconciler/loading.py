@@ -35,6 +35,7 @@ def load(
     variables = os.environ if environment is None else environment
     sorted_ = compositions.sort(found, named)
     told: list[Problem] = [] if notes is None else notes
+    told += sorted_.notes
     composed = compositions.translated(sorted_.projects, variables, disk or compositions.Disk(), told, profiles)
     documents = parse(sorted_.specs, environment=variables, namespace=scope, lenient=lenient, translated=composed)
     if not documents:

@@ -51,6 +51,12 @@ class Sorted:
 
     specs: Sequence[Text]
     projects: Sequence[Sequence[Text]]
+    beside: Sequence[Text] = ()
+    """What lies in the directory of a Compose file and is no spec: what its services are configured with, mostly."""
+
+    @property
+    def notes(self) -> list[Problem]:
+        return [Problem(text.name, 0, 0, "", "left out: no spec, but beside a Compose file") for text in self.beside]
 
 
 def sort(texts: Sequence[Text], named: Sequence[str]) -> Sorted:
@@ -68,7 +74,11 @@ def sort(texts: Sequence[Text], named: Sequence[str]) -> Sorted:
     rest = [text for text in texts if text not in chosen]
     projects += [_of_directory([text for text in rest if text.base == base], theirs) for base in bases]
     taken = {text.name for project in projects for text in project}
-    return Sorted([text for text in texts if text.name not in taken], projects)
+    rest = [text for text in texts if text.name not in taken]
+    beside = [
+        text for text in rest if text.base in bases and text.name not in named and not says_its_kind(text.content)
+    ]
+    return Sorted([text for text in rest if text not in beside], projects, beside)
 
 
 def _of_directory(here: Sequence[Text], theirs: Sequence[Text]) -> list[Text]:

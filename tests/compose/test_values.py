@@ -12,7 +12,7 @@ from reconciler.compose.recognition import is_compose
 from reconciler.compose.variables import filled
 from reconciler.core.envfile import BadEnvFile
 from reconciler.core.interpolation import Unresolved
-from reconciler.errors import SpecError, UsageError
+from reconciler.errors import Problem, SpecError, UsageError
 from reconciler.loading import load
 from reconciler.sources.compositions import Disk
 from tests.compose.reading import documents, project, service, specs
@@ -273,8 +273,11 @@ def test_a_directory_is_the_file_that_compose_would_take_with_its_override(tmp_p
     (tmp_path / "docker-compose.yml").write_text(ONE % ("a", ""))
     (tmp_path / "docker-compose.override.yml").write_text("services: {a: {tty: true}}\n")
     (tmp_path / "spec.yaml").write_text("apiVersion: reconciler/v1\nkind: Volume\nmetadata: {name: v}\n")
-    found = {document.resource.key.short: document.resource for document in load([tmp_path])}
+    (tmp_path / "prometheus.yml").write_text("scrape_configs: []\n")
+    notes: list[Problem] = []
+    found = {document.resource.key.short: document.resource for document in load([tmp_path], notes=notes)}
     assert sorted(found) == ["service/a", "volume/v"]
+    assert [str(note) for note in notes] == [f"{tmp_path}/prometheus.yml: left out: no spec, but beside a Compose file"]
     assert found["service/a"].spec.container.tty
     assert str(found["service/a"].origin) == f"{tmp_path}/docker-compose.override.yml:1"
     (tmp_path / "docker-compose.prod.yml").write_text(ONE % ("a", ""))
