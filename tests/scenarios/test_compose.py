@@ -93,7 +93,8 @@ def test_a_compose_file_is_applied_as_it_is(stage: Stage, free_port: Callable[[]
 def test_what_is_imported_runs_from_anywhere(stage: Stage, free_port: Callable[[], int], tmp_path: Path) -> None:
     """Written as specs, with an image that is built, an override and a profile, and applied from another directory."""
     port = free_port()
-    web = "{build: {context: site}, command: httpd -f -p 80 -h /www, init: true, ports: ['127.0.0.1:%d:80'], restart: always}"
+    serves = f"command: httpd -f -p 80 -h /www, ports: ['127.0.0.1:{port}:80']"
+    web = f"{{build: {{context: site}}, {serves}, init: true, restart: always}}"
     _write(stage, "compose.yaml", f"services: {{web: {web}}}")
     visit = "{image: reconciler-test, profiles: [visit], depends_on: [web], command: wget -q -O- http://web/mine}"
     mounted = "{volumes: ['./www/mine:/www/mine:ro']}"
