@@ -114,7 +114,7 @@ class Controller:
             report = _outlived(report, [r.key for r in mine])
             results = _results(edit.results, report.actions)
             if told := adopted.get(namespace):
-                results |= dict.fromkeys(told.resources, "adopted")
+                results |= dict.fromkeys([*told.resources, *edits.newly_adopted(edit)], "adopted")
                 report = report.noting(told.notes)
             reports.append(self._overtaken(report.telling(results).noting(notes), namespace, edit.keep))
         return joined(reports)

@@ -133,6 +133,11 @@ def adopted(volume: Resource, name: str) -> Resource:
     return replace(volume, spec=VolumeSpec(external=True, name=name), annotations={**volume.annotations, ADOPTED: name})
 
 
+def newly_adopted(edit: Edit) -> list[Key]:
+    """Volumes, by this very edit."""
+    return [r.key for r in edit.keep if ADOPTED in r.annotations and edit.results[r.key] == "created"]
+
+
 def keeps_data(tombstone: Resource) -> bool:
     """Of a volume that we have made only the declaration goes, unless somebody asked by name for more."""
     return tombstone.key.kind == "volume" and not tombstone.delete_data and not tombstone.spec.external

@@ -34,8 +34,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`results` maps resources to created, configured, unchanged, pruned, deleted, or forgotten, of which the data
-    stays; to pending what is not so yet, to overtaken what another command wants otherwise by now.
+    """`results` maps resources to created, adopted, configured, unchanged, pruned, deleted, or forgotten, of which the
+    data stays; to pending what is not so yet, to overtaken what another command wants otherwise by now.
     """
 
     settled: bool
