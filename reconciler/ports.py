@@ -80,6 +80,9 @@ class Runtime(Observer, Glancing, Protocol):
 
     def stop(self, seen: Observed, stop: Stop) -> None: ...
 
+    def clear_away(self, key: Key) -> None:
+        """Of what nobody declares any more: all that was made for it besides and can be made again, like its images."""
+
     def remove(self, seen: Observed) -> None:
         """Take it away; gone already is a success. A volume's data goes with it: only asked for by name."""
 

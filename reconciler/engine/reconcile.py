@@ -24,6 +24,7 @@ from reconciler.model.history import NOTHING
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
+from reconciler.model.resource import Resource
 from reconciler.model.status import Event, Status
 from reconciler.ports import Clock, Feeds, Home, Reach, Rules, Runtime, Source, Store
 from reconciler.telemetry import Say, get_logger
@@ -126,12 +127,20 @@ def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
     ]
     parts.source.keep(leaving_with(parts.source, sources))
     for key in gone:
+        _clear_away(parts, graph.removed.get(key))
         parts.source.forget(key)
         if key.kind == "source" and parts.feeds:
             parts.feeds.forget(key)
     if gone:
         parts.store.write_statuses(dict.fromkeys(gone))
         parts.store.write_journal({key: None for key in journal if key.resource in gone})
+
+
+def _clear_away(parts: Parts, tombstone: Resource | None) -> None:
+    """What was made for it besides itself, and can be made again."""
+    container = getattr(tombstone.spec, "container", None) if tombstone else None
+    if tombstone and container and container.build:
+        parts.runtimes[tombstone.spec.runtime].clear_away(tombstone.key)
 
 
 def _tell(

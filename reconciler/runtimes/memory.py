@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from reconciler.core import preview
 from reconciler.model.desired import Desired, Stop
+from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 
 
@@ -46,6 +47,9 @@ class MemoryRuntime:
 
     def stop(self, seen: Observed, stop: Stop) -> None:  # noqa: ARG002 -- whoever is asked here, stops
         self._become(lambda view: preview.stopped(view, seen, self._now()))
+
+    def clear_away(self, key: Key) -> None:
+        """Nothing is made here but what was asked for."""
 
     def remove(self, seen: Observed) -> None:
         self._become(lambda view: preview.removed(view, seen))

@@ -71,6 +71,10 @@ def test_K20_R22_what_a_dockerfile_says_is_built_once_and_anew_when_something_in
     stage.apply(built(args={"COLOUR": "blue"}))
     assert stage.run_inside("web", "cat", "/colour").strip() == "blue"
     assert len(images(stage)) == 1
+    stage.cli("stop", "web")
+    assert len(images(stage)) == 1, "the next start needs it"
+    stage.delete(built(args={"COLOUR": "blue"}))
+    assert images(stage) == [], "nobody needs it any more"
 
 
 def test_K20_what_counts_is_content_modes_links_and_what_dockerignore_leaves_in(stage: Stage, context: Path) -> None:

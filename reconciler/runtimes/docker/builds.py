@@ -23,6 +23,7 @@ from reconciler.errors import Gone, ImageUnavailable, Refused, Unreachable
 from reconciler.failpoints import failpoint
 from reconciler.model import labels
 from reconciler.model.desired import Build, ContainerPayload, Desired
+from reconciler.model.key import Key
 from reconciler.model.observed import Observed
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.dialect import familiar
@@ -81,15 +82,19 @@ class Builds:
         if seen.key is not None and seen.image.startswith((f"{BUILT}/", "sha256:")):
             self._tidy(f"{seen.key.namespace}/{seen.key.name}", "")
 
-    def _tidy(self, whose: str, current: str) -> None:
-        """The newest one stays in any case: it is what the next start needs. No error: an image too many hurts nobody,
-        and the next change comes by again.
+    def clear_away(self, key: Key) -> None:
+        """All of them: nobody declares any more what they were built for."""
+        self._tidy(f"{key.namespace}/{key.name}", "", keep=0)
+
+    def _tidy(self, whose: str, current: str, *, keep: int = 1) -> None:
+        """Without a current one the newest stays: it is what the next start needs. No error: an image too many hurts
+        nobody, and the next change comes by again.
         """
         wanted = _filters(label=[f"{labels.BUILT_FOR}={whose}"])  # of two labels at once Podman finds nothing
         listed = self._connection.ask_gently(f"/images/json?filters={wanted}") or ()
         ours = [image for image in listed if (image.get("Labels") or {}).get(labels.BUILT_BY) == self._owner]
         mine = sorted(ours, key=lambda image: (image.get("Created", 0), image.get("Id", "")))
-        for image in mine if current else mine[:-1]:
+        for image in mine if current else mine[: len(mine) - keep]:
             names = [name for name in image.get("RepoTags") or () if name != NAMELESS]
             if current not in {familiar(name, current) for name in names}:
                 self._remove(str(image["Id"]), names)

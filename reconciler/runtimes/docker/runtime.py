@@ -13,6 +13,7 @@ from urllib.parse import quote
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, NetworkPayload, Stop, VolumePayload
+from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 from reconciler.runtimes.docker import read
 from reconciler.runtimes.docker.adopted import Adopted
@@ -140,6 +141,9 @@ class DockerRuntime(DockerReach, DockerAdopting):
                 self._builds.tidy_after(seen)
                 if seen.adopted:
                     self._adopted.drop(seen.id)
+
+    def clear_away(self, key: Key) -> None:
+        self._builds.clear_away(key)
 
     def close(self) -> None:
         self._connection.close()

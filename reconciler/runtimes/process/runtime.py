@@ -183,6 +183,9 @@ class ProcessRuntime(Files):
         made = (read_labels(os.path.join(self._root, name)) or {}).get("stop")
         return Stop(made[0], made[1]) if made else Stop()
 
+    def clear_away(self, key: Key) -> None:
+        """A process runs what is there."""
+
     def remove(self, seen: Observed) -> None:
         if seen.kind == "volume":
             self._volumes.remove(seen)
