@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import field
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import field, replace
+from typing import Annotated, Any, Literal
 
-from reconciler.kinds.base import EDGE, Argv, Fault, Kind, Need, Seconds
+from reconciler.kinds.base import EDGE, Argv, Fault, Kind, Need, Seconds, camel
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.service import Dependency, Restart, ServiceSpec, Update, dependency_faults
 from reconciler.kinds.workload import (
@@ -44,7 +44,7 @@ class JobSpec:
     """Run `command` inside of a service that runs, like service/trainer: its first instance. One that does not run is
     started first. Exactly one of container, process and in."""
     command: Argv | None = None
-    """With `in`: program and arguments. A list; no shell is involved."""
+    """With `in`: program and arguments. A list; no shell is involved. `process: {command}` says the same."""
     env: dict[str, str] = field(default_factory=dict)
     """Environment variables. Values may refer to others: ${db.addr}, ${ports.http}."""
     env_from: tuple[EnvFrom, ...] = ()
@@ -85,6 +85,11 @@ class JobSpec:
         return 0 if self.suspend else 1
 
     @property
+    def argv(self) -> tuple[str, ...]:
+        """What is run inside of the service."""
+        return self.command or (self.process.command if self.process else ())
+
+    @property
     def inside(self) -> str:
         """The name of the service in which it runs; empty when it runs by itself."""
         return self.in_.removeprefix(SERVICE)
@@ -92,7 +97,7 @@ class JobSpec:
 
 def as_service(spec: JobSpec) -> ServiceSpec:
     """What all of those see that render, place and look at instances: there is one, and it ends."""
-    process = Process(command=spec.command or ("",)) if spec.in_ else spec.process
+    process = Process(command=spec.argv or ("",)) if spec.in_ else spec.process
     return ServiceSpec(
         run_on=spec.run_on, container=spec.container, process=process, env=spec.env, env_from=spec.env_from,
         ports=spec.ports, volumes=spec.volumes, stop=spec.stop, depends_on=_depends_on(spec), resources=spec.resources,
@@ -108,18 +113,21 @@ def _depends_on(spec: JobSpec) -> tuple[str | Dependency, ...]:
     return (*spec.depends_on, Dependency(service=spec.inside))
 
 
+def anchored(spec: JobSpec, absolute: Callable[[str], str]) -> Any:
+    """What runs inside of a service begins where that is."""
+    found = anchor(spec, absolute)
+    return replace(found, process=spec.process) if spec.in_ else found
+
+
 def faults(spec: JobSpec) -> Iterator[Fault]:
     if spec.in_:
         yield from _inside_faults(spec)
     elif spec.command is not None:
         yield Fault(("command",), "only a job that runs in a service has a command of its own", "put it into container")
-    given = [name for name in ("container", "process") if getattr(spec, name)]
-    if spec.in_ and given:
-        yield Fault((given[0],), f"it runs in {spec.in_}, so it has no {given[0]} of its own", "remove one of the two")
-    elif not given and not spec.in_:
+    if not (spec.container or spec.process or spec.in_):
         hint = "add container: {image: ...}, process: {command: [...]}, or in: service/NAME with command: [...]"
         yield Fault((), "neither container nor process nor in is given", hint)
-    elif spec.command or not spec.in_:
+    elif not spec.in_ or (spec.argv and not spec.container):
         yield from workload_faults(as_service(spec) if spec.in_ else spec)
     yield from dependency_faults(as_service(spec))
     yield from _schedule_faults(spec)
@@ -128,8 +136,17 @@ def faults(spec: JobSpec) -> Iterator[Fault]:
 def _inside_faults(spec: JobSpec) -> Iterator[Fault]:
     if not spec.in_.startswith(SERVICE) or not spec.inside or "/" in spec.inside:
         yield Fault(("in",), f"{spec.in_!r} is no service", "like in: service/web")
-    if not spec.command or not spec.command[0]:
+    if spec.container:
+        yield Fault(
+            ("container",), f"it runs in {spec.in_}, so it has no container of its own", "remove one of the two"
+        )
+    elif spec.command and spec.process:
+        yield Fault(("process",), "its command is said twice", "remove one of the two")
+    elif not spec.argv or not spec.argv[0]:
         yield Fault(("command",), "what to run in it is not said", "add command: [./train, --fast]")
+    for name in ("user", "working_dir"):
+        if spec.process and getattr(spec.process, name):
+            yield Fault(("process", camel(name)), f"it runs in {spec.in_}, in the way of that", "leave it out")
     for name in ("ports", "volumes"):
         if getattr(spec, name):
             yield Fault((name,), f"it runs in {spec.in_}, and has what that has", f"declare {name} there")
@@ -166,7 +183,7 @@ KIND = Kind(
     summary="A container or a native process that runs to its end: once, by a schedule, or inside of a service.",
     faults=faults,
     needs=needs,
-    anchor=anchor,
+    anchor=anchored,
     paths=paths,
     trees=trees,
     as_service=as_service,

@@ -279,6 +279,9 @@ def test_who_runs_inside_of_a_service_waits_for_it_and_is_told_what_that_is_told
     payload = rendered(story.graph).desired[RUN].payload
     assert (payload.inside, payload.command, payload.env["DB"]) == ("service/shop/web", ("tidy",), "db")
     assert "python" not in str(payload)
+    other = job(in_="service/web", process=Process(command=("tidy",)), env={"DB": "${db.host}"}, depends_on=("db",))
+    again = rendered(graph(other, container("web"), db), story.snapshot).desired[RUN]
+    assert again.payload == payload, "said in the other way it is the same"
 
 
 def test_a_job_and_a_service_may_not_have_one_name() -> None:

@@ -129,7 +129,7 @@ def test_it_runs_inside_of_services_and_a_dead_one_is_started_first(stage: Stage
     services = [box("boxed", env={"HERE": "box"}), native("native", env={"HERE": "host"})]
     jobs = [
         within("in-box", "boxed", "echo $HERE $WORD; hostname", env={"WORD": "hush"}),
-        within("in-native", "native", "echo $HERE $WORD", env={"WORD": "hush"}),
+        native_job("in-native", "echo $HERE $WORD", env={"WORD": "hush"}, **{"in": "service/native"}),
         within("fails", "boxed", "exit 7"),
     ]
     stage.apply(*services)

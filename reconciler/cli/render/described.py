@@ -127,7 +127,7 @@ def _job(spec: JobSpec) -> dict[str, object]:
     """What it has as a service has, and what a service has not."""
     found = {name: told for name, told in _service(as_service(spec)).items() if name not in {"replicas", "restart"}}
     if spec.in_:
-        found = {"in": spec.in_, "command": shlex.join(spec.command or ()), **found}
+        found = {"in": spec.in_, "command": shlex.join(spec.argv), **found}
         del found["process"], found["directory"]
     found["retries"] = spec.retries
     found["time limit"] = "" if spec.timeout_seconds is None else f"{spec.timeout_seconds:g} s"
