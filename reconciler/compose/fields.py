@@ -211,8 +211,8 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
         "interval": Carried("probes.readiness.periodSeconds"),
         "timeout": Carried("probes.readiness.timeoutSeconds"),
         "retries": Carried("probes.readiness.failureThreshold"),
-        "start_period": Harmless("a probe that has not succeeded yet costs nothing: others wait for it", told=False),
-        "start_interval": Harmless("a readiness probe asks at once, and then every interval", told=False),
+        "start_period": Carried("probes.startup, which is asked until it succeeds, and has no end"),
+        "start_interval": Carried("probes.startup.periodSeconds; 5 without, as with Compose"),
         "disable": Carried("no probe"),
     },
     "logging": {

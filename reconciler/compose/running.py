@@ -14,6 +14,9 @@ from reconciler.core.yaml12 import Entry, Listing, Node, Scalar
 from reconciler.values import dataclass
 
 Fields = Mapping[str, Entry]
+USUAL = {"interval": 30.0, "timeout": 30.0, "start_interval": 5.0}
+PATIENCE = 1_000_000
+"""So many failures of a startup probe are never reached."""
 MOST_TRIES = 100
 """Of a Job."""
 KEPT_LOGS = frozenset({"json-file", "local"})
@@ -106,7 +109,9 @@ def restarting(context: Context, given: Fields, path: Path, at: Spot) -> dict[st
 
 
 def probes(context: Context, given: Fields, path: Path) -> dict[str, Node | None]:
-    """Compose's health is Readiness: who depends on it waits for it, and nothing is started anew by it."""
+    """Compose's health is Readiness: who depends on it waits for it, and nothing is started anew by it. With a start
+    period it is asked more often until it has been well once: for as long as that takes, since nobody counts.
+    """
     entry = given.get("healthcheck")
     path = (*path, "healthcheck")
     if entry is None or empty(entry.node):
@@ -116,15 +121,29 @@ def probes(context: Context, given: Fields, path: Path) -> dict[str, Node | None
     test = _test(context, fields, path, entry)
     if test is None:
         return {}
-    probe: dict[str, Node] = {"exec": table({"command": test}, fields["test"])}
-    for key, ours, usual in (("interval", "periodSeconds", 30.0), ("timeout", "timeoutSeconds", 30.0)):
-        seconds = desk.seconds(fields[key].node, (*path, key)) if key in fields else None
-        at = beside(fields[key]) if key in fields else entry
-        probe[ours] = plainly(max(seconds, 0.1) if seconds else usual, at)
     retries = desk.whole(fields["retries"].node, (*path, "retries")) if "retries" in fields else None
-    if retries:
-        probe["failureThreshold"] = plainly(retries, beside(fields["retries"]))
-    return {"probes": table({"readiness": table(probe, entry)}, entry)}
+    often = {"failureThreshold": plainly(retries, beside(fields["retries"]))} if retries else {}
+    asked = {"exec": table({"command": test}, fields["test"])}
+    timeout = {"timeoutSeconds": _seconds(context, fields, path, "timeout", entry)}
+    regular = {"periodSeconds": _seconds(context, fields, path, "interval", entry), **timeout}
+    found = {"readiness": table({**asked, **regular, **often}, entry)}
+    if "start_period" in fields and desk.seconds(fields["start_period"].node, (*path, "start_period")):
+        early = {"periodSeconds": _early(context, fields, path, entry), **timeout}
+        patient = {"failureThreshold": plainly(PATIENCE, fields["start_period"])}
+        found = {"startup": table({**asked, **early, **patient}, fields["start_period"]), **found}
+    return {"probes": table(found, entry)}
+
+
+def _early(context: Context, fields: Fields, path: Path, at: Spot) -> Node:
+    """Nobody waits longer for the first answer than for the others, unless he says so."""
+    early, regular = (_seconds(context, fields, path, key, at) for key in ("start_interval", "interval"))
+    return regular if "start_interval" not in fields and float(regular.text) < float(early.text) else early
+
+
+def _seconds(context: Context, fields: Fields, path: Path, key: str, at: Spot) -> Scalar:
+    """Of what is not said, or 0, as long as it usually is."""
+    seconds = context.desk.seconds(fields[key].node, (*path, key)) if key in fields else None
+    return plainly(max(seconds, 0.1) if seconds else USUAL[key], beside(fields[key]) if key in fields else at)
 
 
 def _test(context: Context, fields: Fields, path: Path, entry: Entry) -> Node | None:

@@ -176,6 +176,8 @@ SAMPLES = {
         interval: 1s
         timeout: 1s
         retries: 7
+        start_period: 9s
+        start_interval <- start_period: 9s, start_interval: 1s
         disable: true
     """,
     "logging": """

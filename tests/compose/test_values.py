@@ -192,6 +192,15 @@ def test_a_one_off_that_others_wait_for_is_a_job(restart: str, expected: dict[st
     assert documents(project(text))
 
 
+def test_a_start_period_has_it_asked_more_often_until_it_is_well_once() -> None:
+    asked = service("healthcheck: {test: a, interval: 1m, start_period: 10s, start_interval: 1s}")["probes"]
+    assert (asked["startup"]["periodSeconds"], asked["readiness"]["periodSeconds"]) == (1, 60)
+    assert asked["startup"]["exec"] == asked["readiness"]["exec"]
+    usual = service("healthcheck: {test: a, start_period: 10s}")["probes"]
+    assert (usual["startup"]["periodSeconds"], usual["startup"]["failureThreshold"]) == (5, 1_000_000)
+    assert "startup" not in service("healthcheck: {test: a, start_period: 0s, start_interval: 1s}")["probes"]
+
+
 def test_healthy_without_a_check_is_said_to_be_no_more_than_running() -> None:
     found = project("services: {a: {image: x, depends_on: {b: {condition: service_healthy}}}, b: {image: x}}\n")
     assert "b has no healthcheck here" in found.notes[0].message

@@ -30,7 +30,7 @@ services:
     depends_on:
       migrate: {{condition: service_completed_successfully}}
       db: {{condition: service_healthy}}
-    healthcheck: {{test: wget -q -O /dev/null http://127.0.0.1/page.html, interval: 300ms}}
+    healthcheck: {{test: wget -qO- http://127.0.0.1/page.html, interval: 1m, start_period: 9s, start_interval: 200ms}}
   migrate:
     <<: *busy
     command: ["sh", "-c", "cat /run/secrets/pw > /data/migrated && hostname >> /data/count"]
