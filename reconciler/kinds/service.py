@@ -110,7 +110,7 @@ class ServiceSpec:
     update: Update = field(default_factory=Update)
     """How a change reaches several replicas."""
     depends_on: tuple[str | Dependency, ...] = ()
-    """Services that have to be there first: a name (which has to be Ready), or {service, condition}."""
+    """What has to be there first: a name (a service has to be Ready, a job Completed), or {service, condition}."""
     resources: Resources = field(default_factory=Resources)
     """Limits."""
 
