@@ -15,6 +15,7 @@ from reconciler.core.render import RESTARTED
 from reconciler.core.summarize import statuses
 from reconciler.core.world import World
 from reconciler.kinds.job import JobSpec
+from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import Container, Process, ServiceSpec
 from reconciler.model.history import Attempt
 from reconciler.model.key import Key
@@ -366,3 +367,14 @@ def test_what_could_not_be_written_down_is_not_touched() -> None:
     found = plan(full, story.snapshot, {}, story.now + 60)
     assert [(str(wait.reason), wait.message) for wait in found.waits] == [("Unreadable", "the disk is full")]
     assert found.actions == ()
+
+
+def test_what_is_left_of_it_is_in_nobodys_way() -> None:
+    """A network that is to be made anew can't be while anybody is in it, and it is not run again for that."""
+    spec = job(process=None, container=Container(image="tidy", networks=("back",)))
+    back = Key("network", "shop", "back")
+    story = Story(spec, Resource(back, NetworkSpec()))
+    assert [story.act(), story.act()] == [["Create back"], ["Create tidy"]]
+    story.end().declare(spec, Resource(back, NetworkSpec(internal=True)))
+    assert [story.act(), story.act(), story.act()] == [["Remove tidy"], ["Remove back", "Create back"], []]
+    assert story.word() == "Completed"
