@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler import loading
-from reconciler.errors import UsageError
+from reconciler.errors import Problem, UsageError
 from reconciler.kinds.source import REF, url_complaint
 from reconciler.kinds.workload import VolumeMount
 from reconciler.model.resource import Resource
+from reconciler.sources.compositions import Disk
 from reconciler.sources.worktrees import Repository, Worktree, label
 from reconciler.values import dataclass
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 NAMESPACE = "env"
 NAME, DIRECTORY, BRANCH = "reconciler/env", "reconciler/env-directory", "reconciler/env-branch"
 """Annotations: which environment it is of, where a person works in it, and of which branch that is."""
-SPECS = ("reconciler.yaml", ".reconciler.yaml")
+SPECS = (
+    "reconciler.yaml", ".reconciler.yaml", "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml",
+)  # fmt: skip
 DOCKERFILE = "Dockerfile"
 SHORT = re.compile(r"(?P<owner>\w[\w.-]*)/(?P<name>\w[\w.-]*?)(?:\.git)?(?:@(?P<branch>[^#]+))?(?:#(?P<sub>.+))?")
 LONG = re.compile(r"(?P<url>.+?\.git|[^#]+?)/?(?:(?<=\.git)@(?P<branch>[^#]+)|@(?P<last>[^@#/:]+))?(?:#(?P<sub>.+))?")
@@ -62,6 +65,10 @@ class Environment:
     documents: tuple[Document, ...]
     main: Resource
     """The one to be entered."""
+    notes: tuple[str, ...] = ()
+    """What is written down to no effect."""
+    missing: tuple[str, ...] = ()
+    """Directories that are mounted, and that Compose would make."""
 
 
 def named(target: str, *, server: str, url: str = "") -> Named:
@@ -80,12 +87,17 @@ def named(target: str, *, server: str, url: str = "") -> Named:
 def plan(wanted: Wanted, environ: Mapping[str, str]) -> Environment:
     """The resources, each with its marks. Raises SpecError for what is wrong with those that are written down."""
     spec = next((path for name in SPECS if (path := Path(wanted.directory, name)).is_file()), None)
-    documents = loading.load([spec], scope=NAMESPACE, environment=environ) if spec else _made_up(wanted, environ)
+    notes: list[Problem] = []
+    disk = Disk()
+    if spec:
+        documents = loading.load([spec], scope=NAMESPACE, environment=environ, notes=notes, disk=disk)
+    else:
+        documents = _made_up(wanted, environ)
     main = _main(documents, wanted)
     name = wanted.name or (_branch_name(wanted.worktree) if wanted.worktree else _own_name(documents, main, wanted))
     placed = [_placed(document, main, documents, name, wanted) for document in documents]
     entered = next(new.resource for old, new in zip(documents, placed, strict=True) if old.resource is main)
-    return Environment(name, tuple(placed), entered)
+    return Environment(name, tuple(placed), entered, tuple(map(str, notes)), tuple(disk.missing))
 
 
 def of(resource: Resource) -> str:

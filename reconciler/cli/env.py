@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli import line, picking, wired
+from reconciler.cli import line, picking, specs, wired
 from reconciler.cli.context import Context
 from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.progress import progress
+from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb, verbs
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.values import dataclass
@@ -61,8 +62,8 @@ def up(
 ) -> int:  # fmt: skip
     """Bring up a directory, or a branch of a repository, to work in it.
 
-    What it is comes from reconciler.yaml there, else from its Dockerfile, else from --image. A branch gets a directory
-    of its own beside the others; what is fetched never overwrites work in it.
+    What it is comes from reconciler.yaml or compose.yaml there, else from its Dockerfile, else from --image. A branch
+    gets a directory of its own beside the others; what is fetched never overwrites work in it.
     """
     from reconciler import environments
 
@@ -95,7 +96,12 @@ def _environment(context: Context, named: Named, *, image: str, name: str, argv:
         )  # fmt: skip
     except ValueError as error:
         raise UsageError(f"--name {error}") from None
-    return environments.plan(wanted, context.invocation.environ)
+    found = environments.plan(wanted, context.invocation.environ)
+    for said in found.notes:
+        print(f"note: {clean(said, lines=True)}", file=context.stderr)
+    for place in found.missing:
+        specs.make(context, place)
+    return found
 
 
 def _refuse_namesakes(controller: Controller, found: Environment) -> None:

@@ -154,6 +154,15 @@ def test_R16_R17_a_directory_is_an_environment_named_by_its_spec_or_by_itself(st
     assert tools["Config"]["WorkingDir"] == "/src"
     assert tools["Config"]["Cmd"] == ["sleep", "4711"], "an explicit command is never overridden"
 
+    shop = stage.directory / "shop"
+    shop.mkdir()
+    service = f"image: {IMAGE}\n    command: [sleep, '100000']\n    init: true"
+    (shop / "compose.yaml").write_text(f"services:\n  web:\n    {service}\n  db:\n    {service}\n")
+    stage.cli("env", "up", str(shop))
+    assert {stage.name("web"), stage.name("db")} <= set(stage.containers())
+    assert stage.cli("env", "path", "shop").out.strip() == str(shop)
+    assert "service/db deleted" in stage.cli("env", "down", "shop").out
+
     twin = stage.directory / "twin/My Project"
     twin.mkdir(parents=True)
     assert "is there already, from" in stage.cli("env", "up", str(twin), expect=2).err
