@@ -12,6 +12,7 @@ from reconciler.compose.nodes import Spot, said, table
 from reconciler.compose.plain import Plain
 from reconciler.core.envelope import API_VERSION
 from reconciler.core.shape import Path
+from reconciler.core.sheet import show_path
 from reconciler.core.yaml12 import Entry, Node, Table
 from reconciler.errors import Problem
 from reconciler.kinds.workload import Container
@@ -77,7 +78,7 @@ class Context:
         """A document of ours. Two names of Compose's may be one of ours."""
         first = self.made.get((kind, name))
         if first and first.origin != origin:
-            there = ".".join(map(str, first.origin))
+            there = show_path(first.origin)
             self.desk.wrong(at, origin, f"it would be called {name} here, as {there} is", "rename one of them")
             return
         metadata: dict[str, Node] = {"name": said(name, at), "namespace": said(self.namespace, at)}

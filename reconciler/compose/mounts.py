@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from reconciler.compose.context import Context
-from reconciler.compose.desk import beside, void
+from reconciler.compose.desk import beside, empty
 from reconciler.compose.gather import label
 from reconciler.compose.nodes import Spot, literal, plainly, said, table
 from reconciler.compose.words import SECRETS
@@ -130,7 +130,7 @@ def grant_documents(context: Context) -> None:
         if at:
             kind = "Config" if group == "configs" else "Secret"
             tables = {key: table(entries, at) for key, entries in spec.items()}
-            context.add(kind, name, tables, at, (*origin, name), table(notes, at))
+            context.add(kind, name, tables, at, origin, table(notes, at))
 
 
 def _content(
@@ -139,7 +139,7 @@ def _content(
 ) -> None:  # fmt: skip
     desk, path = context.desk, (group, source)
     fields = desk.fields(entry.node, group.removesuffix("s"), path)
-    given = [key for key in ("file", "content", "environment") if key in fields and not void(fields[key].node)]
+    given = [key for key in ("file", "content", "environment") if key in fields and not empty(fields[key].node)]
     if len(given) != 1:
         if not {"external", "driver"} & set(getattr(entry.node, "entries", {})):
             desk.wrong(entry, path, "exactly one of file, content and environment is needed", "file: ./app.conf")

@@ -18,7 +18,7 @@ from reconciler.compose.variables import Layered, filled
 from reconciler.core.envfile import BadEnvFile
 from reconciler.core.interpolation import Unresolved
 from reconciler.core.parse import Text, Translated
-from reconciler.core.sheet import MOST, Flooded
+from reconciler.core.sheet import MOST, Flooded, show_path
 from reconciler.core.yaml12 import Entry, Scalar, Table
 from reconciler.errors import Problem, SpecError
 from reconciler.values import dataclass
@@ -54,7 +54,7 @@ class Project:
     def origin(self, made: Made) -> str:
         """`shop/compose.yaml:12 services.web`"""
         name, line = self.folio.where(made.at.line)
-        return f"{name}:{line} {'.'.join(map(str, made.origin))}"
+        return f"{name}:{line} {show_path(made.origin)}"
 
 
 def translate(texts: Sequence[Text], wanted: Wanted) -> Project:

@@ -42,6 +42,7 @@ services:
     command: sh -c 'sleep 0.3; touch /tmp/up; exec sleep 100000'
     container_name: database
     networks: [back]
+    configs: [page]
     healthcheck: {{test: [CMD, test, -f, /tmp/up], interval: 200ms, timeout: 2s, retries: 10}}
     deploy: {{resources: {{limits: {{cpus: "0.5", memory: 64M}}}}}}
     stop_signal: SIGINT
@@ -74,6 +75,7 @@ def test_a_compose_file_is_applied_as_it_is(stage: Stage, free_port: Callable[[]
     assert (db["HostConfig"]["Memory"], db["HostConfig"]["NanoCpus"]) == (64 << 20, 500_000_000)
     assert str(db["Config"]["StopSignal"]) in {"SIGINT", "2"}
     assert db["Config"]["Labels"]["tier"] == "data"
+    assert "page of hello" in stage.run_inside("db", "cat", "/page")
     joined = db["NetworkSettings"]["Networks"][f"{stage.namespace}-back"]
     assert {"db", "database"} <= set(joined["Aliases"])
     again = stage.apply(file)
