@@ -141,9 +141,12 @@ def test_K20_apply_build_builds_anew_and_an_image_of_ones_own_name_is_the_tag(st
     spec = document(
         "Service", "web", container={"image": name, "build": {"context": "./app"}, "keepAlive": True, "init": True}
     )
-    stage.apply(spec)
+    killed = stage.apply(spec, expect=None, env={"RECONCILER_FAILPOINTS": "docker.image.built=kill"})
+    assert killed.code not in {0, 1, 2}, "it was killed before what it had built was called anything"
+    assert stage.apply(spec).actions[-1] == "Create web/0"
     first = stage.container("web")
     assert short(first["Config"]["Image"]) == name
+    assert len(images(stage)) == 1
     assert stage.apply(spec, "--build").actions == ["Stop web/0", "Remove web/0", "Create web/0"]
     second = stage.container("web")
     assert short(second["Config"]["Image"]) == name

@@ -11,6 +11,7 @@ import pytest
 
 from tests.scenarios.documents import document
 from tests.scenarios.stage import IMAGE, Stage
+from tests.scenarios.terminal import terminal
 
 pytestmark = pytest.mark.engine
 
@@ -144,6 +145,13 @@ def test_R16_R17_a_directory_is_an_environment_named_by_its_spec_or_by_itself(st
     assert seen["Config"]["WorkingDir"] == "/workspaces/My Project"
     assert stage.run_inside("my-project", "cat", "word") == "here"
     assert f"{config}:2" in stage.cli("doctor", expect=None).out, "it says who says so"
+
+    with terminal(stage.argv("env", "up", str(folder)), stage.environment, stage.directory) as screen:
+        assert screen.shows("/workspaces/My Project"), screen.seen
+        screen.type("cat word; echo -$((40 + 2))-; exit 3\n")
+        assert screen.ends() == 3, screen.seen
+        assert "-42-" in screen.text, "a shell in it is opened, and its exit code is passed on"
+    assert stage.container("my-project")["Id"] == seen["Id"], "and what it was opened in stays"
 
     spec = document("Service", "tools", container={"image": IMAGE, "workspace": ".", "keepAlive": True, "init": True})
     spec["spec"]["volumes"] = [{"hostPath": ".", "mountPath": "/src"}]
