@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from reconciler.core.campaign import runs as making
@@ -17,7 +17,7 @@ from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Unreachable
 from reconciler.kinds.campaign import as_service
 from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload, Stop
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase
+from reconciler.model.observed import Observed, Phase, Snapshot
 from reconciler.model.resource import Resource
 
 WARM = 0
@@ -42,7 +42,8 @@ class Ground:
 
     def desired(self, run: Run) -> Desired:
         """A run in a place of its own, or as a command inside of what is kept warm."""
-        whole = self._rendered(making.changes(self._resource, run), run.index)
+        index = WARM if self.persistent else run.index
+        whole = self._rendered(making.changes(self._resource, run), index)
         return self._inside(run, whole) if self.persistent else whole
 
     def warm(self, run: Run) -> Desired:
@@ -65,7 +66,8 @@ class Ground:
         if not command:
             hint = "give container.command, or use --strategy ephemeral"
             raise ReconcilerError(f"{self.key.short}: there is no command to run inside", hint=hint)
-        env = {name: value for name, value in inner.env.items() if outer.env.get(name) != value}
+        given = {**inner.env, "RECONCILER_INDEX": str(run.index)}
+        env = {name: value for name, value in given.items() if outer.env.get(name) != value}
         if isinstance(inner, ProcessPayload) and inner.mounts:
             hint = "use --strategy ephemeral, or say where it is by an environment variable"
             raise ReconcilerError(f"{self.key.short}: a command inside of a native process has no volumes", hint=hint)
@@ -84,10 +86,10 @@ class Ground:
         shown = replace(resource, key=as_one, spec=replace(resource.spec, replicas=1))
         others = {key: other for key, other in graph.resources.items() if key != self.key}
         graph = replace(graph, resources={**others, as_one: shown})
-        return self._renamed(graph, as_one.instance(0), index, now)
+        return self._made_of(graph, as_one.instance(0), index, now)
 
-    def _renamed(self, graph: Graph, stand_in: Key, index: int, now: float) -> Desired:
-        snapshot = self.parts.observer.look(graph, now)
+    def _made_of(self, graph: Graph, stand_in: Key, index: int, now: float) -> Desired:
+        snapshot = _renamed(self.parts.observer.look(graph, now), self.key.instance(index), stand_in)
         assignment = assign(World(graph, snapshot, now), {})
         rendered = render(graph, snapshot, assignment)
         if stand_in not in rendered.desired:
@@ -135,10 +137,11 @@ class Ground:
         if seen:
             self._clear(seen)
 
-    def clear_all(self) -> None:
-        """Everything of this campaign, the commands before what they run inside of."""
+    def clear_all(self, *, but: Collection[int] = ()) -> None:
+        """Everything of this campaign, the commands before what they run inside of. `but` are numbers that stay."""
         for thing in sorted(instances_of(self.parts, lambda key: key == self.key), key=inner_first):
-            self._clear(thing)
+            if _number(thing) not in but:
+                self._clear(thing)
 
     def _clear(self, seen: Observed) -> None:
         """What still runs is asked to end first; who is impatient while that takes its time has it killed. What is kept
@@ -151,8 +154,25 @@ class Ground:
                 self.stop(seen, KILL)
         self.parts.runtimes[seen.runtime].remove(seen)
 
-    def log(self, seen: Observed, **options: float | None) -> Iterator[bytes]:
-        return self.parts.reach[seen.runtime].logs(seen, **options)  # type: ignore[arg-type]
+    def spoke(self, seen: Observed, since: float) -> bool:
+        """Whether it has written anything since then."""
+        return next(iter(self.parts.reach[seen.runtime].logs(seen, tail=1, since=since)), b"") != b""
+
+    def log(self, seen: Observed) -> Iterator[bytes]:
+        """All of it, of one that has ended. What a process wrote last may still be on its way when it is seen to be
+        dead, so its log is followed to where it ends; an engine tells of an end only when it has all.
+        """
+        return self.parts.reach[seen.runtime].logs(seen, follow=seen.runtime == "process")
+
+
+def _renamed(snapshot: Snapshot, key: Key, stand_in: Key) -> Snapshot:
+    """The world with the instance under the name that it is rendered by, so that its ports are its own."""
+
+    def shown(thing: Observed) -> Observed:
+        return replace(thing, key=stand_in, name=stand_in.engine_name) if thing.key == key else thing
+
+    views = tuple(replace(view, objects=tuple(shown(thing) for thing in view.objects)) for view in snapshot.views)
+    return replace(snapshot, views=views)
 
 
 def instances_of(parts: Parts, wanted: Callable[[Key], bool]) -> list[Observed]:

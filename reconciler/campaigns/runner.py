@@ -122,8 +122,9 @@ class _Course:
         self._warmed = False
 
     def run(self, *, anew: bool) -> Manifest:
-        if anew:
-            self._ground.clear_all()
+        # What is recorded already, or is to be done again, may not have been removed any more by who came before us.
+        goes_on = [WARM, *(run.index for run in self.manifest.of(State.RUNNING))]
+        self._ground.clear_all(but=() if anew else goes_on)
         self._results.prepare(self.manifest, anew=anew)
         self._save(self.manifest)
         with self._surroundings():

@@ -91,9 +91,9 @@ class _Watchdog:
         if now - max(self._heard, self._asked) > min(self._spec.silence_seconds / 4, LONGEST):
             self._asked = now
             try:
-                spoke = next(iter(self._ground.log(seen, tail=1, since=self._heard)), b"")
+                spoke = self._ground.spoke(seen, self._heard)
             except ReconcilerError:  # that its log can't be read says nothing of whether it is silent
-                spoke = b"?"
+                spoke = True
             self._heard = now if spoke else self._heard
         return self._heard
 

@@ -56,8 +56,11 @@ def test_L1_L2_L4_L5_L8_what_is_persistent_is_asked_for_started_once_and_has_onl
     say = f"cat /etc/hostname; {said}; test -e /tmp/been && exit 3; touch /tmp/been"
     env = {"N": "${matrix.n}", "SHARED": "x"}
     path = stage.write(
-        script("bench", say, native=False, strategy="persistent", matrix={"n": [1, 2]}, env=env, warmupSeconds=0.2)
-    )
+        script(
+            "bench", say, native=False, strategy="persistent", matrix={"n": [1, 2]}, env=env, warmupSeconds=0.2,
+            ports=[{"name": "http", "port": 80}],
+        )
+    )  # fmt: skip
     refused = stage.cli("run", "-f", str(path), expect=2)
     assert "less isolation" in refused.err
     assert "--yes" in refused.err
@@ -201,7 +204,7 @@ def test_L21_a_daemon_takes_away_what_a_killed_controller_left(stage: Stage) -> 
     assert status(stage, "bench")["state"] == "interrupted"
 
 
-def test_L20_L22_watchdogs_retries_and_the_breaker(stage: Stage) -> None:
+def test_L20_L22_L24_watchdogs_retries_and_the_breaker(stage: Stage) -> None:
     """Beside each other: all of them mostly wait."""
     cases = {
         "late": (script("late", "while :; do echo x; sleep 0.05; done", timeoutSeconds=0.6), 1),

@@ -71,7 +71,8 @@ def _follow(directory: str, tail: int | None) -> Iterator[bytes]:
     yield from _chunks(_last_lines(already, tail) if tail is not None else already)
     try:
         while True:
-            ended = not lock.held(f"{directory}/lock")
+            # Asked before it is read: whatever was written by then is read, and nothing comes after.
+            over = not lock.held(f"{directory}/lock") and not _keeper_lives(directory)
             if file is not None and (news := _drain(file)):
                 yield from _chunks(news)
                 continue
@@ -82,7 +83,7 @@ def _follow(directory: str, tail: int | None) -> Iterator[bytes]:
                 _close(file)
                 file = turned
                 continue
-            if ended and not _keeper_lives(directory):
+            if over:
                 return
             time.sleep(FOLLOW_INTERVAL)
     finally:
