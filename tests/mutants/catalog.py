@@ -335,7 +335,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "containers are removed by name instead of id", f"{DOCKER}/containers.py",
-        'f"/containers/{seen.id}?v=1"', 'f"/containers/{seen.name}?v=1"',
+        'f"/containers/{seen.id}?v={int(not seen.adopted)}"', 'f"/containers/{seen.name}?v=1"',
         (f"{CONTRACT}::TestLife::test_an_old_id_does_not_reach_the_new_one[docker]",), engine=True,
     ),
     Mutant(
@@ -345,7 +345,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a running container is removed by force", f"{DOCKER}/containers.py",
-        "/containers/{seen.id}?v=1", "/containers/{seen.id}?v=1&force=1",
+        "?v={int(not seen.adopted)}", "?v=1&force=1",
         ("tests/docker/test_containers.py::test_a_running_container_is_not_removed",), engine=True,
     ),
     Mutant(

@@ -46,9 +46,9 @@ def test_who_reads_it_later_reads_what_was_kept(path: Path, tmp_path: Path) -> N
     writer.keep(given)
     for namespace in writer.namespaces():
         assert Applied(home).resources(namespace) == writer.resources(namespace)
-        assert Applied(home).resources(namespace) == sorted(
-            (one for one in given if one.key.namespace == namespace), key=lambda one: f"{one.key.kind}-{one.key.name}"
-        )
+        mine = [one for one in given if one.key.namespace == namespace]
+        mine.sort(key=lambda one: f"{one.key.kind}-{one.key.name}.yaml")  # as their files lie there
+        assert Applied(home).resources(namespace) == mine
 
 
 def test_files_are_for_nobody_else_and_leave_no_drafts(tmp_path: Path) -> None:
