@@ -36,8 +36,8 @@ GAPS = {
         "source-without-verify", "source-of-two-kinds", "source-directory-with-verify",
     ),
     "what stands inside a string": (
-        "bad-image", "image-like-a-flag", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern", "bad-subnet",
-        "bad-variable-name", "config-key-with-slash", "malformed-expression",
+        "bad-image", "image-like-a-flag", "bad-alias", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern",
+        "bad-subnet", "bad-variable-name", "config-key-with-slash", "malformed-expression",
         "source-urls", "source-refs-and-paths",
     ),
     "the environment": ("variable-not-set", "variable-of-wrong-type", "secret-variable-not-set"),
