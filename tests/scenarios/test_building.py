@@ -51,7 +51,11 @@ def images(stage: Stage) -> list[dict[str, object]]:
 def test_K20_R22_what_a_dockerfile_says_is_built_once_and_anew_when_something_in_it_changed(
     stage: Stage, context: Path
 ) -> None:
-    assert stage.apply(built()).results == {"web": "created"}
+    told = stage.apply(built())
+    assert told.results == {"web": "created"}
+    assert "  Step 3/" in told.err
+    assert "  built\n" in told.err
+    assert "LABEL" not in told.err, "what we add is nobody's business"
     first = stage.container("web")
     assert short(first["Config"]["Image"]).startswith(f"reconciler-build/{stage.namespace}-web:")
     assert stage.run_inside("web", "cat", "/app/word", "/colour").split() == ["onered"]

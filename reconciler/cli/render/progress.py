@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 RUNNING, DONE, FAILED = "running", "done", "failed"
 INTERRUPTED = "interrupted; what runs goes on running, and the next apply goes on from here"
 LEVELS = {DONE: "ok", FAILED: "failed"}
-PULLED = "pulled"
-STEPS = ("pulling", PULLED, "Step ")
+PULLED, BUILT = "pulled", "built"
+STEPS = ("pulling", PULLED, "Step ", BUILT)
 """How the words begin that are worth a line in a log: of a pull, and of a build."""
 
 
@@ -54,7 +54,7 @@ def fetching(context: Context, image: str, words: str) -> None:
     """A step of getting an image. What a log would be flooded with, a terminal shows in one line."""
     lines = context.invocation.lines
     if isinstance(lines, LiveProgress) or (lines and words.startswith(STEPS)):
-        lines.update(f"image {image}", DONE if words == PULLED else RUNNING, words)
+        lines.update(f"image {image}", DONE if words in (PULLED, BUILT) else RUNNING, words)
 
 
 class PlainProgress:

@@ -145,7 +145,8 @@ class Builds:
                 if STEP.match(line):
                     step = line.strip().replace("STEP", "Step")
                     last.clear()
-                    self._tell(image, step)
+                    if f"LABEL {labels.PREFIX}." not in step:  # those are ours, and no news to anybody
+                        self._tell(image, step)
                 elif line.strip():
                     last.append(line.rstrip())
             if words := told.get("error"):
