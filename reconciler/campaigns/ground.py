@@ -35,6 +35,8 @@ class Ground:
         self.persistent = persistent
         self.runtime = "process" if persistent else str(resource.spec.runtime)
         """Where a run's own instance lives: a command inside of something else is a process of ours."""
+        self.patient = True
+        """Whether what is to end is given its time."""
         self._resource = resource
         self._home = str(resource.spec.runtime)
 
@@ -144,14 +146,10 @@ class Ground:
                 self._clear(thing)
 
     def _clear(self, seen: Observed) -> None:
-        """What still runs is asked to end first; who is impatient while that takes its time has it killed. What is kept
-        up does nothing by itself, so nothing is lost with it.
-        """
+        """What still runs is asked to end first. What is kept up does nothing by itself, so nothing is lost with it."""
         if seen.phase in RUNS:
-            try:
-                self.stop(seen, KILL if self.persistent and _number(seen) == WARM else None)
-            except KeyboardInterrupt:
-                self.stop(seen, KILL)
+            idle = self.persistent and _number(seen) == WARM
+            self.stop(seen, KILL if idle or not self.patient else None)
         self.parts.runtimes[seen.runtime].remove(seen)
 
     def spoke(self, seen: Observed, since: float) -> bool:

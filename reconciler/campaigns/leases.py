@@ -5,9 +5,9 @@ All or none, and in one order, so that two never wait for each other. The kernel
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -69,27 +69,27 @@ def _taken(names: Mapping[str, bool], title: str, stack: ExitStack) -> str:
 
 
 def _open(name: str) -> int:
-    folder = _folder()
+    place = folder()
     try:
-        return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return os.open(place / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ReconcilerError(
-            f"lease {name}: {folder / name}: {error.strerror}", hint="--no-lease does without"
+            f"lease {name}: {place / name}: {error.strerror}", hint="--no-lease does without"
         ) from error
 
 
-def _folder() -> Path:
-    """Of this user on this machine. What somebody else has put in its place is not used."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = Path(runtime) if runtime.startswith("/") and Path(runtime).is_dir() else None
-    folder = base / "reconciler-leases" if base else Path(f"/tmp/reconciler-leases-{os.getuid()}")  # noqa: S108
+def folder() -> Path:
+    """Of this user on this machine, whatever the environment says: a job of cron's has to find the same. What somebody
+    else has put in its place is not used.
+    """
+    user = os.getuid()
+    base = Path(f"/run/user/{user}")
+    place = base / "reconciler-leases" if base.is_dir() else Path(f"/tmp/reconciler-leases-{user}")  # noqa: S108
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        seen = folder.lstat()
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTDIR):
-            raise ReconcilerError(f"{folder} is no directory", hint="remove it, or use --no-lease") from error
-        raise
-    if seen.st_uid != os.getuid() or seen.st_mode & 0o022:
-        raise ReconcilerError(f"{folder} belongs to somebody else", hint="remove it, or use --no-lease")
-    return folder
+        place.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError as error:
+        raise ReconcilerError(f"{place} is no directory", hint="remove it, or use --no-lease") from error
+    seen = place.lstat()
+    if seen.st_uid != user or seen.st_mode & 0o022 or not stat.S_ISDIR(seen.st_mode):
+        raise ReconcilerError(f"{place} belongs to somebody else", hint="remove it, or use --no-lease")
+    return place

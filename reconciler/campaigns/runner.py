@@ -196,7 +196,7 @@ class _Course:
                 begun = run if seen else self._begun(run)
                 return begun if begun.over else self._brought_in(begun, watch(self._ground, run.index, self._spec))
             except (KeyboardInterrupt, SystemExit):
-                self._let_go(run)
+                self._halt(run)
                 raise
 
     def _found(self, run: Run) -> Observed | None:
@@ -247,13 +247,15 @@ class _Course:
             return ended
         return replace(ended, log=log, result=result)
 
-    def _let_go(self, run: Run) -> None:
-        """First it is written down that it is to be done again, then it goes."""
-        current = next(one for one in self.manifest.runs if one.id == run.id)
-        if current.state is State.RUNNING:
-            self._put(manifests.halted(current))
-        self._runner.note(f"{run.id} is stopped and removed; Ctrl-C again to kill it")
-        self._ground.clear(run.index)
+    def _halt(self, run: Run) -> None:
+        """It is to be done again. First that is written down; then, with all else, it goes."""
+        try:
+            current = next(one for one in self.manifest.runs if one.id == run.id)
+            if current.state is State.RUNNING:
+                self._put(manifests.halted(current))
+            self._runner.note(f"{run.id} is stopped and removed; Ctrl-C again to kill it")
+        except KeyboardInterrupt:
+            self._ground.patient = False
 
     # -- what is around it
 
@@ -265,12 +267,20 @@ class _Course:
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
-            if self.manifest.keeps:
-                self._take_down()
-            else:
-                self._ground.clear_all()
+            self._sweep()
             raise
         self._take_down()
+
+    def _sweep(self) -> None:
+        """Once more, and at once, for who does not want to wait for it."""
+        stays = [WARM] if self.manifest.keeps else []
+        try:
+            self._ground.clear_all(but=stays)
+        except KeyboardInterrupt:
+            self._ground.patient = False
+            self._ground.clear_all(but=stays)
+        if stays:
+            self._take_down()
 
     def _take_down(self) -> None:
         if not self._ground.persistent:

@@ -107,8 +107,8 @@ class CampaignSpec:
     results: str = "./results"
     """Directory for runs.jsonl, runs.csv and the logs; relative to the spec file."""
     leases: tuple[str, ...] = ()
-    """Names of what only one run on this machine may use at a time, like gpu0. By default the GPUs and devices of the
-    container."""
+    """Names of what only one run of this user on this machine may have at a time, like gpu0. By default the GPUs and
+    devices of the container."""
     notify: Notify | None = None
     """Who is told of its end."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
-import os
 import signal
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.campaigns import leases
 from tests.scenarios.campaigns import campaign, folder, left, lines, manifest, script, states, status
 from tests.scenarios.documents import document, native
 from tests.scenarios.stage import Stage, eventually
@@ -165,6 +165,22 @@ def test_L19_ctrl_c_leaves_nothing_behind_and_the_run_to_be_done_again(stage: St
     assert stage.cli("run", "-f", str(done), "--restart").code == 0
 
 
+def test_L19_a_second_ctrl_c_kills_what_does_not_want_to_end(stage: Stage) -> None:
+    deaf = "trap '' TERM; echo begun; while :; do sleep 0.1; done"
+    path = stage.write(script("bench", deaf, stop={"graceSeconds": 300}))
+    child = stage.start_cli("run", "-f", str(path))
+    eventually(lambda: "begun" in stage.process_log("bench", 1), "it has begun")
+    child.send_signal(signal.SIGINT)
+    assert child.stderr is not None
+    eventually(lambda: "Ctrl-C again" in (child.stderr.readline() if child.stderr else ""), "it says what it does")
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=20)
+
+    assert child.returncode == 130
+    assert left(stage) == []
+    assert states(stage, "bench") == ["pending"]
+
+
 def test_L17_L21_who_was_killed_is_succeeded_what_still_runs_is_taken_over_and_what_is_left_goes(stage: Stage) -> None:
     wait = "echo ${run.id} >> ../ran; while ! test -e ../go; do sleep 0.02; done; echo '{\"went\": true}'"
     (stage.directory / "work").mkdir()
@@ -249,8 +265,7 @@ def test_L20_L22_L24_watchdogs_retries_and_the_breaker(stage: Stage) -> None:
 def test_L23_a_lease_is_held_by_one_at_a_time_and_by_nobody_who_is_dead(stage: Stage) -> None:
     name = f"gpu-{stage.namespace}"
     path = stage.write(campaign("bench", "true", leases=[name, f"{name}-2"]))
-    place = Path(f"/tmp/reconciler-leases-{os.getuid()}") / f"{name}-2"
-    place.parent.mkdir(mode=0o700, exist_ok=True)
+    place = leases.folder() / f"{name}-2"
     with place.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write("somebody else")

@@ -73,6 +73,13 @@ OF_KIND: dict[str, Layout] = {
         (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
         (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
     ),
+    "campaign": (
+        *STATUS,
+        (Column("RUNS", right=True), _runs),
+        (Column("STRATEGY"), lambda item: _spec(item, "strategy")),
+        (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
+        (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
+    ),
     "network": (
         *STATUS,
         (Column("DRIVER"), lambda item: _spec(item, "driver")),
