@@ -8,12 +8,16 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import leaks
 from tests.engine_api import Engine
 from tests.image import ensure_images
+
+if TYPE_CHECKING:
+    from tests.machines.lab import Lab
 
 SESSION = "RECONCILER_TEST_SESSION"
 REQUIRED = frozenset(filter(None, os.environ.get("RECONCILER_REQUIRE", "").split(",")))
@@ -61,6 +65,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if hits := [value for name, value in told if name == "disturbed"]:
         wrong = Counter({name: sum(value for n, value in told if n == name) for name in ("lost", "made twice")})
         terminalreporter.write_line(_disturbed(hits, wrong))
+    if warm := [value for name, value in told if name == "ssh"]:
+        terminalreporter.write_line(f"a command over an open connection: {1000 * warm[0]:.1f} ms (median)")
+    if frozen := [value for name, value in told if name == "frozen"]:
+        terminalreporter.write_line(f"a frozen host is told after {frozen[0]:.1f} s, and the others went on")
     if mutants := sum(value for report in passed for name, value in report.user_properties if name == "mutants"):
         terminalreporter.write_line(f"{mutants} mutants were killed")
     if left := config.stash.get(_leaked, []):
@@ -93,6 +101,15 @@ def engine() -> Engine:
         absent("engine", "no container engine answers; `make test` as root starts one")
     ensure_images(found)
     return found
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Test machines, and networks between them: one lab for each worker."""
+    from tests.machines.lab import opened
+
+    with opened() as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from reconciler.ports import Completed
 
 READ_SECONDS = 60.0
 LOOK_SECONDS = 15.0
+BUSY_SECONDS = 10.0
 
 READ = r"""
 export LC_ALL=C
@@ -35,6 +37,7 @@ mkdir -p "$directory" || exit 1
 if [ -d "$target" ] && [ ! -L "$target" ]; then echo 'x: Is a directory' >&2; exit 1; fi
 trap 'rm -f "$draft"' EXIT
 trap 'exit 1' HUP INT TERM
+trap '' PIPE
 set -C
 cat > "$draft" || exit 1
 chmod "$mode" "$draft" || exit 1
@@ -44,6 +47,7 @@ sync "$directory" 2>/dev/null || :
 """
 """The draft is a new file in any case, on the disk before it gets its name. `-T`: a link in the file's place is
 replaced, where a plain `mv` would follow one to a directory. A `mv` that can't do so leaves no file for a moment.
+Without a word about pipes, the shell would die of telling nobody that it was interrupted, and leave its draft behind.
 """
 
 TABLES = r"""
@@ -120,6 +124,14 @@ class Ssh:
         """
         return self._line.forward(path)
 
+    def offered(self) -> str:
+        """The key that the host shows now, as a line for `trust`. Empty where none could be learned."""
+        return self._line.offered()
+
+    def trust(self, line: str) -> None:
+        """From now on, and in place of what was trusted under that name before. A person has to have said so."""
+        self._line.trust(line)
+
     def close(self) -> None:
         """The connection, for all who share it. The next command opens another."""
         self._line.close()
@@ -155,8 +167,11 @@ class Ssh:
                 raise self._unended(argv[0], heard)
 
     def _heard(self, argv: Sequence[str], *, stdin: bytes, deadline: float, most: int) -> Heard:
-        """Nothing is said twice: again only when it is certain that nobody heard the first time."""
-        for _ in range(2):
+        """Nothing is said twice: again only when it is certain that nobody heard the first time. Somebody who is busy,
+        which an open line without room for another command is, will have time again.
+        """
+        until = time.monotonic() + min(deadline, BUSY_SECONDS)
+        while True:
             mark = secrets.token_hex(8)
             line = remote.wrapped(argv, mark=mark, size=len(stdin), deadline=deadline)
             try:
@@ -170,11 +185,11 @@ class Ssh:
                 ) from None
             if not _unserved(heard, mark):
                 return heard
-            self._line.open()
-        raise Unreachable(
-            f"host {self.name} takes no more commands at once",
-            hint="it is tried again; if it stays so, raise MaxSessions in its sshd_config",
-        )
+            if not self._line.open() and time.monotonic() > until:
+                raise Unreachable(
+                    f"host {self.name} takes no more commands at once",
+                    hint="it is tried again; if it stays so, raise MaxSessions in its sshd_config",
+                )
 
     def _unended(self, program: str, heard: Heard) -> Refused | OutcomeUnknown:
         if heard.begun or heard.exit_code in {255, -1}:

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.errors import Denied, HostKeyChanged, OutcomeUnknown, Refused, Unreachable, UsageError
+from reconciler.errors import Denied, HostKeyUnknown, OutcomeUnknown, Refused, Unreachable, UsageError
 from reconciler.hosts import sshsaid
 from reconciler.hosts.running import run
 from reconciler.ports import Completed
@@ -94,15 +94,16 @@ class Line:
         options = ["-o", "ControlMaster=no", "-o", "BatchMode=yes", "-o", "LogLevel=INFO", "-o", nobody]
         return ["ssh", "-F", "none", "-T", "-S", str(self._socket), *options, "--", self._target.host]
 
-    def open(self) -> None:
-        """Opens it unless it is open. Raises Unreachable, Denied, HostKeyUnknown or HostKeyChanged."""
+    def open(self) -> bool:
+        """Opens it, and tells whether it was not open. Raises Unreachable, Denied, HostKeyUnknown, HostKeyChanged."""
         with self._turn():
             if self._answers():
-                return
+                return False
             self._socket.unlink(missing_ok=True)  # whoever made it was killed
             begin = ["-f", "-N", "-M", "-S", str(self._socket), "-o", f"ControlPersist={PERSIST_SECONDS}"]
             sockets = ["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]
             self._reach([*begin, *sockets])
+            return True
 
     def forward(self, remote: str) -> str:
         """A socket here that leads to the one at `remote` there, for as long as the line is open."""
@@ -129,19 +130,28 @@ class Line:
         found: list[str] = OFFERED.findall(done.stderr.decode(errors="replace"))
         return found[-1] if found else ""
 
+    def trust(self, line: str) -> None:
+        """In place of other keys of the same name."""
+        name = line.split(maxsplit=1)[0]
+        path = self._room() / "known_hosts"
+        with self._turn("known_hosts"):
+            before = path.read_text().splitlines() if path.exists() else []
+            kept = [other for other in before if other.split()[:1] != [name]]
+            draft = path.with_suffix(f".{self._id}")
+            draft.write_text("\n".join([*kept, line]) + "\n")
+            draft.replace(path)
+
     def _reach(self, options: list[str]) -> None:
         try:
             done = run(self._ssh([*self._known(), *options]), deadline=OPEN_SECONDS)
         except OutcomeUnknown:
             raise sshsaid.silent(self._name, str(self._target), OPEN_SECONDS) from None
         if done.exit_code:
-            raise self._fault(done.stderr)
-
-    def _fault(self, stderr: bytes) -> Exception:
-        fault = sshsaid.fault(self._name, str(self._target), stderr, pinned=bool(self._target.host_key))
-        if not isinstance(fault, Denied) or isinstance(fault, HostKeyChanged):
-            return fault
-        return sshsaid.with_fingerprint(fault, self.offered()) if fault.reason == "HostKeyUnknown" else fault
+            said = done.stderr
+            if sshsaid.JUMPED in said:  # of those in between, ssh tells only when nobody is to share the connection
+                said = run([*self._ssh(self._known()), "true"], deadline=OPEN_SECONDS).stderr or said
+            fault = sshsaid.fault(self._name, str(self._target), said)
+            raise sshsaid.with_fingerprint(fault, self.offered()) if isinstance(fault, HostKeyUnknown) else fault
 
     def _ssh(self, options: list[str]) -> list[str]:
         """Of two options ssh takes the first: what comes from `options` prevails over all others."""
@@ -160,9 +170,9 @@ class Line:
             everybody = f"{ours} /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
             return ["-o", f"GlobalKnownHostsFile={everybody}"]
         pin = self._room() / f"{self._id}.pin"
-        pin.write_text(f"pinned {self._target.host_key}\n")
+        pin.write_text(f"{sshsaid.PINNED} {self._target.host_key}\n")
         only = ["-o", f"UserKnownHostsFile={_quoted(pin)}", "-o", "GlobalKnownHostsFile=/dev/null"]
-        return [*only, "-o", "HostKeyAlias=pinned"]
+        return [*only, "-o", f"HostKeyAlias={sshsaid.PINNED}"]
 
     def _answers(self) -> bool:
         done = self._control("check")
@@ -177,9 +187,9 @@ class Line:
             return None
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One at a time, of all processes: two that open it at once would open two."""
-        with (self._room() / f"{self._id}.lock").open("a") as lock:
+    def _turn(self, what: str = "") -> Iterator[None]:
+        """One at a time, of all processes: two that open a line at once would open two."""
+        with (self._room() / f"{what or self._id}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

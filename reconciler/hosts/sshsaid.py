@@ -5,19 +5,27 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 
 from reconciler.errors import Denied, HostKeyChanged, HostKeyUnknown, ReconcilerError, Refused, Unreachable
 
+PINNED = "pinned"
+"""The name under which a key stands that the spec gives."""
+CHANGED = re.compile(rf"^Host key for (\S+) has changed|host key is known for {PINNED} ", re.MULTILINE)
+UNKNOWN = re.compile(r"host key is known for (\S+)")
+JUMPED = b"UNKNOWN port"
+"""What ssh calls the other end of a connection that somebody else made for it."""
 CHATTER = ("Warning: ", "@@@", "debug", "Control socket", "mux_client")
 
 
-def fault(name: str, target: str, stderr: bytes, *, pinned: bool) -> ReconcilerError:
+def fault(name: str, target: str, stderr: bytes) -> ReconcilerError:
     text = stderr.decode(errors="replace")
-    if "IDENTIFICATION HAS CHANGED" in text or (pinned and "Host key verification failed" in text):
-        return _changed(name, target, pinned=pinned)
-    if "Host key verification failed" in text or "host key is known for" in text:
+    if changed := CHANGED.search(text):
+        return _changed(name, target, next(filter(None, changed.groups()), PINNED))
+    if unknown := UNKNOWN.search(text):
+        where = "" if JUMPED not in stderr else f", or that of {unknown[1]} on the way to it,"
         hint = f"compare it with the one that the machine itself shows, then: reconciler host trust {name}"
-        return HostKeyUnknown(f"host {name} ({target}) is not known: nobody has said yet what its key is", hint=hint)
+        return HostKeyUnknown(f"host {name} ({target}): nobody has said yet what its key{where} is", hint=hint)
     if "Permission denied" in text or "Too many authentication failures" in text:
         hint = "look at ssh.user and ssh.identityFile, or at what `ssh-add -l` lists"
         return Denied(f"host {name} ({target}) does not let us in: {last(stderr)}", hint=hint)
@@ -55,10 +63,12 @@ def last(stderr: bytes) -> str:
     return "".join(c if c.isprintable() else " " for c in telling[-1])[:300] if telling else "ssh does not say why"
 
 
-def _changed(name: str, target: str, *, pinned: bool) -> HostKeyChanged:
-    known = "the hostKey in its spec" if pinned else "the one that is known"
+def _changed(name: str, target: str, whose: str) -> HostKeyChanged:
+    """`whose` may be one that stands between us and the host."""
+    pinned = whose == PINNED
+    who, known = ("it", "the hostKey in its spec") if pinned else (whose, "the one that is known")
     then = "write it into the spec" if pinned else f"reconciler host trust {name}"
     return HostKeyChanged(
-        f"host {name} ({target}) shows another key than {known}; nothing was sent to it",
+        f"host {name} ({target}): {who} shows another key than {known}; nothing was sent there",
         hint=f"it was installed anew, or somebody is in between: ask the machine itself. If that is its key: {then}",
     )

@@ -14,7 +14,7 @@ from reconciler.hosts.local import LocalHost
 from reconciler.hosts.ssh import Ssh
 from reconciler.hosts.sshline import Target
 from reconciler.ports import Host
-from tests.machines.lab import Lab, opened
+from tests.machines.lab import Lab
 from tests.machines.machine import Machine
 
 _count = itertools.count()
@@ -30,12 +30,6 @@ class Place:
 
     def names(self, directory: str = "") -> set[str]:
         return set(self.console("ls", "-A", directory or self.directory).decode().split())
-
-
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    with opened() as made:
-        yield made
 
 
 @pytest.fixture(scope="session")

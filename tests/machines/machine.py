@@ -56,11 +56,15 @@ Match User sparse
   SetEnv PATH=/opt/nowhere:/var/lib/sparse
 """
 
-USERS = {"root": (0, "/root", "/bin/sh"), "tester": (7001, "/home/tester", "/bin/sh")}
-USERS["sparse"] = (7002, "/home/sparse", "/var/lib/sparse/sh")
-"""The last one has nothing but busybox: no program of another make is on its PATH, its shell included."""
-
 NOBODY = "/usr/sbin/nologin"
+USERS = {
+    "root": (0, "/root", "/bin/sh"),
+    "tester": (7001, "/home/tester", "/bin/bash"),
+    "sparse": (7002, "/home/sparse", "/var/lib/sparse/sh"),
+    "mute": (7004, "/home/mute", NOBODY),
+}
+"""`sparse` has nothing but busybox: no program of another make is on its PATH, its shell included."""
+
 ENGINE_SECONDS = 40.0
 
 
