@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Unreachable
 from reconciler.hosts.facts import facts
 from reconciler.hosts.ssh import Ssh
+from reconciler.hosts.sshline import Target
 from tests.machines.lab import Lab
 from tests.machines.machine import Machine
 from tests.machines.proxy import Proxy
@@ -32,9 +34,49 @@ def wire(far: Machine) -> Iterator[Proxy]:
     proxy.close()
 
 
+@dataclass(frozen=True)
+class Lost:
+    """Two hosts that fell silent when the first of these tests began; it takes a while to tell."""
+
+    hosts: Mapping[str, Ssh]
+    answers: Mapping[str, Future[float]]
+    heal: Callable[[], None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lost(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
+    frozen, away = lab.machine("frozen"), lab.machine("away")
+    hosts = {}
+    for machine in (frozen, away):
+        target = Target(machine.address, user="root", identity_file=str(lab.identity), host_key=machine.host_key)
+        hosts[machine.name] = Ssh(machine.name, target, tmp_path_factory.mktemp("lost") / "ssh")
+        hosts[machine.name].run(["true"])
+    with ThreadPoolExecutor(2) as pool, ExitStack() as cut_off:
+        cut_off.enter_context(away.partitioned())
+        frozen.freeze()
+        command = pool.submit(until_told, OutcomeUnknown, lambda: hosts["frozen"].run(["sleep", "1"], deadline=60))
+        reading = pool.submit(until_told, Unreachable, lambda: hosts["away"].read("/etc/passwd"))
+
+        def heal() -> None:
+            frozen.thaw()
+            cut_off.close()
+
+        yield Lost(hosts, {"frozen": command, "away": reading}, heal)
+        heal()
+    for host in hosts.values():
+        host.close()
+
+
+def until_told(error: type[ReconcilerError], action: Callable[[], object]) -> float:
+    started = time.monotonic()
+    with pytest.raises(error):
+        action()
+    return time.monotonic() - started
+
+
 def cuts(host: Ssh, wire: Proxy, action: Callable[[], object]) -> Iterator[tuple[int, bool]]:
     """Opens the connection and arms the wire anew for each: how many bytes of what is sent, then of what is heard."""
-    for heard, points in ((False, 10), (True, 4)):
+    for heard, points in ((False, 8), (True, 3)):
         until(lambda: reached(host))
         record = wire.received if heard else wire.sent
         before = len(record)
@@ -77,7 +119,7 @@ def test_F35_a_write_that_is_cut_after_any_byte_leaves_the_old_content_or_the_ne
         assert found == new or (lost and found == now), point
         now, told = found, told + lost
 
-    assert told > 8
+    assert told > 6
     until(lambda: len(far.run("ls", "-A", "/root/cut").split()) <= 2), "drafts go, but for one caught as it was begun"
 
 
@@ -92,43 +134,7 @@ def test_F35_a_command_that_is_cut_after_any_byte_ran_once_or_not_at_all(far: Ma
         lines = far.run("sh", "-c", "cat /root/log 2>/dev/null || :")
         assert lines == b"x\n" or (lost and not lines), point
 
-    assert told > 8
-
-
-def test_F35_the_frozen_and_the_cut_off_are_told_within_15_s_and_others_go_on(
-    lab: Lab, far: Machine, dial: Dial, record_property: Callable[[str, object], None]
-) -> None:
-    frozen, away = lab.machine("frozen"), lab.machine("away")
-    hosts = {machine.name: dial(machine) for machine in (far, frozen, away)}
-    for host in hosts.values():
-        host.run(["true"])
-    began = threading.Barrier(3)
-
-    def lost(name: str, error: type[ReconcilerError], action: Callable[[], object]) -> float:
-        began.wait(10)
-        started = time.monotonic()
-        with pytest.raises(error):
-            action()
-        return time.monotonic() - started
-
-    with ThreadPoolExecutor(2) as pool, away.partitioned():
-        frozen.freeze()
-        first = pool.submit(lost, "frozen", OutcomeUnknown, lambda: hosts["frozen"].run(["sleep", "1"], deadline=60))
-        other = pool.submit(lost, "away", Unreachable, lambda: hosts["away"].read("/etc/passwd"))
-        began.wait(10)
-        slowest = 0.0
-        while not (first.done() and other.done()):
-            started = time.monotonic()
-            hosts["far"].run(["true"])
-            slowest = max(slowest, time.monotonic() - started)
-            other.done() or time.sleep(0.2)
-        took = [first.result(), other.result()]
-
-    frozen.thaw()
-    record_property("frozen", max(took))
-    assert max(took) < 16
-    assert slowest < 3
-    assert [hosts[name].run(["hostname"]).stdout.decode().strip() for name in ("frozen", "away")] == ["frozen", "away"]
+    assert told > 6
 
 
 def test_F39_a_short_partition_is_waited_out(lab: Lab, dial: Dial) -> None:
@@ -139,7 +145,7 @@ def test_F39_a_short_partition_is_waited_out(lab: Lab, dial: Dial) -> None:
         answer = pool.submit(host.run, ["sh", "-c", "echo begun > /root/begun; sleep 1; echo done"])
         until(lambda: machine.run("cat", "/root/begun", check=False))
         with machine.partitioned(), pytest.raises(TimeoutError):
-            answer.result(timeout=1.5)
+            answer.result(timeout=1.2)
         assert answer.result(timeout=15).stdout == b"done\n"
 
 
@@ -177,6 +183,7 @@ def test_F35_when_we_are_killed_what_we_ran_ends_too(far: Machine, lab: Lab, tmp
 from pathlib import Path
 from reconciler.hosts.ssh import Ssh
 from reconciler.hosts.sshline import Target
+from reconciler.hosts.sshline import Target
 target = Target({far.address!r}, user="root", identity_file={str(lab.identity)!r}, host_key={far.host_key!r})
 Ssh("far", target, Path({str(tmp_path)!r}) / "ssh").run(["sh", "-c", "sleep 4545 & sleep 4546"], deadline=600)
 """
@@ -196,3 +203,21 @@ def closed(directory: Path) -> None:
             subprocess.run(
                 ["ssh", "-F", "none", "-S", control, "-O", "exit", "--", "x"], check=True, capture_output=True
             )
+
+
+def test_F35_the_frozen_and_the_cut_off_are_told_within_15_s_and_others_go_on(
+    lost: Lost, far: Machine, dial: Dial, record_property: Callable[[str, object], None]
+) -> None:
+    """The last one: most of the time has passed by now."""
+    started = time.monotonic()
+    assert dial(far).run(["true"]).exit_code == 0
+    assert time.monotonic() - started < 3
+    took = [answer.result(timeout=30) for answer in lost.answers.values()]
+    lost.heal()
+
+    record_property("frozen", max(took))
+    assert max(took) < 16
+    assert {name: host.run(["hostname"]).stdout.decode().strip() for name, host in lost.hosts.items()} == {
+        "frozen": "frozen",
+        "away": "away",
+    }
