@@ -70,11 +70,9 @@ class Runner:
 
     def _opened(self) -> tuple[Manifest, bool]:
         key, spec = self.resource.key, self.resource.spec
-        digest = making.fingerprint(spec, self.strategy)
         old = None if self.restart else self.records.manifest(key)
         if old and self.resume:
-            if old.fingerprint != digest:
-                raise _changed(self.resource, old, self.strategy)
+            refuse_another(self.resource, old, self.strategy)
             keeps, results = not spec.auto_teardown, spec.results
             return replace(manifests.resumed(old), keeps=keeps, results=results), False
         if old and not old.ended:
@@ -82,8 +80,9 @@ class Runner:
         if self.restart:
             self.records.set_aside(key)
         begun = Manifest(
-            namespace=key.namespace, name=key.name, fingerprint=digest, strategy=self.strategy, results=spec.results,
-            begun_at=self.parts.clock.now(), keeps=not spec.auto_teardown, runs=making.runs(spec),
+            namespace=key.namespace, name=key.name, strategy=self.strategy, results=spec.results,
+            fingerprint=making.fingerprint(spec, self.strategy), begun_at=self.parts.clock.now(),
+            keeps=not spec.auto_teardown, runs=making.runs(spec),
         )  # fmt: skip
         return begun, True
 
@@ -98,13 +97,15 @@ def unfinished(resource: Resource, old: Manifest) -> Unfinished:
     )
 
 
-def _changed(resource: Resource, old: Manifest, strategy: str) -> UsageError:
+def refuse_another(resource: Resource, old: Manifest, strategy: str) -> None:
+    """Only what was begun can be gone on with."""
     short = resource.key.short
     if old.strategy != strategy:
         message = f"{short}: it was begun with strategy {old.strategy}, and can't be resumed with {strategy}"
-        return UsageError(message, hint=f"--strategy {old.strategy}, or begin anew with --restart")
-    message = f"{short}: what runs was changed since it was begun, so its results would not belong together"
-    return UsageError(message, hint="undo the change, or begin anew with --restart")
+        raise UsageError(message, hint=f"--strategy {old.strategy}, or begin anew with --restart")
+    if old.fingerprint != making.fingerprint(resource.spec, strategy):
+        message = f"{short}: what runs was changed since it was begun, so its results would not belong together"
+        raise UsageError(message, hint="undo the change, or begin anew with --restart")
 
 
 class _Course:

@@ -103,6 +103,8 @@ def plan(context: Context, resource: Resource, *, strategy: str | None, resume: 
     """Flag, then what is resumed, then the spec, then the user's config. Asks what has to be asked."""
     if resume and restart:
         raise UsageError("--resume goes on, --restart begins anew", hint="say one of the two")
+    from reconciler.campaigns.runner import refuse_another
+
     records = records_of(context)
     if records.attended(resource.key):
         raise records.busy(resource.key)
@@ -113,6 +115,8 @@ def plan(context: Context, resource: Resource, *, strategy: str | None, resume: 
         print(f"note: {resource.key.short}: there is nothing to resume; it begins", file=context.stderr)
     begun = old.strategy if old and resume else None
     decided = strategy or begun or resource.spec.strategy or str(context.settings["campaign.strategy"].value)
+    if old and resume:
+        refuse_another(resource, old, decided)  # before anything is declared
     if decided == "persistent" and not yes:
         _confirm(context, ISOLATION, hint="say --yes to go on, or --strategy ephemeral")
     elif decided == "persistent":

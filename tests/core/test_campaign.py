@@ -241,7 +241,12 @@ def test_what_decides_what_runs_is_in_the_fingerprint_and_how_long_it_may_take_i
     assert (
         making.fingerprint(campaign(gap_seconds=9, timeout_seconds=1, retries=3, results="/x"), "ephemeral") == before
     )
-    others = [campaign(cycles=2), campaign(env={"A": "1"}), campaign(matrix={"batch": (1,)}), campaign(seed=1)]
+    others = [
+        campaign(cycles=2),
+        campaign(env={"A": "1"}),
+        campaign(matrix={"batch": (1,)}),
+        campaign(order="latinSquare"),
+    ]
     assert before not in {making.fingerprint(one, "ephemeral") for one in others}
     assert making.fingerprint(campaign(), "persistent") != before
 

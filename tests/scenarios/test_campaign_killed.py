@@ -92,5 +92,5 @@ def test_L16_L17_L21_sixty_runs_and_ten_kills_leave_what_sixty_runs_leave(stage:
 @pytest.mark.parametrize("strategy", ["ephemeral", "persistent"])
 def test_L3_L4_L21_so_it_is_with_containers_of_both_strategies(stage: Stage, strategy: str) -> None:
     """A smaller one by day; all sixty runs by night."""
-    runs, kills = (RUNS, KILLS) if NIGHTLY else (9, 2)
+    runs, kills = (RUNS, KILLS) if NIGHTLY else (6, 2)
     proven(stage, native=False, runs=runs, kills=kills, options=("--strategy", strategy, "--yes"))

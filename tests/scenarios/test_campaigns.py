@@ -17,7 +17,7 @@ import pytest
 from reconciler.campaigns import leases
 from tests.scenarios.campaigns import campaign, folder, left, lines, manifest, script, states, status
 from tests.scenarios.documents import document, native
-from tests.scenarios.stage import Stage, eventually
+from tests.scenarios.stage import IMAGE, Document, Stage, eventually
 
 SLOW = 'case ${matrix.n} in 2) echo begun; exec sleep 600;; esac; echo "{\\"n\\": ${matrix.n}}"'
 
@@ -135,11 +135,13 @@ def test_L17_resume_does_what_has_not_worked_and_refuses_another_campaign(stage:
     assert "3 completed of 3" in stage.cli("run", "bench", "--resume").out
 
     write(env={"OTHER": "1"})
+    before = stage.cli("get", "campaign", "bench", "-o", "json").json["spec"]
     assert "what runs was changed" in stage.cli("run", "-f", path, "--resume", expect=2).err
     assert (
         "begun with strategy"
         in stage.cli("run", "-f", path, "--resume", "--strategy", "persistent", "-y", expect=2).err
     )
+    assert stage.cli("get", "campaign", "bench", "-o", "json").json["spec"] == before, "who is refused changes nothing"
     stage.cli("run", "-f", path)
     assert len(list(folder(stage, "bench").glob("before-*/runs.jsonl"))) == 1, "earlier results are kept"
 
@@ -220,12 +222,19 @@ def test_L21_a_daemon_takes_away_what_a_killed_controller_left(stage: Stage) -> 
     assert status(stage, "bench")["state"] == "interrupted"
 
 
+def boxed(name: str, text: str, **spec: Any) -> Document:
+    container = {"image": IMAGE, "command": ["sh", "-c", text], "init": True}
+    return document("Campaign", name, container=container, results=f"./results/{name}", **spec)
+
+
 def test_L20_L22_L24_watchdogs_retries_and_the_breaker(stage: Stage) -> None:
     """Beside each other: all of them mostly wait."""
     cases = {
         "late": (script("late", "while :; do echo x; sleep 0.05; done", timeoutSeconds=0.6), 1),
         "silent": (script("silent", "echo begun; exec sleep 600", silenceSeconds=0.5), 1),
         "noisy": (script("noisy", "for i in 1 2 3 4 5 6 7 8; do echo x; sleep 0.1; done", silenceSeconds=0.5), 0),
+        "silent-box": (boxed("silent-box", "echo begun; sleep 600", silenceSeconds=1), 1),
+        "noisy-box": (boxed("noisy-box", "for i in 1 2 3 4 5 6 7; do echo x; sleep 0.3; done", silenceSeconds=1), 0),
         "missing": (campaign("missing", "no-such-program", native=False), 1),
         "image": (document("Campaign", "image", container={"image": "no-such-image", "pullPolicy": "Never"}), 1),
         "again": (script("again", 'echo x >> ../again; test "$(wc -l < ../again)" -ge 3', retries=2), 0),
@@ -253,7 +262,8 @@ def test_L20_L22_L24_watchdogs_retries_and_the_breaker(stage: Stage) -> None:
     found = {name: (tree["runs"][0]["reason"], tree["runs"][0]["hint"]) for name, tree in trees.items()}
     assert found["late"][0] == "Timeout"
     assert found["silent"][0] == "Silence"
-    assert found["noisy"][0] is None
+    assert found["silent-box"][0] == "Silence"
+    assert (found["noisy"][0], found["noisy-box"][0]) == (None, None)
     assert found["image"][0] == "ImageUnavailable"
     assert "container.command" in found["missing"][1]
     assert trees["again"]["runs"][0]["attempts"] == 3

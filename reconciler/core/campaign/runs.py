@@ -43,15 +43,17 @@ def run_id(cycle: int, params: Params) -> str:
 
 
 DECIDE = (
-    "container", "process", "env", "env_from", "ports", "volumes", "resources", "depends_on", "matrix", "runs",
-    "cycles", "order", "seed",
+    "container", "process", "env", "env_from", "ports", "volumes", "resources", "depends_on",
 )  # fmt: skip
-"""Fields by which it is another campaign. How long anything may take, who is told and where results lie is none."""
+"""Fields by which it is another campaign, besides its runs and their order. How long anything may take, who is told and
+where results lie is none.
+"""
 
 
 def fingerprint(spec: CampaignSpec, strategy: str) -> str:
     """Of what runs, and how."""
-    tree = {name: spec_tree(getattr(spec, name)) for name in DECIDE} | {"strategy": strategy}
+    tree = {name: spec_tree(getattr(spec, name)) for name in DECIDE}
+    tree |= {"strategy": strategy, "runs": [run.id for run in runs(spec)]}
     text = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
