@@ -63,6 +63,8 @@ def main(arguments: list[str]) -> int:
 def run(kind: str, command: list[str]) -> int:
     if (engine := Engine.reachable()) is not None and kind in {"docker", engine.kind}:
         say(f"using the engine at {engine.address}")
+        if os.geteuid() == 0 and shutil.which("apt-get"):
+            install_missing(PACKAGES)
         ensure_images(engine)
         return replace_by(command, {"RECONCILER_TEST_ENGINE": "shared"})
     if os.geteuid() != 0:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import absent
-from tests.machines.machine import Machine
+from tests.machines.machine import Machine, rig_directory
 from tests.machines.namespaces import Namespace
 
 PROGRAMS = ("unshare", "nsenter", "ip", "iptables", "bridge", "busybox", "ssh", "ssh-keygen", "/usr/sbin/sshd")
@@ -113,7 +113,7 @@ def opened(*, second: bool = False) -> Iterator[Lab]:
     if lacking := missing():
         absent("root", f"test machines need {', '.join(lacking)}")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw15").removeprefix("gw")
-    directory = Path(tempfile.mkdtemp(prefix="lab.", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="lab.", dir=rig_directory() or "/tmp"))
     lab = None
     try:
         lab = Lab(directory, int(worker) + 16 * second)

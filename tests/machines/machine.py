@@ -232,8 +232,14 @@ def _write_users(own: Path, key: str) -> None:
 
 def _cgroup() -> str:
     """Beneath the rig's, which takes it away; a machine outside a rig has one beside everybody else's."""
-    directory = Path(os.environ.get("DOCKER_HOST", "").removeprefix("unix://")).parent.name
-    return f"/{directory}" if directory.startswith("reconciler-rig.") else "/reconciler-machines"
+    rig = rig_directory()
+    return f"/{rig.name}" if rig else "/reconciler-machines"
+
+
+def rig_directory() -> Path | None:
+    """Of the rig that we are in: what lies there goes with it, even if nobody of us lives to take it away."""
+    directory = Path(os.environ.get("DOCKER_HOST", "").removeprefix("unix://")).parent
+    return directory if directory.name.startswith("reconciler-rig.") else None
 
 
 def _empty(directory: Path) -> None:
