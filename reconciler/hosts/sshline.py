@@ -166,8 +166,8 @@ class Line:
     def _known(self) -> list[str]:
         """The pin alone, where there is one. Else the keys that we were told to trust, beside what the user trusts."""
         if not self._target.host_key:
-            ours = _quoted(self._room() / "known_hosts")
-            everybody = f"{ours} /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+            ours = self._room() / "known_hosts"
+            everybody = f'"{ours}" /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2'
             return ["-o", f"GlobalKnownHostsFile={everybody}"]
         pin = self._room() / f"{self._id}.pin"
         pin.write_text(f"{sshsaid.PINNED} {self._target.host_key}\n")
@@ -198,9 +198,11 @@ class Line:
         return self._sockets() / self._id
 
     def _sockets(self) -> Path:
-        """A socket's path can't be long. Where the home's is, they lie in a directory that is just as much ours."""
+        """A socket's path can't be long, and ssh finds variables in it. Where the home is of that kind, they lie in
+        another directory that is just as much ours.
+        """
         room = self._room()
-        if len(os.fsencode(room / self._id)) + SUFFIX_LENGTH <= SOCKET_LENGTH:
+        if len(os.fsencode(room / self._id)) + SUFFIX_LENGTH <= SOCKET_LENGTH and SOCKET.fullmatch(str(room)):
             return room
         elsewhere = Path(f"/tmp/reconciler-{os.geteuid()}")  # noqa: S108 -- checked below
         return _private(elsewhere)
@@ -230,5 +232,5 @@ def _private(directory: Path) -> Path:
 
 
 def _quoted(path: Path) -> str:
-    """As an option's value: ssh splits at blanks and expands per cents."""
+    """As an option's value: ssh splits at blanks, and expands per cents in what is the user's."""
     return '"' + str(path).replace("%", "%%") + '"'

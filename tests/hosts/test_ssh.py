@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -16,6 +17,7 @@ import pytest
 
 from reconciler.errors import Denied, HostKeyChanged, HostKeyUnknown, Refused, Unreachable, UsageError
 from reconciler.hosts.ssh import Ssh
+from reconciler.hosts.sshline import Target
 from tests.engine_api import Engine
 from tests.machines.lab import Lab
 from tests.machines.machine import Machine
@@ -190,6 +192,19 @@ def test_sockets_and_pins_are_for_us_alone(far: Machine, dial: Dial, tmp_path: P
     with pytest.raises(Denied, match="is not ours alone"):
         dial(far).run(["true"])
     (tmp_path / "ssh").chmod(0o700)
+
+
+def test_a_home_may_be_called_anything(far: Machine, lab: Lab, tmp_path: Path) -> None:
+    """Also what ssh would split, expand or find too long for a socket."""
+    for name in ("a b %h", "x" * 100):
+        target = Target(far.address, user="root", identity_file=str(lab.identity))
+        host = Ssh("far", target, tmp_path / name / "ssh")
+        host.trust(host.offered())
+        assert host.run(["echo", "hello"]).stdout == b"hello\n"
+        host.close()
+        pinned = Ssh("far", replace(target, host_key=far.host_key), tmp_path / name / "ssh")
+        assert pinned.run(["echo", "hello"]).stdout == b"hello\n"
+        pinned.close()
 
 
 @pytest.mark.engine
