@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reconciler.runtimes.process.directory import LABELS
 from tests.scenarios.documents import document
 from tests.scenarios.stage import IMAGE, Document, Stage
 
@@ -42,7 +43,9 @@ def folder(stage: Stage, name: str) -> Path:
 
 
 def left(stage: Stage) -> list[str]:
-    """All that campaigns have left in the world: containers, processes, service directories."""
+    """All that campaigns have left in the world: containers, processes, labelled service directories. Of a removal that
+    is killed at its very end an empty folder may stay.
+    """
     mark = f"RECONCILER_KEY=campaign/{stage.namespace}/"
     containers = [
         item["Names"][0] for item in stage.engine.get("/containers/json?all=1")
@@ -50,7 +53,8 @@ def left(stage: Stage) -> list[str]:
         and item["Labels"].get("dev.reconciler.namespace") == stage.namespace
     ]  # fmt: skip
     processes = [str(process) for process in stage.processes() if mark in environ(process.pid)]
-    directories = [path.name for path in (stage.home / "processes").glob(f"{stage.namespace}.*")]
+    folders = (stage.home / "processes").glob(f"{stage.namespace}.*")
+    directories = [path.name for path in folders if any((path / name).exists() for name in LABELS)]
     return [*containers, *processes, *directories]
 
 
