@@ -8,12 +8,14 @@ it the containers are foreign again, and stay as they are.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,15 +54,30 @@ class Adopted:
 
     def add(self, more: Record, there: Collection[str]) -> None:
         """`there` are the ids of all that the engine holds now: the others are gone for ever."""
-        with self._turn:
+        with self._changing():
             kept = {identity: worn for identity, worn in self.read().items() if identity in there}
             self._write({**kept, **more})
 
     def drop(self, identity: str) -> None:
-        with self._turn:
+        if identity not in self.read():
+            return
+        with self._changing():
             held = self.read()
             if identity in held:
                 self._write({other: worn for other, worn in held.items() if other != identity})
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One at a time, in whichever process: or a daemon that drops one writes away what a person has just added."""
+        folder = Path(self._folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._turn:
+            descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for one small file's writing, and let go with its holder
+                yield
+            finally:
+                os.close(descriptor)
 
     @cached_property
     def _path(self) -> Path:
@@ -70,7 +87,6 @@ class Adopted:
     def _write(self, record: Record) -> None:
         """A reader sees the old one or the new, never a part, and no crash loses it afterwards."""
         path = self._path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
