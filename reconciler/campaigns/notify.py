@@ -14,6 +14,7 @@ PATIENCE = 10.0
 def tell(target: Notify, state: Mapping[str, Any]) -> str:
     """What went wrong; empty when it was told, or was nothing to be told."""
     import urllib.request  # noqa: PLC0415 -- for the few who want to be told
+    from http.client import HTTPException  # noqa: PLC0415
     from urllib.error import URLError  # noqa: PLC0415
 
     word = "complete" if state["state"] == "completed" else "failure"
@@ -25,6 +26,8 @@ def tell(target: Notify, state: Mapping[str, Any]) -> str:
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310
             return ""
+    except HTTPException as error:  # who answers there speaks no HTTP; its words may repeat the path
+        return f"nobody could be told at {_without_secrets(target.url)}: {type(error).__name__}"
     except (URLError, OSError, ValueError) as error:
         return f"nobody could be told at {_without_secrets(target.url)}: {getattr(error, 'reason', error)}"
 

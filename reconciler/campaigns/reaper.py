@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from reconciler.campaigns.ground import RUNS, inner_first, instances_of
 from reconciler.campaigns.records import Busy, Records
 from reconciler.engine.reconcile import Parts
-from reconciler.errors import ReconcilerError
+from reconciler.errors import Gone, ReconcilerError
 from reconciler.model.desired import Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
@@ -54,8 +55,9 @@ def _taken_away(parts: Parts, records: Records, key: Key, things: Iterable[Obser
     try:
         with records.held(key):
             for thing in sorted(things, key=inner_first):
-                if thing.phase in RUNS:
-                    parts.runtimes[thing.runtime].stop(thing, Stop())
+                with suppress(Gone):
+                    if thing.phase in RUNS:
+                        parts.runtimes[thing.runtime].stop(thing, Stop())
                 parts.runtimes[thing.runtime].remove(thing)
                 gone.append(thing)
     except Busy:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from reconciler.core.campaign.manifest import Manifest, from_tree, to_tree
 from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
+
+ASKING = 0.2
+"""Seconds. Whoever asks whether somebody runs it has its lock for a moment, and is not the one who does."""
 
 
 class Busy(ReconcilerError):
@@ -39,8 +43,8 @@ class Records:
         return self._root / f"{key.namespace}.{key.name}"
 
     def keys(self) -> list[Key]:
-        """Of all that were begun here."""
-        found = sorted(path.name.partition(".") for path in self._root.glob("*.*") if path.is_dir())
+        """Of all that were begun here. Who only clears up after one leaves a lock, and no manifest."""
+        found = sorted(path.parent.name.partition(".") for path in self._root.glob("*.*/manifest.json"))
         return [Key("campaign", namespace, name) for namespace, _, name in found]
 
     def manifest(self, key: Key) -> Manifest | None:
@@ -102,6 +106,7 @@ class Records:
 
     def _taken(self, key: Key) -> int:
         """The lock of whoever deletes a campaign goes with it, maybe while we open it: then it is nobody's."""
+        until = time.monotonic() + ASKING
         while True:
             for place in (self._home, self._root, self.folder(key)):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,7 +114,10 @@ class Records:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if not _try(descriptor, fcntl.LOCK_EX):
                 os.close(descriptor)
-                raise self.busy(key)
+                if time.monotonic() > until:
+                    raise self.busy(key)
+                time.sleep(ASKING / 20)
+                continue
             if _stands(file, descriptor):
                 os.truncate(descriptor, 0)
                 os.pwrite(descriptor, f"pid {os.getpid()}".encode(), 0)

@@ -28,6 +28,7 @@ class Results:
 
     def prepare(self, manifest: Manifest, *, anew: bool) -> None:
         """What an earlier campaign left is moved into a folder of its own, never written over."""
+        self._refuse_others(manifest)
         try:
             (self.folder / "logs").mkdir(parents=True, exist_ok=True)
             if anew:
@@ -36,7 +37,6 @@ class Results:
             raise ReconcilerError(
                 f"results can't be written to {self.folder}: {error.strerror}", hint="choose another directory: results"
             ) from error
-        self._refuse_others(manifest)
 
     def write(self, manifest: Manifest) -> None:
         write(self.folder / "runs.jsonl", tell.json_lines(manifest.runs).encode())
@@ -75,7 +75,7 @@ class Results:
         try:
             there = json.loads((self.folder / "campaign.json").read_bytes())
             whose = (there["namespace"], there["name"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):  # whoever can't write there is told so in a moment
             return
         if whose != (manifest.namespace, manifest.name):
             message = f"{self.folder} holds the results of campaign {whose[1]} in namespace {whose[0]}"

@@ -63,10 +63,17 @@ class Runner:
         """To its end. Raises KeyboardInterrupt once nothing of it is left, if it is interrupted."""
         key = self.resource.key
         with self.records.held(key):
-            reap(self.parts, self.records, but=key)
+            self._reap()
             manifest, anew = self._opened()
             ground = Ground(self.parts, self.resource, persistent=self.strategy == "persistent")
             return _Course(self, ground, manifest).run(anew=anew)
+
+    def _reap(self) -> None:
+        """Whoever else's leavings can't be taken away now keeps nobody from his own runs."""
+        try:
+            reap(self.parts, self.records, but=self.resource.key)
+        except ReconcilerError as error:
+            self.note(f"what another campaign has left can't be taken away now: {error.message}")
 
     def _opened(self) -> tuple[Manifest, bool]:
         key, spec = self.resource.key, self.resource.spec
@@ -284,13 +291,15 @@ class _Course:
             self._take_down()
 
     def _take_down(self) -> None:
-        if not self._ground.persistent:
+        if self.manifest.keeps and not self._ground.persistent:
             return
         if self.manifest.keeps:
             place = f" -n {self._key.namespace}" if self._key.namespace != "default" else ""
             self._runner.note(f"what was kept warm stays; remove it with: reconciler delete {self._key.short}{place}")
             return
-        self._ground.clear(WARM, self._spec.runtime)
+        if self._ground.persistent:
+            self._ground.clear(WARM, self._spec.runtime)
+        self._ground.clear_all()  # also what an engine has made long after it was given up
 
     def _keep_warm(self, run: Run) -> None:
         """Looked at before each run, not believed: one that died is started again, one of another make replaced."""

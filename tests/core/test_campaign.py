@@ -289,7 +289,7 @@ def test_L22_an_engine_without_gpus_is_told_of_in_its_own_words_with_what_to_ins
         (["hello", '{"x": 1, "deep": {"y": 2}, "ok": true, "none": null}', "bye"], {"x": 1, "ok": True, "none": None}),
         (['{"x": 1}', '{"x": 2}\r'], {"x": 2}),
         (['{"x": 1}', "{broken}", "[1]"], {"x": 1}),
-        (['{"x": NaN}'], {"x": None}),
+        (['{"x": NaN, "y": -1e999, "z": 1.5}'], {"x": None, "y": None, "z": 1.5}),
         ([], {}),
     ],
 )

@@ -222,6 +222,19 @@ def test_L21_a_daemon_takes_away_what_a_killed_controller_left(stage: Stage) -> 
     assert status(stage, "bench")["state"] == "interrupted"
 
 
+def test_L21_what_another_one_left_and_nobody_can_take_away_now_keeps_nobody_from_his_own_runs(stage: Stage) -> None:
+    child = stage.start_cli("run", "-f", str(stage.write(campaign("victim", "sleep", "600"))))
+    eventually(lambda: stage.home.joinpath("processes", f"{stage.namespace}.victim.1", "pid").exists(), "it runs")
+    child.kill()
+    child.communicate()
+    path = stage.write(campaign("bench", "true"))
+    stuck = {"RECONCILER_FAILPOINTS": "process.log.kept=1*error(it is stuck)"}
+    assert "left can't be taken away now: it is stuck" in stage.cli("run", "-f", str(path), env=stuck).err
+    assert states(stage, "bench") == ["completed"]
+    stage.cli("run", "-f", str(path))
+    assert left(stage) == []
+
+
 def boxed(name: str, text: str, **spec: Any) -> Document:
     container = {"image": IMAGE, "command": ["sh", "-c", text], "init": True}
     return document("Campaign", name, container=container, results=f"./results/{name}", **spec)

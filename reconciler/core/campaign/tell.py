@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -97,12 +98,17 @@ def result_of(lines: Iterable[bytes]) -> Mapping[str, Scalar | None]:
 
 def _scalars(text: bytes) -> Mapping[str, Scalar | None] | None:
     try:
-        tree = json.loads(text, parse_constant=lambda _: None)  # NaN is no JSON
+        tree = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)  # NaN is no JSON
     except (ValueError, RecursionError):
         return None
     if not isinstance(tree, dict):
         return None
     return {name: value for name, value in tree.items() if value is None or isinstance(value, str | int | float)}
+
+
+def _finite(text: str) -> float | None:
+    """1e999 is JSON, and infinite; what we write of that is not."""
+    return number if math.isfinite(number := float(text)) else None
 
 
 def _cell(value: Scalar | None) -> str:
