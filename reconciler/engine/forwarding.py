@@ -52,6 +52,12 @@ class Forward:
                 near, _ = self._listener.accept()
             except ConnectionAbortedError:
                 continue
+            except OSError as error:  # too many files are open: some of them will be closed
+                if self._listener.fileno() < 0:
+                    return
+                self._complain(f"it could not be taken: {error.strerror}")
+                time.sleep(PAUSE_SECONDS)
+                continue
             threading.Thread(target=self._carry, args=(near,), name="connection", daemon=True).start()
 
     def _carry(self, near: socket.socket) -> None:
