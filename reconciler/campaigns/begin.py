@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.engine.controller import Controller, joined
+from reconciler.engine.controller import Controller
 from reconciler.engine.news import Progress
 from reconciler.engine.reconcile import Parts
-from reconciler.engine.report import Report
+from reconciler.engine.report import Report, joined
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
 

@@ -130,7 +130,7 @@ def _unreadable(context: Context, controller: Controller, spaces: Sequence[str])
 
 
 def _told(context: Context, reports: Sequence[Report], failed: Sequence[str]) -> int:
-    from reconciler.engine.controller import joined
+    from reconciler.engine.report import joined
 
     if not reports and not failed:
         print("there is nothing to do", file=context.stderr)

@@ -48,7 +48,7 @@ KINDS = {"source", "sources", "src"}
 
 def follow(context: Context, controller: Controller, keys: Sequence[Key], *, wait: bool, timeout: float | None) -> int:
     """Looked at now, one after another; the exit code."""
-    from reconciler.engine.controller import joined
+    from reconciler.engine.report import joined
 
     if not keys:
         return 0

@@ -6,10 +6,8 @@ environment put in (fit), limits checked and the dataclass built (validate), the
 
 from __future__ import annotations
 
-import difflib
 import gc
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
@@ -18,12 +16,13 @@ from typing import Any, Final
 
 from reconciler.core import envelope, validate
 from reconciler.core import shape as shapes
+from reconciler.core.discretion import hide_secrets
 from reconciler.core.envelope import API_VERSION, Metadata
 from reconciler.core.fit import Fit
 from reconciler.core.interpolation import Unresolved, readable
 from reconciler.core.sheet import Flooded, Sheet, locate, show_path
 from reconciler.core.wording import did_you_mean, unfit_node, unknown
-from reconciler.core.yaml12 import Listing, Loaded, Node, Scalar, Table, load
+from reconciler.core.yaml12 import Listing, Node, Scalar, Table, load
 from reconciler.errors import Problem, SpecError
 from reconciler.kinds import KINDS
 from reconciler.kinds.base import Fault, Kind
@@ -100,7 +99,7 @@ class _Reading:
     def text(self, text: Text) -> None:
         loaded = load(text.content)
         sheet = Sheet(text.name, loaded.lines)
-        _hide_secrets(sheet, loaded, text.content)
+        hide_secrets(sheet, loaded, text.content)
         try:
             sheet.flaws(loaded.flaws)
             for node in loaded.documents:
@@ -292,7 +291,6 @@ _DOCUMENT: Final = shapes.Record(
 _LITERAL: Final = {"Secret": frozenset({"data", "env"})}
 """Where a dollar is a dollar."""
 _UNSHOWN: Final = {"Secret": frozenset({"data"})}
-_MENTIONS_SECRET: Final = re.compile(rb"(?i)kind\W{1,6}\w{0,8}sec")
 _FOREIGN_KINDS: Final = {
     "configmap": "Config", "container": "Service", "daemonset": "Service", "deployment": "Service", "pod": "Service",
     "process": "Service", "replicaset": "Service", "statefulset": "Service", "persistentvolume": "Volume",
@@ -365,31 +363,6 @@ def _word(node: Node | None) -> str:
 
 def _shown(node: Node) -> str:
     return ascii(node.text[:60]) if isinstance(node, Scalar) else "this"
-
-
-def _hide_secrets(sheet: Sheet, loaded: Loaded, content: bytes) -> None:
-    for node in loaded.documents:
-        if _discreet(node):
-            sheet.hide(node.line, node.end)
-    if loaded.flaws and _MENTIONS_SECRET.search(content):
-        sheet.hide(1 + max((node.end for node in loaded.documents), default=0), len(loaded.lines))
-
-
-def _discreet(node: Node) -> bool:
-    """Whether a document is, may be, or holds a Secret, so that no line of it may be quoted."""
-    if not isinstance(node, Table):
-        return False
-    kind = _word(node.get("kind"))
-    if kind == "List":
-        items = node.get("items")
-        return isinstance(items, Listing) and any(_discreet(item) for item in items.items)
-    return (kind not in KINDS and _like_secret(kind, node)) or kind == "Secret"
-
-
-def _like_secret(kind: str, node: Table) -> bool:
-    if not kind:
-        return "spec" in node.entries or "data" in node.entries
-    return "secret" in kind.lower() or difflib.SequenceMatcher(None, kind.lower(), "secret").ratio() > 0.7
 
 
 @contextmanager

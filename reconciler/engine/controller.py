@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
 from reconciler.core.preview import fold
@@ -20,9 +20,10 @@ from reconciler.engine import edits
 from reconciler.engine.brought import leaving_with, warnings
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
+from reconciler.engine.handover import Handover, Hands, handed_over
 from reconciler.engine.news import Progress, Silent, news_of
 from reconciler.engine.reconcile import Parts, Pass
-from reconciler.engine.report import Change, Foresight, Report, Trouble, pending
+from reconciler.engine.report import Change, Foresight, Report, acted_on, joined, outlived, pending
 from reconciler.engine.running import running
 from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
@@ -31,7 +32,7 @@ from reconciler.kinds import find
 from reconciler.kinds.base import Fault
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
-from reconciler.model.plan import Action, Reason
+from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
 
 if TYPE_CHECKING:
@@ -51,37 +52,6 @@ class Unlinkable(ReconcilerError):
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         super().__init__("\n".join(f"{key.short}: {fault.message}" for key, fault in faults))
-
-
-class Hands(Protocol):
-    """Somebody else who makes the passes."""
-
-    def settle(
-        self, namespace: str, keys: Collection[Key], *, wait: bool, timeout: float, progress: Progress
-    ) -> Report | None:
-        """None: it was not done, or not to the end. Then it is done here, which is always right."""
-
-
-class Handover(Protocol):
-    """The daemon of this home, or nobody."""
-
-    def taking(self, namespaces: Collection[str]) -> AbstractContextManager[Hands | None]:
-        """From here on nobody but us has passes made there: what we are about to declare is ours to tell of."""
-
-
-Method = TypeVar("Method", bound=Callable[..., Report])
-
-
-def handed_over(method: Method) -> Method:
-    """Of resources or keys. Its passes are made by the daemon of this home, where there is one."""
-
-    @wraps(method)
-    def wrapped(self: Controller, things: Sequence[Resource] | Sequence[Key], *rest: Any, **more: Any) -> Report:
-        namespaces = {thing.key.namespace if isinstance(thing, Resource) else thing.namespace for thing in things}
-        with self._handed_over(namespaces):
-            return method(self, things, *rest, **more)
-
-    return cast("Method", wrapped)
 
 
 class Controller:
@@ -111,8 +81,8 @@ class Controller:
         for (namespace, mine, edit), notes in zip(plans, warned, strict=True):
             concerned = {r.key for r in mine} | set(edit.results)
             report = self._settle(namespace, concerned, wait=wait, timeout=timeout, progress=progress)
-            report = _outlived(report, [r.key for r in mine])
-            results = _results(edit.results, report.actions)
+            report = outlived(report, [r.key for r in mine])
+            results = acted_on(edit.results, report.actions)
             if told := adopted.get(namespace):
                 results |= dict.fromkeys([*told.resources, *edits.newly_adopted(edit)], "adopted")
                 report = report.noting(told.notes)
@@ -127,7 +97,7 @@ class Controller:
             before, graph = self._kept(namespace), self._edited(namespace, edit)
             changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
             foresight = self._fold(graph, adopt)
-            results = _results(edit.results, foresight.actions)
+            results = acted_on(edit.results, foresight.actions)
             found.append(replace(foresight, results=results, changes=changes))
         return found
 
@@ -169,7 +139,7 @@ class Controller:
                 warned = warnings(self.parts.source, edit.keep)
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
-            told = _outlived(report, mine).telling(edit.results).noting(warned)
+            told = outlived(report, mine).telling(edit.results).noting(warned)
             reports.append(self._overtaken(told, namespace, edit.keep))
         return joined(reports)
 
@@ -177,7 +147,7 @@ class Controller:
         """One Source is looked at now, and what it brings is settled."""
         from reconciler.engine.follow import follow  # noqa: PLC0415 -- most commands follow nothing
 
-        with self._handed_over([key.namespace]):
+        with self.with_hands([key.namespace]):
             return follow(self.parts, key, partial(self._settle, wait=wait, progress=progress), timeout=timeout)
 
     def orphans(self, namespace: str, *, doubtful: bool = False) -> dict[Key, Observed]:
@@ -193,7 +163,7 @@ class Controller:
         return {key: thing for key, thing in left if doubtful or key.kind != "campaign"}
 
     @contextmanager
-    def _handed_over(self, namespaces: Collection[str]) -> Iterator[None]:
+    def with_hands(self, namespaces: Collection[str]) -> Iterator[None]:
         """Until its end: who does something else afterwards has to ask anew."""
         with self.daemon.taking(namespaces) if self.daemon else nullcontext() as hands:
             self.hands = hands
@@ -385,46 +355,11 @@ class Controller:
         return Foresight(graph, snapshot, tuple(waves))
 
 
-def _outlived(report: Report, wanted: Iterable[Key]) -> Report:
-    """What was wanted when we began, and at the end is not any more: a command that came after ours took it away."""
-    gone = [key for key in wanted if key not in report.statuses]
-    said = (
-        Trouble(key, str(Reason.TERMINATING), "another command deleted it meanwhile", "apply it again if it is wanted")
-        for key in gone
-    )
-    return replace(report, troubles=(*report.troubles, *said))
-
-
 def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:
     grouped: dict[str, list[Resource]] = {}
     for resource in resources:
         grouped.setdefault(resource.key.namespace, []).append(resource)
     return sorted(grouped.items())
-
-
-def _results(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, str]:
-    """What had to be healed was configured, whatever its document said."""
-    acted = {action.key.resource for action in actions}
-    return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
-
-
-def joined(reports: Sequence[Report]) -> Report:
-    """Of several namespaces."""
-    if len(reports) == 1:
-        return reports[0]
-    results = {key: word for report in reports for key, word in report.results.items()}
-    statuses = {key: status for report in reports for key, status in report.statuses.items()}
-    return Report(
-        settled=all(report.settled for report in reports),
-        actions=tuple(action for report in reports for action in report.actions),
-        waits=tuple(wait for report in reports for wait in report.waits),
-        results=results,
-        troubles=tuple(trouble for report in reports for trouble in report.troubles),
-        statuses=statuses,
-        timed_out=any(report.timed_out for report in reports),
-        notes=tuple(note for report in reports for note in report.notes),
-        pending=frozenset(key for report in reports for key in report.pending),
-    )
 
 
 def _place(resource: Resource, why: str) -> tuple[str | int, ...]:

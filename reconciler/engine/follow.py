@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from reconciler.engine.brought import all_kept, brought_by
-from reconciler.engine.controller import joined
 from reconciler.engine.outcome import NEXT
 from reconciler.engine.reconcile import Parts
-from reconciler.engine.report import Report, Trouble
+from reconciler.engine.report import Report, Trouble, joined
 from reconciler.engine.sync import Synced, feeds_of, sync
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason

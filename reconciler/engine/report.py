@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,41 @@ class Foresight:
     @property
     def same(self) -> bool:
         return not self.actions and not self.waits and all(word == "unchanged" for word in self.results.values())
+
+
+def joined(reports: Sequence[Report]) -> Report:
+    """Of several namespaces."""
+    if len(reports) == 1:
+        return reports[0]
+    results = {key: word for report in reports for key, word in report.results.items()}
+    statuses = {key: status for report in reports for key, status in report.statuses.items()}
+    return Report(
+        settled=all(report.settled for report in reports),
+        actions=tuple(action for report in reports for action in report.actions),
+        waits=tuple(wait for report in reports for wait in report.waits),
+        results=results,
+        troubles=tuple(trouble for report in reports for trouble in report.troubles),
+        statuses=statuses,
+        timed_out=any(report.timed_out for report in reports),
+        notes=tuple(note for report in reports for note in report.notes),
+        pending=frozenset(key for report in reports for key in report.pending),
+    )
+
+
+def outlived(report: Report, wanted: Iterable[Key]) -> Report:
+    """What was wanted when we began, and at the end is not any more: a command that came after ours took it away."""
+    gone = [key for key in wanted if key not in report.statuses]
+    said = (
+        Trouble(key, str(Reason.TERMINATING), "another command deleted it meanwhile", "apply it again if it is wanted")
+        for key in gone
+    )
+    return replace(report, troubles=(*report.troubles, *said))
+
+
+def acted_on(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, str]:
+    """What had to be healed was configured, whatever its document said."""
+    acted = {action.key.resource for action in actions}
+    return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
 
 
 def pending(last: Pass, tombstones: Iterable[Key]) -> frozenset[Key]:
