@@ -73,6 +73,7 @@ class Worktrees:
         if not (path / ".git").exists():
             self._add(found)
         else:
+            self._require_own(found)
             notes = [*notes, *self._brought_forward(found)]
         return Worktree(path, bare, repository.owner, repository.name, branch, tuple(notes))
 
@@ -89,7 +90,7 @@ class Worktrees:
 
     def unsaved(self, one: Worktree) -> str:
         """Work in it that nobody else has, in words; empty if there is none."""
-        changed = self._ask(one.path, "status", "--porcelain").splitlines()
+        changed = self._changes(one)
         if changed:
             return f"{len(changed)} changed or new files that are not committed"
         ahead = self._ask(one.path, "rev-list", "--count", "HEAD", "--not", "--remotes=origin")
@@ -102,6 +103,10 @@ class Worktrees:
             raise Refused(f"{one.path} holds {lost}", hint=hint)
         self._ask(one.repository, "worktree", "remove", str(one.path))
         self._git(one.repository, "branch", "-D", one.branch)
+
+    def _changes(self, one: Worktree) -> list[str]:
+        """What is new counts, whatever the repository's own settings say."""
+        return self._ask(one.path, "status", "--porcelain", "--untracked-files=normal").splitlines()
 
     def _fetched(self, bare: Path, repository: Repository) -> list[str]:
         new = not (bare / "HEAD").exists()
@@ -135,6 +140,16 @@ class Worktrees:
             raise UsageError("the repository names no usual branch", hint="say which: OWNER/REPO@BRANCH")
         return head.stdout.decode().strip().removeprefix("origin/")
 
+    def _require_own(self, one: Worktree) -> None:
+        """Two names may be one as that of a directory: feature/login and feature-login."""
+        there = next((known for known in self.known() if known.path == one.path), None)
+        if there is None or (there.repository, there.branch) == (one.repository, one.branch):
+            return
+        if there.repository != one.repository or flat(there.branch) == flat(one.branch):
+            message = f"{one.path}, where {one.title} would lie, is the directory of {there.title}"
+            known = label(f"{there.name}-{there.branch}")
+            raise UsageError(message, hint=f"make room: reconciler env down {known} --delete-files")
+
     def _add(self, one: Worktree) -> None:
         one.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._git(one.repository, "worktree", "prune")
@@ -152,7 +167,11 @@ class Worktrees:
         return f"there are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
 
     def _brought_forward(self, one: Worktree) -> Iterator[str]:
-        if self._ask(one.path, "status", "--porcelain"):
+        now = self._git(one.path, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.decode().strip()
+        if now != one.branch:
+            yield f"{one.path} is at {now or 'no branch'} by now, not at {one.branch}; it is left as it is"
+            return
+        if self._changes(one):
             yield f"{one.path} has uncommitted work, and is left as it is"
             return
         upstream = f"refs/remotes/origin/{one.branch}"

@@ -128,6 +128,15 @@ def test_R24_what_is_no_branch_no_repository_or_offline_is_told_with_a_next_step
     assert "no directory inside the repository" in up(stage, "acme/web#../../etc", expect=2)
     assert "there is no environment called 'none'" in stage.cli("env", "path", "none", expect=1).err
     assert "is no URL" in stage.cli("env", "up", "ext::sh -c x", expect=2).err
+    git(stage, "-C", str(remote), "branch", "feature-login", "main")
+    up(stage, "acme/web@feature/login", "--image", IMAGE)
+    told = up(stage, "acme/web@feature-login", "--image", IMAGE, expect=2)
+    assert "is the directory of acme/web@feature/login" in told, "two names, and one directory"
+    directory = stage.cli("env", "path", "web-feature-login").out.strip()
+    git(stage, "-C", directory, "switch", "-q", "-c", "mine", "HEAD~1")
+    before = git(stage, "-C", directory, "rev-parse", "mine")
+    assert "is at mine by now" in up(stage, "acme/web@feature/login", "--image", IMAGE)
+    assert git(stage, "-C", directory, "rev-parse", "mine") == before, "it is not what is brought forward"
     up(stage, "acme/web", "--image", IMAGE)
     remote.rename(remote.with_name("away.git"))
     assert "can't be fetched now" in up(stage, "acme/web", "--image", IMAGE)
