@@ -11,13 +11,16 @@ PODMAN := $(BIN)/python -m tests.rig run --engine podman --
 PYTEST := $(BIN)/pytest
 COMPARED := $(PYTEST) -p tests.podman_comparison
 # Many tests wait more than they compute, so there are twice as many workers as cores; ports are shared out for sixteen.
-WORKERS := $(shell cores=$$(nproc); echo $$((cores > 8 ? 16 : 2 * cores)))
+WORKERS := $(shell cores=$$(nproc); echo $$((cores > 5 ? 16 : 3 * cores)))
 SPREAD := -n $(WORKERS) --dist worksteal
 # How each test ended on Podman, for the run on Docker to be compared with.
 OUTCOMES := .pytest_cache/podman.json
 ENGINE_ANSWERS = $(BIN)/python -c 'import sys; from tests.engine_api import Engine; sys.exit(Engine.reachable() is None)'
 # What needs no engine and takes seconds.
 FAST := $(wildcard tests/model tests/kinds tests/core tests/golden tests/convergence)
+
+# Tests start hundreds of interpreters: what is compiled once is kept, though the surroundings may ask for the contrary.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list these targets
