@@ -58,7 +58,7 @@ def own_engine(*, live_restore: bool = False) -> Iterator[OwnEngine]:
     """In a directory with a short name, for a socket's can't be long."""
     if os.environ.get("RECONCILER_TEST_ENGINE") != "private" or shutil.which("dockerd") is None:
         pytest.skip("starts a dockerd beside the rig's own")
-    directory = Path(tempfile.mkdtemp(prefix="own.", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="own.", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")))
     engine = None
     try:
         engine = OwnEngine(directory, live_restore=live_restore)

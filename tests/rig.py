@@ -43,6 +43,10 @@ PACKAGES = {
 }
 SETTINGS = {"default-address-pools": [{"base": "10.96.0.0/12", "size": 24}]}
 """Of its own accord an engine has room for thirty networks, fewer than tests that run at once may make."""
+SHORT_LIVED = Path("/dev/shm")
+"""Where tests have their directories: a name that leaves room for a socket's."""
+UNTIDY = {"GOGC": "400"}
+"""An engine's every deed starts programs that live for a moment, and need not collect garbage in it."""
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -183,9 +187,11 @@ def inside(kind: str, directory: Path, lifeline: int, command: list[str]) -> int
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(lifeline)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    in_memory(SHORT_LIVED)
     with engine_in(kind, directory) as engine:
         ensure_images(engine)
         environment = os.environ | {
+            "PYTEST_DEBUG_TEMPROOT": str(SHORT_LIVED),
             "DOCKER_HOST": engine.address,
             "DOCKER_CONFIG": str(directory / "client"),
             "RECONCILER_TEST_ENGINE": "private",
@@ -194,6 +200,12 @@ def inside(kind: str, directory: Path, lifeline: int, command: list[str]) -> int
         child = subprocess.Popen(command, env=environment, preexec_fn=usual_signals)  # noqa: PLW1509 -- no threads hold locks yet
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         return reap_until(child.pid)
+
+
+def in_memory(place: Path) -> None:
+    """What is written here ends with the namespace. No disk is waited for or searched for free inodes."""
+    place.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", place], check=True)
 
 
 def usual_signals() -> None:
@@ -251,6 +263,8 @@ def dockerd(directory: Path) -> tuple[str, list[str], dict[str, str]]:
     """Where it will answer, its command, and the environment of that."""
     address = f"unix://{directory}/docker.sock"
     (directory / "daemon.json").write_text(json.dumps(SETTINGS))
+    in_memory(directory / "data")
+    in_memory(directory / "exec")
     options = {
         "config-file": directory / "daemon.json",
         "data-root": directory / "data",
@@ -260,7 +274,7 @@ def dockerd(directory: Path) -> tuple[str, list[str], dict[str, str]]:
         "cgroup-parent": f"/{directory.name}",
         "exec-opt": "native.cgroupdriver=cgroupfs",
     }
-    return address, ["dockerd", *(f"--{name}={value}" for name, value in options.items())], dict(os.environ)
+    return address, ["dockerd", *(f"--{name}={value}" for name, value in options.items())], os.environ | UNTIDY
 
 
 def answering(engine: Engine, daemon: subprocess.Popen[bytes], log: Path) -> Engine:

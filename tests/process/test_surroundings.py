@@ -22,6 +22,7 @@ from tests.process.conftest import log, saying
 from tests.waiting import until
 
 CANARY = b"canary-that-must-not-sing"
+TEMPORARY = os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")
 
 
 def test_it_has_three_descriptors_and_the_lock(processes: Processes) -> None:
@@ -148,7 +149,7 @@ def test_a_memory_of_less_than_a_MiB_is_ours(processes: Processes) -> None:
 @pytest.mark.root
 def test_a_service_of_another_user_reads_its_files_and_nobody_elses(processes: Processes, tmp_path: Path) -> None:
     for place in (*tmp_path.parents, tmp_path):
-        if place != Path("/") and place.stat().st_uid == 0 and place.is_relative_to("/tmp"):
+        if place != Path("/") and place.stat().st_uid == 0 and place.is_relative_to(TEMPORARY):
             place.chmod(place.stat().st_mode | 0o011)
     desired = processes.desired(
         command=(
