@@ -18,6 +18,7 @@ PATTERN = re.compile(r"\$\$|\$\{([^}]*)\}")
 Path = tuple[str | int, ...]
 Reference = tuple[str, ...]
 Lookup = Callable[[Reference], str]
+_WITHOUT_TEXT = frozenset({bool, int, float})
 
 
 def fill(text: str, lookup: Lookup) -> str:
@@ -41,7 +42,7 @@ def references(text: str) -> Iterator[Reference]:
 
 def strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every string in a spec, with its place as the user would name it."""
-    if value is None:  # as most of a spec: it is looked through often, and a match would ask for each class in turn
+    if value is None or value.__class__ in _WITHOUT_TEXT:  # most of a spec: a match would ask for each class in turn
         return
     match value:
         case str():
@@ -70,22 +71,26 @@ def fill_all(value: Any, lookup: Lookup) -> Any:
 
 def mapped(value: Any, change: Callable[[str], str]) -> Any:
     """The same value, with every string in it changed. Shares what stays as it is."""
-    if value is None:
+    if value is None or value.__class__ in _WITHOUT_TEXT:
         return value
+    if isinstance(value, str):
+        return change(value)
+    if parts := _parts(value.__class__):  # before mappings, which are found out by asking class after class
+        return _with_parts(value, parts, change)
     match value:
-        case str():
-            return change(value)
-        case Mapping():
-            return {name: mapped(item, change) for name, item in value.items()}
         case tuple():
             return tuple(mapped(item, change) for item in value)
-        case _ if parts := _parts(value.__class__):
-            changed = {}
-            for name, _ in parts:
-                old = getattr(value, name)
-                new = mapped(old, change)
-                if new is not old and new != old:
-                    changed[name] = new
-            return replace(value, **changed) if changed else value
+        case Mapping():
+            return {name: mapped(item, change) for name, item in value.items()}
         case _:
             return value
+
+
+def _with_parts(value: Any, parts: tuple[tuple[str, str], ...], change: Callable[[str], str]) -> Any:
+    changed = {}
+    for name, _ in parts:
+        old = getattr(value, name)
+        new = mapped(old, change)
+        if new is not old and new != old:
+            changed[name] = new
+    return replace(value, **changed) if changed else value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, fields, is_dataclass
+from types import NoneType
 from typing import Any
 
 from reconciler.model.key import Key
@@ -214,8 +215,13 @@ def places(text: str, where: Mapping[str, str]) -> str:
     return "".join(part if i % 2 == 0 else where[part] for i, part in enumerate(parts))
 
 
+_PLAIN = frozenset({str, int, bool, float, NoneType})
+
+
 def plain(value: Any) -> Any:
     """A JSON tree of any payload or part of one: secrets and file contents as digests, defaults left out."""
+    if value.__class__ in _PLAIN:  # most of it: it is gone through often, and a match would ask for each class in turn
+        return value
     match value:
         case Sealed():
             return f"sealed:{value.digest}"
