@@ -12,6 +12,7 @@ from reconciler.core.past import lies_ahead
 from reconciler.core.verdict import outdated
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
+from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Journal, Outcome, Reason, Record, Result, Verb, Wait
 
 DRIFTED = "Drifted"
@@ -71,8 +72,10 @@ def remember(record: Record | None, outcome: Outcome, restart: Restart, now: flo
     match outcome.result:
         case Result.DONE if action.verb is Verb.START:
             failures, restarts = known.failures + 1, known.restarts + 1
+            crashes = known.crashes + (action.seen is not None and action.seen.phase is Phase.EXITED)
             # No reason, for it was done; the message says why it had to be.
-            return replace(known, failures=failures, restarts=restarts, last_at=now, message=action.cause, reason="")
+            known = replace(known, failures=failures, restarts=restarts, crashes=crashes)
+            return replace(known, last_at=now, message=action.cause, reason="")
         case Result.REFUSED | Result.FAILED:
             avoid = (*known.avoid, outcome.port) if outcome.port and outcome.port not in known.avoid else known.avoid
             failed = replace(known, failures=known.failures + 1, last_at=now, avoid=avoid)
@@ -101,8 +104,18 @@ def _known(key: Key, record: Record | None, fingerprint: str, restart: Restart, 
         return Record(fingerprint=fingerprint)
     if record.fingerprint != fingerprint:
         return Record(fingerprint=fingerprint, restarts=record.restarts, avoid=record.avoid)
-    calm_since = max(record.last_at, earliest(key, record, restart))
-    return replace(record, failures=0) if now - calm_since > restart.reset_after_seconds else record
+    return replace(record, failures=0, crashes=0) if _calm(key, record, restart, now) else record
+
+
+def _calm(key: Key, record: Record, restart: Restart, now: float) -> bool:
+    return now - max(record.last_at, earliest(key, record, restart)) > restart.reset_after_seconds
+
+
+def crashes(key: Key, seen: Observed, record: Record | None, restart: Restart) -> int:
+    """How often it had crashed, without a calm stretch, when its present run began."""
+    if record is None or record.fingerprint != seen.fingerprint:
+        return 0
+    return 0 if _calm(key, record, restart, seen.started_at or 0.0) else record.crashes
 
 
 def remembered(graph: Graph, journal: Journal, outcomes: Iterable[Outcome], now: float) -> dict[Key, Record | None]:

@@ -46,7 +46,7 @@ class _Draft:
 
 def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan:
     """One look, one plan. The same arguments give the same plan, to the last byte of its print."""
-    world = World(graph, snapshot, now)
+    world = World(graph, snapshot, now, journal)
     layout = _layout(world, journal)
     rendered = layout.rendered
     draft = _Draft()

@@ -14,7 +14,7 @@ from enum import IntEnum
 from types import MappingProxyType
 
 from reconciler.core.graph import Graph
-from reconciler.core.standing import Stands, standing
+from reconciler.core.standing import Stands
 from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port, port_range
@@ -289,7 +289,7 @@ class _Claims:
             yield from self._kept(key, spec)
 
     def _starts_again(self, key: Key, spec: ServiceSpec, thing: Observed) -> bool:
-        stands = standing(spec, thing, self._world.snapshot, self._world.now).stands
+        stands = self._world.stands(key, spec, thing).stands
         return self._stays(key, spec) and stands not in {Stands.COMPLETED, Stands.FAILED}
 
     def _kept(self, key: Key, spec: ServiceSpec) -> Iterator[Binding]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from reconciler.core.advice import command_line
 from reconciler.core.past import lies_ahead
 from reconciler.core.ports import Extras
-from reconciler.core.standing import STEADY_SECONDS, Standing, Stands, standing
+from reconciler.core.standing import Standing, Stands
 from reconciler.core.surge import surge
 from reconciler.core.verdict import outdated
 from reconciler.core.world import World
@@ -168,11 +168,11 @@ def _members(
 def _member(world: World, key: Key, spec: ServiceSpec, item: Desired | None) -> _Member:
     """What still stands where it was before a move is out of date too."""
     seen = _current(world, key, spec)
-    stands = standing(spec, seen, world.snapshot, world.now)
+    stands = world.stands(key, spec, seen)
     extra, fingerprint = (key.index or 0) >= spec.replicas, item.fingerprint if item else ""
     if seen is None:
         return _Member(key, stands, extra, fingerprint)
-    ripe_at = _ready_since(world, spec, seen) + spec.update.min_ready_seconds
+    ripe_at = _ready_since(world, key, spec, seen) + spec.update.min_ready_seconds
     reason = outdated(item, seen) if item else ""
     return _Member(
         key, stands, extra, fingerprint,
@@ -185,7 +185,7 @@ def _member(world: World, key: Key, spec: ServiceSpec, item: Desired | None) -> 
     )  # fmt: skip
 
 
-def _ready_since(world: World, spec: ServiceSpec, seen: Observed) -> float:
+def _ready_since(world: World, key: Key, spec: ServiceSpec, seen: Observed) -> float:
     """As its probes tell, or else since its start, when one without probes is soon taken for Ready."""
     health = world.snapshot.health.get(seen.id)
     told = health.ready_since if health else None
@@ -195,7 +195,7 @@ def _ready_since(world: World, spec: ServiceSpec, seen: Observed) -> float:
     if told is not None:
         return told
     # An engine tells a start by the second: what has just begun may seem to begin a little after now.
-    return min(since, world.now) + (0.0 if spec.probes.any else STEADY_SECONDS)
+    return min(since, world.now) + (0.0 if spec.probes.any else world.steady_seconds(key, spec, seen))
 
 
 def _broken(world: World, seen: Observed, stands: Standing) -> bool:

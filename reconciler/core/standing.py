@@ -11,6 +11,13 @@ from reconciler.values import dataclass
 
 STEADY_SECONDS = 0.5
 """Without probes, an instance is Ready once it has run for so long: it has not exited at once."""
+LONGEST_PROBATION = 10.0
+"""Seconds. Longer nobody is to be kept waiting by one that may well have got over it."""
+
+
+def steady_seconds(crashes: int) -> float:
+    """Who has just crashed, and so often, is believed later: between two crashes it would read Ready for a moment."""
+    return min(STEADY_SECONDS * 2.0 ** min(crashes, 30), LONGEST_PROBATION)
 
 
 class Stands(StrEnum):
@@ -32,18 +39,21 @@ class Standing:
     stands: Stands
     message: str = ""
     until: float | None = None
+    crashes: int = 0
+    """Of one that runs, and has to prove for longer that it goes on running."""
 
     @property
     def good(self) -> bool:
         return self.stands in {Stands.READY, Stands.COMPLETED}
 
 
-def standing(spec: ServiceSpec, seen: Observed | None, snapshot: Snapshot, now: float) -> Standing:
+def standing(spec: ServiceSpec, seen: Observed | None, snapshot: Snapshot, now: float, crashes: int = 0) -> Standing:
+    """`crashes`: how often it was started again because it had ended, with no calm stretch between."""
     if seen is None:
         return Standing(Stands.ABSENT, "it does not exist")
     match seen.phase:
         case Phase.RUNNING:
-            return _running(spec, seen, snapshot, now)
+            return _running(spec, seen, snapshot, now, crashes)
         case Phase.STARTING:
             return Standing(Stands.STARTING, "it is being started")
         case Phase.EXITED:
@@ -52,7 +62,7 @@ def standing(spec: ServiceSpec, seen: Observed | None, snapshot: Snapshot, now: 
             return Standing(Stands.DOWN, f"it is {seen.phase.lower()}{_detail(seen)}")
 
 
-def _running(spec: ServiceSpec, seen: Observed, snapshot: Snapshot, now: float) -> Standing:
+def _running(spec: ServiceSpec, seen: Observed, snapshot: Snapshot, now: float, crashes: int) -> Standing:
     if seen.restarting:
         ended = f", after exit code {seen.exit_code}" if seen.exit_code is not None else ""
         return Standing(Stands.STARTING, f"{seen.detail or 'it is restarted'}{ended}")
@@ -60,15 +70,22 @@ def _running(spec: ServiceSpec, seen: Observed, snapshot: Snapshot, now: float) 
     if health is None:
         if spec.probes.any:
             return Standing(Stands.STARTING, "not probed yet")
-        steady_at = (seen.started_at or 0.0) + STEADY_SECONDS
-        if now < steady_at and not lies_ahead(seen.started_at or 0.0, now):
-            return Standing(Stands.STARTING, "it has only just started", steady_at)
-        return Standing(Stands.READY)
+        return _steady(seen.started_at or 0.0, now, crashes)
     if not health.live:
         return Standing(Stands.SICK, health.message)
     if health.started and health.ready:
         return Standing(Stands.READY)
     return Standing(Stands.STARTING, health.message or "not ready yet", health.next_probe)
+
+
+def _steady(began: float, now: float, crashes: int) -> Standing:
+    steady_at = began + steady_seconds(crashes)
+    if now >= steady_at or lies_ahead(began, now):
+        return Standing(Stands.READY)
+    if not crashes:
+        return Standing(Stands.STARTING, "it has only just started", steady_at)
+    proof = f"it counts as Ready once it has run for {steady_seconds(crashes):g} s"
+    return Standing(Stands.STARTING, proof, steady_at, crashes)
 
 
 def _exited(spec: ServiceSpec, seen: Observed) -> Standing:

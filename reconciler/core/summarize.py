@@ -207,9 +207,14 @@ def phase_word(seen: Observed, stands: Standing, record: Record) -> str:
     """The word for a table: the engine's phase, or the better one that we know."""
     if stands.stands in {Stands.COMPLETED, Stands.FAILED}:
         return str(stands.stands).capitalize()
-    if seen.restarting or (stands.stands is Stands.DOWN and record.failures >= CRASHES):
+    if seen.restarting or _loops(stands, record):
         return str(Reason.CRASH_LOOP)
     return str(seen.phase)
+
+
+def _loops(stands: Standing, record: Record) -> bool:
+    """Down once more, or up again and not yet believed."""
+    return stands.crashes >= CRASHES or (stands.stands is Stands.DOWN and record.failures >= CRASHES)
 
 
 def _service_ready(spec: ServiceSpec, world: World, waits: list[Wait], journal: Journal, key: Key) -> Condition:
@@ -241,7 +246,7 @@ def _restarted(record: Record, message: str) -> str:
 def _trouble(stands: Standing, record: Record, wait: Wait | None) -> str:
     if stands.stands is Stands.FAILED:
         return Reason.FAILED
-    if stands.stands in {Stands.DOWN, Stands.SICK} and record.failures >= CRASHES:
+    if _loops(stands, record) or (stands.stands is Stands.SICK and record.failures >= CRASHES):
         return Reason.CRASH_LOOP
     if record.reason and wait and wait.reason is Reason.BACK_OFF:
         return record.reason

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.core.backoff import crashes
 from reconciler.core.graph import Graph
 from reconciler.core.histories import with_seen
-from reconciler.core.standing import Standing, standing
+from reconciler.core.standing import Standing, standing, steady_seconds
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.history import NOTHING, History
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot, kind_of
+from reconciler.model.plan import Journal
 
 
 class World:
@@ -20,8 +22,10 @@ class World:
     What a view shows that could not be read to its end is no ground for anything, so it is not in here.
     """
 
-    def __init__(self, graph: Graph, snapshot: Snapshot, now: float) -> None:
+    def __init__(self, graph: Graph, snapshot: Snapshot, now: float, journal: Journal | None = None) -> None:
+        """Without the journal nobody is known to have crashed."""
         self.graph = graph
+        self._journal: Journal = journal or {}
         self.snapshot = snapshot
         self.now = now
         self._ours: dict[Key, list[Observed]] = {}
@@ -98,7 +102,17 @@ class World:
         return self._histories[job]
 
     def standing(self, key: Key, spec: ServiceSpec) -> Standing:
-        return standing(spec, self.seen(key, spec.runtime), self.snapshot, self.now)
+        return self.stands(key, spec, self.seen(key, spec.runtime))
+
+    def stands(self, key: Key, spec: ServiceSpec, seen: Observed | None) -> Standing:
+        """Of what may stand where it was before a move."""
+        return standing(spec, seen, self.snapshot, self.now, self._crashes(key, spec, seen))
+
+    def steady_seconds(self, key: Key, spec: ServiceSpec, seen: Observed) -> float:
+        return steady_seconds(self._crashes(key, spec, seen))
+
+    def _crashes(self, key: Key, spec: ServiceSpec, seen: Observed | None) -> int:
+        return crashes(key, seen, self._journal.get(key), spec.restart) if seen else 0
 
 
 def _genuine(key: Key, thing: Observed) -> bool:

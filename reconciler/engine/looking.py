@@ -59,7 +59,7 @@ def look(parts: Parts, namespace: str, *, deep: bool = True) -> Look:
     now = parts.clock.now()
     journal = parts.store.journal(namespace)
     planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
-    world = World(graph, snapshot, now)
+    world = World(graph, snapshot, now, journal)
     current = statuses(graph, world, planned, journal, parts.store.statuses(namespace))
     return Look(namespace, graph, snapshot, planned, journal, tuple(_sights(graph, world, current)), now)
 

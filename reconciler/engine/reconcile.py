@@ -158,7 +158,7 @@ def _tell(
     if told:
         parts.store.add_events(told)
     before = parts.store.statuses(graph.namespace)
-    current = statuses(graph, World(graph, snapshot, now), planned, journal, before)
+    current = statuses(graph, World(graph, snapshot, now, journal), planned, journal, before)
     differing = {key: status for key, status in current.items() if status != before.get(key) and key.kind != "source"}
     if differing:
         parts.store.write_statuses(differing)

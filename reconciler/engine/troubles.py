@@ -36,7 +36,7 @@ def troubles(parts: Parts, last: Pass, concerned: Callable[[Key], bool], hints: 
     """One for each resource that is not Ready, or whose update stands still, with what its log says last."""
     told = [key for key in last.statuses if concerned(key) and key.kind != "source"]  # whose syncs tell of themselves
     ill = {key: c for key in told if (c := _complaint(last.statuses[key]))}
-    world = World(last.graph, _looked_closer(parts, last, ill), last.at)
+    world = World(last.graph, _looked_closer(parts, last, ill), last.at, last.journal)
     for key in sorted(ill):
         yield _trouble(parts, last, world, ill[key], key, hints.get(key, ""))
     for wait in last.plan.waits:
@@ -69,7 +69,7 @@ def _hint(last: Pass, told: str, reason: str) -> str:
 
 def _looked_closer(parts: Parts, last: Pass, ill: Iterable[Key]) -> Snapshot:
     """A list of an engine leaves out why something ended: that it had no more memory, say."""
-    world = World(last.graph, last.snapshot, last.at)
+    world = World(last.graph, last.snapshot, last.at, last.journal)
     runtimes = {seen.runtime for key in ill if (seen := _ill(world, key)) and seen.phase is not Phase.RUNNING}
     views = (
         parts.runtimes[view.runtime].observe(deep=True) if view.runtime in runtimes else view

@@ -176,6 +176,10 @@ class Record:
     reason: str = ""
     message: str = ""
     restarts: int = 0
+    crashes: int = 0
+    """How often it ended and was started again with no calm stretch between. It says how long one has to run before it
+    is believed; so a person's word, which forgives failures, doesn't take it back.
+    """
     avoid: tuple[int, ...] = ()
     """Host ports that were refused though nobody was seen to hold them."""
 

@@ -109,6 +109,12 @@ class Event:
     key: Key
     message: str
     count: int = 1
+    first_time: float | None = None
+    """When it began, of one that was counted; `time` is when it was last."""
+
+    @property
+    def began(self) -> float:
+        return self.time if self.first_time is None else self.first_time
 
     def as_json(self) -> dict[str, Any]:
         return {

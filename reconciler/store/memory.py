@@ -123,7 +123,8 @@ def _recent(earlier: Event, event: Event) -> bool:
 
 def _counted_up(earlier: Event, event: Event) -> Event:
     count = earlier.count + event.count
-    return replace(earlier, type=event.type, time=max(earlier.time, event.time), count=count)
+    first = earlier.time if earlier.first_time is None else earlier.first_time
+    return replace(earlier, type=event.type, time=max(earlier.time, event.time), count=count, first_time=first)
 
 
 def _concerns(event: Event, namespace: str | None, key: Key | None) -> bool:

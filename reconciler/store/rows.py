@@ -22,11 +22,12 @@ def record_row(key: Key, record: Record) -> tuple[Any, ...]:
         clean(record.reason),
         clean(record.message),
         record.restarts,
+        record.crashes,
     )
 
 
 def record_of(row: Sequence[Any]) -> tuple[Key, Record]:
-    key, failures, last_at, fingerprint, reason, message, restarts = row
+    key, failures, last_at, fingerprint, reason, message, restarts, crashes = row
     record = Record(
         failures=_typed(failures, int),
         last_at=float(_typed(last_at, float, int)),
@@ -34,12 +35,13 @@ def record_of(row: Sequence[Any]) -> tuple[Key, Record]:
         reason=_typed(reason, str),
         message=_typed(message, str),
         restarts=_typed(restarts, int),
+        crashes=_typed(crashes, int),
     )
     return key_of(key), record
 
 
 def event_of(row: Sequence[Any]) -> Event:
-    time, kind, reason, key, message, count = row
+    time, kind, reason, key, message, count, first = row
     return Event(
         time=float(_typed(time, float, int)),
         type=_typed(kind, str),
@@ -47,6 +49,7 @@ def event_of(row: Sequence[Any]) -> Event:
         key=key_of(key),
         message=_typed(message, str),
         count=_typed(count, int),
+        first_time=None if first is None else float(_typed(first, float, int)),
     )
 
 

@@ -33,6 +33,10 @@ MIGRATIONS = (
     CREATE TABLE payloads (fingerprint TEXT PRIMARY KEY, text TEXT NOT NULL, turn INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE statuses (key TEXT PRIMARY KEY, namespace TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE journal ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN first_time REAL
+    """,
 )
 """The n-th entry leads from version n to n + 1. An entry that was once released is never edited."""
 
@@ -118,7 +122,7 @@ class Tables:
         return self._journal(namespace)
 
     def _journal(self, namespace: str | None) -> dict[Key, Record]:
-        query = """SELECT key, failures, last_at, fingerprint, reason, message, restarts FROM journal
+        query = """SELECT key, failures, last_at, fingerprint, reason, message, restarts, crashes FROM journal
             WHERE :namespace IS NULL OR namespace = :namespace"""
         return _in_order(record_of(row) for row in self._all(query, namespace=namespace))
 
@@ -128,7 +132,7 @@ class Tables:
                 if record is None:
                     db.execute("DELETE FROM journal WHERE key = ?", (str(key),))
                 else:
-                    db.execute("REPLACE INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", record_row(key, record))
+                    db.execute("REPLACE INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", record_row(key, record))
 
     def add_events(self, events: Sequence[Event]) -> None:
         with self._writing() as db:
@@ -140,7 +144,7 @@ class Tables:
             )
 
     def events(self, *, namespace: str | None = None, key: Key | None = None, limit: int = 1000) -> list[Event]:
-        query = """SELECT time, type, reason, key, message, count FROM events
+        query = """SELECT time, type, reason, key, message, count, first_time FROM events
             WHERE (:namespace IS NULL OR namespace = :namespace)
             AND (:key IS NULL OR key = :key OR resource = :key)
             ORDER BY time DESC, id DESC LIMIT :limit"""
@@ -216,18 +220,20 @@ def _add_event(db: sqlite3.Connection, event: Event) -> None:
         "namespace": event.key.namespace,
         "message": clean(event.message),
         "count": event.count,
+        "first_time": event.first_time,
         "since": event.time - SAME_WITHIN_SECONDS,
     }
     counted = db.execute(
-        """UPDATE events SET type = :type, time = max(time, :time), count = count + :count WHERE id = (
+        """UPDATE events SET type = :type, first_time = coalesce(first_time, time), time = max(time, :time),
+            count = count + :count WHERE id = (
             SELECT id FROM events WHERE key = :key AND reason = :reason AND time >= :since AND message = :message
             ORDER BY time DESC, id DESC LIMIT 1)""",
         row,
     )
     if not counted.rowcount:
         db.execute(
-            """INSERT INTO events (time, type, reason, key, resource, namespace, message, count)
-            VALUES (:time, :type, :reason, :key, :resource, :namespace, :message, :count)""",
+            """INSERT INTO events (time, type, reason, key, resource, namespace, message, count, first_time)
+            VALUES (:time, :type, :reason, :key, :resource, :namespace, :message, :count, :first_time)""",
             row,
         )
 

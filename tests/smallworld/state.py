@@ -7,6 +7,8 @@ What is renamed and what is rounded, and why that hides nothing:
 - *Time* is discrete. It is always NOW; what began less than STEADY_SECONDS ago is young, all else is old. A pause of
   the back-off is either over or has all of its time before it. A good stretch that makes failures forgotten never
   comes between two faults; it comes at the end, when a settled world is asked whether it stays silent.
+- *Probation* is left out: what was started again because it had ended counts as steady as soon as what is new does.
+  That it takes longer is a delay, of the same state "young"; how long is a matter of values.
 - *Counts* of failures stop where the pause stops growing; messages, restarts and times of the past decide nothing.
 """
 
@@ -172,7 +174,7 @@ class Forms:
         if (known := self._kept.get((id(record), held))) is not None:
             return known
         canonical = replace(
-            record, last_at=NOW if held else OLD, message="it failed" if record.failures else "", restarts=0,
+            record, last_at=NOW if held else OLD, message="it failed" if record.failures else "", restarts=0, crashes=0,
             avoid=tuple(sorted(record.avoid)),
         )  # fmt: skip
         number = self._number((key, canonical), (key, canonical))

@@ -19,7 +19,7 @@ from reconciler.store.sqlite import Diary
 WEB = Key("service", "shop", "web")
 DB = Key("service", "shop", "db")
 ELSEWHERE = Key("service", "other", "web")
-RECORD = Record(failures=2, last_at=17.5, fingerprint="f1", reason="BackOff", message="it\nended", restarts=3)
+RECORD = Record(failures=2, last_at=17.5, fingerprint="f", reason="BackOff", message="it\nended", restarts=3, crashes=2)
 STATUS = Status(
     observed_generation=3,
     replicas=2,
@@ -63,6 +63,14 @@ def test_records_are_kept_by_namespace_and_forgotten_on_none(store: Store) -> No
 
     assert store.journal("shop") == {DB: RECORD}
     assert store.journal("other") == {ELSEWHERE: Record(restarts=1)}
+
+
+def test_a_repeated_event_tells_when_it_began_and_when_it_was_last(store: Store) -> None:
+    store.add_events([event(10.0), event(400.0, "another")])
+    store.add_events([event(70.0)])
+    store.add_events([event(190.0)])
+    told = [(item.began, item.time, item.count) for item in store.events()]
+    assert told == [(10.0, 190.0, 3), (400.0, 400.0, 1)]
 
 
 def test_statuses_come_back_whole(store: Store) -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.model.plan import Record
 from reconciler.model.status import Event
+from reconciler.store.sqlite import Diary
+from reconciler.store.tables import APPLICATION, MIGRATIONS
 from tests.store.keeping import HISTORY, WEB, Kept
 
 
@@ -123,6 +126,25 @@ def test_one_of_a_later_version_is_left_alone(kept: Kept) -> None:
     later.diary.close()
     assert kept.path.read_bytes() == before
     assert later.set_aside() == []
+
+
+def test_one_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "diary.db"
+    statements = [line for line in MIGRATIONS[0].split(";") if line.strip()]
+    told = "(time, type, reason, key, resource, namespace, message, count)"
+    run_sql(
+        path, *statements, f"PRAGMA application_id = {APPLICATION}", "PRAGMA user_version = 1",
+        f"INSERT INTO events {told} VALUES (5, 'Normal', 'R', '{WEB}', '{WEB}', '{WEB.namespace}', 'm', 2)",
+        f"INSERT INTO journal VALUES ('{WEB}', '{WEB.namespace}', 3, 1, 'f', '', '', 4)",
+    )  # fmt: skip
+    path.chmod(0o600)
+    notes: list[str] = []
+    diary = Diary(str(path), notes.append)
+    diary.write_journal({})
+    assert diary.journal(WEB.namespace) == {WEB: Record(failures=3, last_at=1.0, fingerprint="f", restarts=4)}
+    assert [(item.began, item.count) for item in diary.events()] == [(5.0, 2)]
+    assert notes == []
+    diary.close()
 
 
 def test_damage_met_while_it_is_open_is_survived(kept: Kept) -> None:

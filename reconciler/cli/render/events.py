@@ -19,7 +19,8 @@ def table_of(
     headers: bool = True, whole: bool = False,
 ) -> str:  # fmt: skip
     """`named`: with whom each one is about. `whole`: in a pipe no message is cut."""
-    columns = [Column("LAST SEEN"), Column("TYPE"), Column("REASON", status=True)]
+    columns = [Column("LAST SEEN"), Column("FIRST SEEN"), Column("COUNT", right=True)]
+    columns += [Column("TYPE"), Column("REASON", status=True)]
     columns += (
         [Column("NAMESPACE")] * namespaces
         + [Column("RESOURCE")] * named
@@ -27,8 +28,8 @@ def table_of(
     )
     rows = [
         [
-            age(now - event.time), event.type, event.reason,
-            *[event.key.namespace] * namespaces, *[short(event.key)] * named, message(event),
+            age(now - event.time), age(now - event.began), str(event.count), event.type, event.reason,
+            *[event.key.namespace] * namespaces, *[short(event.key)] * named, event.message,
         ]
         for event in events
     ]  # fmt: skip
@@ -43,4 +44,5 @@ def short(key: Key) -> str:
 
 
 def message(event: Event) -> str:
+    """For a sentence, which has no columns."""
     return f"{event.message} (x{event.count})" if event.count > 1 else event.message
