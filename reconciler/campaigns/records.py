@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.core.campaign.manifest import Manifest, from_tree, to_tree
+from reconciler.durable import write_whole
 from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 
@@ -126,29 +126,12 @@ class Records:
 
 
 def write(file: Path, content: bytes) -> None:
-    """A reader sees the old content or the new one, and so does whoever comes after a power cut."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    """What is of a home is its owner's; results are for whoever is to read them."""
     try:
-        with draft.open("xb") as stream:
-            os.fchmod(stream.fileno(), 0o600 if file.name == "manifest.json" else 0o644)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-        _sync(file.parent)
+        write_whole(file, content, 0o600 if file.name == "manifest.json" else 0o644)
     except OSError as error:
         hint = "make room, or see who may write there; then run it again with --resume"
         raise ReconcilerError(f"{file} can't be written: {error.strerror}", hint=hint) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _try(descriptor: int, how: int) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from reconciler.core.graph import Graph, graph_of
 from reconciler.core.references import literal
+from reconciler.durable import sync
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
 from reconciler.kinds import KINDS, find
@@ -299,19 +300,11 @@ def _draft(path: Path, content: bytes) -> Path:
 def _to_disk(paths: Collection[Path]) -> None:
     """All at once: a file system that is asked for a hundred files together writes its journal a few times only."""
     if len(paths) == 1:
-        _sync(*paths)
+        sync(*paths)
         return
     with ThreadPoolExecutor(SYNCS, "sync") as pool:
-        for _ in pool.map(_sync, paths):  # raises what one of them raised
+        for _ in pool.map(sync, paths):  # raises what one of them raised
             pass
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _stamp(file: Path) -> Stamp:

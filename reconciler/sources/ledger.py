@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from reconciler.durable import sync
 from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.status import Arrival
@@ -110,7 +111,7 @@ class Ledger:
                 stream.flush()
                 os.fsync(stream.fileno())
             draft.replace(folder / name)
-            _sync(folder)
+            sync(folder)
         except OSError as error:
             raise ReconcilerError(
                 f"{key.short}: what is to be remembered of it can't be written to {folder}: {error.strerror}",
@@ -150,11 +151,3 @@ def _known(tree: dict[str, Any]) -> Known:
             "held": Held(**tree["held"]) if tree.get("held") else None,
         }
     )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,14 +5,13 @@ anything twice; small, private, and written whole or not at all.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+from reconciler.durable import write_whole
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
 from reconciler.kinds.base import camel
@@ -47,7 +46,7 @@ class Tries:
             try:
                 failpoint("source.remember.before")
                 self._root.mkdir(mode=0o700, exist_ok=True)
-                _write(self._file(key), json.dumps(_tree(history), indent=1).encode())
+                write_whole(self._file(key), json.dumps(_tree(history), indent=1).encode())
             except OSError as error:
                 raise ReconcilerError(
                     f"{key.short}: how it ended can't be written down in {self._root}: {error.strerror}",
@@ -64,23 +63,6 @@ class Tries:
         return self._root / f"{key.namespace}.{key.name}.json"
 
 
-def _write(file: Path, content: bytes) -> None:
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-        descriptor = os.open(file.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _tree(history: History) -> dict[str, Any]:
     attempts = [{camel(name): value for name, value in asdict(one).items()} for one in history.attempts]
     return {"since": history.since, "schedule": history.schedule, "halted": history.halted, "attempts": attempts}
@@ -91,6 +73,17 @@ def _history(tree: dict[str, Any]) -> History:
     names = {camel(field.name): field.name for field in fields(Attempt)}
     attempts = ({names[name]: value for name, value in one.items() if name in names} for one in tree["attempts"])
     return History(
-        attempts=tuple(Attempt(**one) for one in attempts),
-        schedule=str(tree["schedule"]), since=float(tree["since"]), halted=tree["halted"],
+        attempts=tuple(_sound(Attempt(**one)) for one in attempts),
+        schedule=str(tree["schedule"]), since=float(tree["since"]), halted=_moment(tree["halted"]),
     )  # fmt: skip
+
+
+def _sound(one: Attempt) -> Attempt:
+    """What can't be reckoned with is damage, and told as such: a pass that trips over it would stop at everybody."""
+    if not (isinstance(one.id, str) and isinstance(one.reason, str) and isinstance(one.fingerprint, str)):
+        raise TypeError("an attempt is no attempt")
+    return replace(one, started_at=float(one.started_at), finished_at=_moment(one.finished_at))
+
+
+def _moment(at: Any) -> float | None:
+    return None if at is None else float(at)

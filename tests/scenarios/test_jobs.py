@@ -208,9 +208,11 @@ def test_where_nothing_can_be_remembered_others_are_none_the_worse_and_it_runs_o
     assert stage.apply(one).actions == ["Remove job/one/0"]
     (ledger,) = (stage.home / "jobs").iterdir()
     assert (ledger.stat().st_mode & 0o777, (stage.home / "jobs").stat().st_mode & 0o777) == (0o600, 0o700)
-    ledger.write_text("{")
-    told = stage.apply(one, expect=2)
-    assert "can't be read" in told.err
-    assert "remove that file" in told.err
-    assert stage.diff(expect=1).actions == []
+    odd = '{"since": 1, "schedule": "", "halted": null, "attempts": [{"id": "x", "startedAt": "soon"}]}'
+    for content in ("{", odd):
+        ledger.write_text(content)
+        told = stage.apply(one, expect=2)
+        assert "can't be read" in told.err
+        assert "remove that file" in told.err
+        assert stage.diff(expect=1).actions == []
     assert runs.read_text() == "x\n", "unreadable is not empty"

@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from reconciler.durable import write_whole
 from reconciler.errors import ReconcilerError
 from reconciler.runtimes.docker.endpoint import Endpoint
 
@@ -85,23 +85,7 @@ class Adopted:
         return Path(self._folder) / f"{name}.json"
 
     def _write(self, record: Record) -> None:
-        """A reader sees the old one or the new, never a part, and no crash loses it afterwards."""
-        path = self._path
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                json.dump({"containers": record}, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(self._path, json.dumps({"containers": record}, indent=1, sort_keys=True).encode())
 
 
 def understood(path: Path) -> Record:
