@@ -102,6 +102,24 @@ def test_a_secret_in_the_environment_is_not_on_any_command_line_of_ours(stage: S
     assert list(where_in_processes(canary)) == []
 
 
+def test_a_secret_of_a_command_inside_of_a_service_is_on_no_command_line_either(stage: Stage, canary: str) -> None:
+    """It stands for long beside the service, as a process of ours that everybody may look at."""
+    login, hosts = document("Secret", "login", data={"PASSWORD": canary}), ("web", "boxed")
+    services = [login, native("web"), box("boxed")]
+    stage.apply(*services)
+    script = 'test -n "$PASSWORD" && echo has it; exec sleep 600'
+    jobs = [
+        document("Job", f"in-{name}", **{"in": f"service/{name}"}, command=["sh", "-c", script],
+                 envFrom=[{"secret": "login"}]) for name in hosts
+    ]  # fmt: skip
+    stage.cli("apply", "-f", str(stage.write(*services, *jobs)), "--no-wait")
+    for name in hosts:
+        eventually(lambda: "has it" in stage.process_log(f"in-{name}"), "it runs, and has its secret")  # noqa: B023
+    assert list(where_in_processes(canary)) == []
+    assert list(where_on_the_engine(stage, canary)) == []
+    assert list(where_at_home(stage, canary)) == []
+
+
 def test_a_changed_secret_restarts_exactly_who_uses_it(stage: Stage, canary: str) -> None:
     def spec(value: str) -> list[Document]:
         login = document("Secret", "login", data={"PASSWORD": value})
