@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import campaigning, line, names, picking
 from reconciler.cli.context import Context
-from reconciler.cli.render.output import TREES, show_tree
+from reconciler.cli.diagnosis import at
+from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.verb import verb, verbs
 from reconciler.errors import ReconcilerError
 
@@ -26,6 +28,7 @@ reconciler campaign status bench -o json
 """
 LIST = """
 reconciler campaign list
+reconciler campaign list -A
 reconciler campaign list -n lab -o json
 """
 RESULTS = """
@@ -39,37 +42,50 @@ reconciler campaign results bench -o json
 def status(context: Context, word: str) -> None:
     """Show how far a campaign is, while it runs and afterwards."""
     controller = line.open_controller(context)
-    tree = _tree(context, controller, _key(context, word))
+    key = _key(context, word)
+    tree = _tree(context, controller, key)
     if not show_tree(context, tree):
         left = tree.get("etaSeconds")
         to_come = f", ETA {campaigning.span(left)}" if left is not None else ""
         print(f"{campaigning.summary(tree)}{to_come}\n", file=context.stdout)
         campaigning.print_runs(context, tree["runs"])
         if tree["state"] == "interrupted":
-            print(f"hint: go on with it: reconciler run {tree['name']} --resume", file=context.stderr)
+            print(f"hint: go on with it: {at(key, 'run', '--resume')}", file=context.stderr)
 
 
-@verb("list", examples=LIST, outputs=TREES)
-def listing(context: Context) -> None:
+@verb("list", examples=LIST, outputs=(*TREES, "name"))
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
+def listing(context: Context, *, everywhere: bool) -> None:
     """List campaigns: those that are declared, and those that were run."""
+    controller = line.open_controller(context)
+    keys = campaigning.keys_known(context, controller, everywhere=everywhere)
+    if context.output == "name":
+        return show_names(context, (str(key) if everywhere else key.short for key in keys))
+    trees = [_tree(context, controller, key) for key in keys]
+    if show_tree(context, {"items": [{k: v for k, v in tree.items() if k != "runs"} for tree in trees]}):
+        return None
+    return _print_list(context, trees, everywhere=everywhere)
+
+
+def _print_list(context: Context, trees: Sequence[Mapping[str, Any]], *, everywhere: bool) -> None:
     from reconciler.cli.render.table import Column, table
 
-    controller = line.open_controller(context)
-    trees = [_tree(context, controller, key) for key in campaigning.keys_known(context, controller)]
-    if show_tree(context, {"items": [{k: v for k, v in tree.items() if k != "runs"} for tree in trees]}):
-        return
-    columns = [Column(name) for name in ("NAME", "STATE", "RUNS", "COMPLETED", "FAILED", "ETA")]
+    space = ("NAMESPACE",) if everywhere else ()
+    columns = [Column(name) for name in (*space, "NAME", "STATE", "RUNS", "COMPLETED", "FAILED", "ETA")]
     rows = [
         (
-            tree["name"], tree["state"], str(tree["total"]), str(tree["completed"]), str(tree["failed"]),
+            *((tree["namespace"],) if everywhere else ()), tree["name"], tree["state"], str(tree["total"]),
+            str(tree["completed"]), str(tree["failed"]),
             campaigning.span(tree.get("etaSeconds")),
         )
         for tree in trees
     ]  # fmt: skip
     if rows:
         context.stdout.write(table(columns, rows, color=context.color))
+    elif everywhere:
+        print("no campaigns in any namespace", file=context.stderr)
     else:
-        print(f"no campaigns in namespace {context.scope}", file=context.stderr)
+        print(f"no campaigns in namespace {context.scope}; next: reconciler campaign list -A", file=context.stderr)
 
 
 @verb("results", examples=RESULTS, outputs=("json", "yaml"))
@@ -81,7 +97,8 @@ def results(context: Context, word: str) -> None:
     key = _key(context, word)
     manifest = campaigning.records_of(context).manifest(key)
     if manifest is None:
-        raise ReconcilerError(f"{key.short}: it has not been run yet", hint=f"reconciler run {key.name}")
+        _tree(context, line.open_controller(context), key)  # says so if there is no such campaign
+        raise ReconcilerError(f"{key.short}: it has not been run yet", hint=at(key, "run"))
     if not show_tree(context, [json.loads(text) for text in tell.json_lines(manifest.runs).splitlines()]):
         context.stdout.write(tell.table(manifest.runs))
 

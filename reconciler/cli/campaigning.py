@@ -216,7 +216,8 @@ def print_failures(context: Context, tree: Mapping[str, Any]) -> None:
         if run["hint"]:
             print(f"hint: {clean(run['hint'])}", file=context.stderr)
     if len(failed) > MOST_FAILURES:
-        print(f"error: {len(failed) - MOST_FAILURES} more failed: campaign status {tree['name']}", file=context.stderr)
+        all_of_them = f"reconciler campaign status {tree['name']} -n {tree['namespace']}"
+        print(f"error: {len(failed) - MOST_FAILURES} more failed: {all_of_them}", file=context.stderr)
 
 
 def print_runs(context: Context, runs: Iterable[Mapping[str, Any]]) -> None:
@@ -249,10 +250,10 @@ def _took(run: Mapping[str, Any]) -> str:
     return span(max((ended - began).total_seconds(), 0.0))
 
 
-def keys_known(context: Context, controller: Controller) -> list[Key]:
+def keys_known(context: Context, controller: Controller, *, everywhere: bool = False) -> list[Key]:
     """Declared ones and those that were run."""
-    from reconciler.model.key import Key
-
-    kept = {r.key for r in controller.parts.source.resources(context.scope) if r.key.kind == "campaign"}
-    run_once = {key for key in records_of(context).keys() if key.namespace == context.scope}  # noqa: SIM118
-    return sorted(kept | {Key("campaign", key.namespace, key.name) for key in run_once})
+    source = controller.parts.source
+    run_once = records_of(context).keys()
+    spaces = {*source.namespaces(), *(key.namespace for key in run_once)} if everywhere else {context.scope}
+    kept = {r.key for space in spaces for r in source.resources(space) if r.key.kind == "campaign"}
+    return sorted(kept | {key for key in run_once if key.namespace in spaces})

@@ -39,6 +39,11 @@ def chosen(
     if words and everything:
         raise UsageError("--all is all of them", hint="leave the names out, or --all")
     want = picking.workloads(picking.spelled(context, words))
+    if campaign := next((name for kind, name in want.names if kind == "campaign"), None):
+        raise UsageError(
+            f"campaign/{campaign} goes on for as long as its `run`, and neither is started nor stopped",
+            hint=f"reconciler run {campaign} -n {context.scope}; Ctrl-C there ends it, and --resume goes on",
+        )
     found = picking.declared(controller.parts, context.scope, want, selector)
     if not found and selector is not None:
         raise ReconcilerError(f"-l {selector}: no service in namespace {context.scope} wears these labels")

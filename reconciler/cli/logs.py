@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ def _instances(parts: Parts, key: Key, index: int | None) -> list[Observed]:
 
 
 def _without_instance(parts: Parts, key: Key) -> ReconcilerError:
+    if key.kind == "campaign":
+        return inside.not_running(parts, key)
     declared = next((r for r in parts.source.resources(key.namespace) if r.key == key), None)
     stopped = declared is not None and declared.spec.replicas == 0
     return ReconcilerError(
@@ -116,7 +119,9 @@ def _earlier(context: Context, parts: Parts, key: Key, index: int | None, tail: 
 
 
 def _replicas(parts: Parts, key: Key) -> int:
-    """A stopped one had at least one."""
+    """A stopped one had at least one. A campaign counts its runs, and each of them is as good as the others."""
+    if key.kind == "campaign":
+        return sys.maxsize
     return max((r.spec.replicas for r in parts.source.resources(key.namespace) if r.key == key), default=0) or 1
 
 

@@ -37,6 +37,8 @@ def command(
 
     found = editing.chosen(context, controller, words, everything=everything, selector=selector)
     for resource in found.values():
+        if resource.key.kind != "service":
+            raise UsageError(f"{resource.key.short} has no replicas", hint="only services are scaled")
         _check(scaled(resource))
     return editing.edit(context, controller, list(found), scaled, word="scaled", wait=wait, timeout=timeout)
 

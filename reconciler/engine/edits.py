@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from reconciler.core.advice import command_line
 from reconciler.core.render import MARKS, REBUILT, RESTARTED
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.config import ConfigSpec
@@ -197,7 +198,7 @@ def start(resource: Resource) -> Resource:
 def restart(resource: Resource, stamp: str) -> Resource:
     if resource.spec.replicas == 0:
         raise ReconcilerError(
-            f"{resource.key.short} is stopped", hint=f"start it: reconciler start {resource.key.short}"
+            f"{resource.key.short} is stopped", hint=f"start it: {command_line(resource.key, 'start')}"
         )
     return _changed(resource, resource.spec, {**resource.annotations, RESTARTED: stamp})
 

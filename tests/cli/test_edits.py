@@ -53,6 +53,7 @@ def test_a_stopped_one_is_not_restarted(machine: Machine) -> None:
     machine("stop", "db")
     wrong = machine("restart", "api", "db", code=1)
     assert "service/db is stopped" in wrong.stderr
+    assert f"start it: reconciler start db -n {machine.namespace}" in wrong.stderr
     assert wrong.stdout == ""
     everything = machine("restart", "--all")
     assert everything.stdout == "service/api restarted\n"
@@ -157,3 +158,13 @@ def test_an_undo_of_what_waits_does_not_start_it(machine: Machine) -> None:
     assert machine.json("get", "service", "db")["spec"]["env"] == {"COLOR": "red"}
     assert machine.json("get", "service", "db")["status"]["instances"] == []
     assert machine("start", "db").stdout == "service/db started\n"
+
+
+def test_what_can_not_be_edited_says_what_is_done_instead(machine: Machine) -> None:
+    process = {"command": ["true"]}
+    machine.apply(resource("Job", "prep", process=process), resource("Campaign", "sweep", process=process))
+    for verb in ("start", "stop", "restart"):
+        wrong = machine(verb, "sweep", code=2)
+        assert "campaign/sweep goes on for as long as its `run`" in wrong.stderr
+        assert f"reconciler run sweep -n {machine.namespace}" in wrong.stderr
+    assert "job/prep has no replicas" in machine("scale", "prep", "--replicas", "2", code=2).stderr

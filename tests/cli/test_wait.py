@@ -29,6 +29,7 @@ def test_R5_time_that_is_up_is_exit_code_1_with_what_is_instead(machine: Machine
     late = machine("wait", "--for=condition=Ready=False", "service/db", "--timeout", "700ms", code=1)
     assert time.monotonic() - before >= 0.7
     assert "error: service/db after 0.7 s: Ready is True, not False (Ready)" in late.stderr
+    assert f"hint: see: reconciler why db -n {machine.namespace}" in late.stderr
 
 
 def test_several_conditions_have_to_hold_together(machine: Machine) -> None:

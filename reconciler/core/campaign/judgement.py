@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.advice import OOM, advice
+from reconciler.core.advice import OOM, advice, command_line
 from reconciler.core.campaign.manifest import Run, State
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.service import ServiceSpec
@@ -25,7 +25,7 @@ def judged(
     """How it ended. `reason` and `message` where it did not end by itself."""
     if seen is None:
         gone = "its instance is gone: somebody removed it while it ran"
-        hint = f"run it again: reconciler run {key.name} --resume"
+        hint = f"run it again: {command_line(key, 'run', '--resume')}"
         return _failed(run, now, reason or "Vanished", message or gone, hint)
     began = seen.started_at or run.started_at or now
     # An engine's own two times of a very short life may be the wrong way round.
