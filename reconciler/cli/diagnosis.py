@@ -48,6 +48,8 @@ def next_step(look: Look, sight: Sight) -> str:
     key, word = sight.key, words.status_word(look, sight)
     if word in FINE:
         return ""
+    if word == Reason.ORPHAN and key.kind == "volume":
+        return ""  # a command that throws data away is not put into anybody's mouth
     if word == Reason.ORPHAN:
         return f"reconciler delete {key.short}{_place(key)}"
     if word == "Unknown":

@@ -135,7 +135,9 @@ def listing(context: Context, *, everywhere: bool) -> None:
     if show_tree(context, {"items": [one.tree() for one in found]}):
         return
     if not found:
-        print("no port-forwards are kept; next: reconciler port-forward start NAME PORT", file=context.stderr)
+        place = "" if everywhere else f" in namespace {context.scope}"
+        step = "reconciler port-forward start NAME PORT" if everywhere else "reconciler port-forward list -A"
+        print(f"no port-forwards are kept{place}; next: {step}", file=context.stderr)
         return
     columns = [Column("ID"), Column("NAMESPACE"), Column("FROM"), Column("TO"), Column("STATE", status=True),
                Column("RESTARTS", right=True), Column("MESSAGE", last=True)]  # fmt: skip
@@ -157,8 +159,8 @@ def stop(context: Context, ids: tuple[str, ...], *, everything: bool) -> int:
     known = {r.key.name: r.key for r in controller.parts.source.resources(context.scope)
              if forwards.is_one(r) and not r.deleting}  # fmt: skip
     if missing := [one for one in ids if one not in known]:
-        there = ", ".join(sorted(known)) or "none"
-        raise ReconcilerError(f"no port-forward is called {missing[0]}", hint=f"there are: {there}")
+        there = f"there are: {', '.join(sorted(known))}" if known else "see: reconciler port-forward list -A"
+        raise ReconcilerError(f"no port-forward is called {missing[0]} in namespace {context.scope}", hint=there)
     keys: list[Key] = [known[one] for one in ids] if ids else list(known.values())
     if not keys:
         print(f"no port-forwards are kept in namespace {context.scope}", file=context.stderr)

@@ -6,6 +6,14 @@ from reconciler.errors import UsageError
 from reconciler.kinds import KINDS, find
 from reconciler.kinds.base import Kind
 
+RUN_ELSEWHERE = frozenset(
+    {
+        "container", "containers", "po", "pod", "pods", "deploy", "deployment", "deployments", "process", "processes",
+        "statefulset", "statefulsets", "sts",
+    }
+)  # fmt: skip
+"""What kubectl and docker call what a Service runs."""
+
 
 def kind_called(word: str) -> Kind:
     """The kind by any of its names; for anything else an error with a guess."""
@@ -41,6 +49,8 @@ def _slashed(words: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
 def _guess(word: str) -> str:
     from difflib import get_close_matches
 
+    if word.lower() in RUN_ELSEWHERE:
+        return "did you mean services? "
     known = [name for kind in KINDS.values() for name in (kind.key, kind.plural, *kind.short)]
-    close = get_close_matches(word.lower(), known, n=1, cutoff=0.5)
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return f"did you mean {close[0]}? " if close else ""

@@ -84,10 +84,15 @@ class Bridge:
         self._shown = set(keys)
         self._many = len({key.namespace for key in self._shown}) > 1
         self._noted: set[str] = set()
+        self._begun: dict[Key, str] = {}
 
     def started(self, action: Action) -> None:
-        self._shown.add(action.key.resource)
-        self._lines.update(self._name(action.key.resource), RUNNING, f"{DOING[action.verb]}: {action.cause}")
+        """What takes its time is begun again by every pass; until something else is said of it, once is enough."""
+        key, said = action.key.resource, f"{DOING[action.verb]}: {action.cause}"
+        self._shown.add(key)
+        if self._begun.get(key) != said:
+            self._begun[key] = said
+            self._lines.update(self._name(key), RUNNING, said)
 
     def passed(self, news: News) -> None:
         for key, message in news.notes:
@@ -98,6 +103,8 @@ class Bridge:
         for key in sorted({*news.statuses, *waits} & self._shown):
             if key.kind == "source":  # no pass changes anything about it
                 continue
+            if key in waits or not news.acting:
+                self._begun.pop(key, None)
             if key in waits:
                 self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {_said(waits[key].message, key)}")
             elif news.statuses[key].ready and not news.acting:

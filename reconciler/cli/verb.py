@@ -157,7 +157,8 @@ def write_globals(ctx: click.Context, formatter: click.HelpFormatter, *, shown: 
 def write_options(
     title: str, ctx: click.Context, formatter: click.HelpFormatter, options: Sequence[click.Parameter]
 ) -> None:
-    records = [option.get_help_record(ctx) for option in options]
+    """Of options only: what an argument is called stands in the usage line already, and there is no more to tell."""
+    records = [option.get_help_record(ctx) for option in options if isinstance(option, click.Option)]
     rows = [record for record in records if record is not None]
     if rows:
         with formatter.section(title):

@@ -46,9 +46,12 @@ def test_of_a_volume_that_stays_is_said_that_it_stays_and_nothing_else(machine: 
     assert machine("delete", "volume", "data", "--volumes").stdout == "volume/data deleted\n"
 
 
-def test_an_orphan_is_named_once(machine: Machine) -> None:
+def test_an_orphan_is_named_once_and_nobody_is_led_to_throw_data_away(machine: Machine) -> None:
     machine.apply(resource("Volume", "data"), service("db", volumes=[{"volume": "data"}]))
     machine("delete", "volume", "data")
     machine("delete", "service", "db")
+    shown = machine("status").stdout
+    assert "its data stays: declare it again, or delete it with --volumes" in shown
+    assert "next:" not in shown
     told = machine("apply", "-f", "-", stdin=json.dumps(service("api"))).stderr
     assert "note: volume/data: it is ours, but nobody declares it\n" in told

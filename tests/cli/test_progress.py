@@ -11,7 +11,11 @@ import threading
 
 import pytest
 
+from reconciler.cli.line import Bridge
 from reconciler.cli.render.progress import LiveProgress, PlainProgress
+from reconciler.engine.news import News
+from reconciler.model.key import Key
+from reconciler.model.plan import Action, Reason, Verb, Wait
 
 SCRIPT = """
 from reconciler.cli.context import Context
@@ -112,3 +116,18 @@ def on_terminal(script: str, environment: dict[str, str]) -> str:
         os.close(master)
     assert child.wait(timeout=20) == 0
     return b"".join(pieces).decode()
+
+
+def test_what_takes_several_passes_is_said_once_until_something_else_is_said() -> None:
+    stream, key = io.StringIO(), Key("service", "default", "web", 0)
+    stop = Action(Verb.STOP, key, "it was deleted")
+    bridge = Bridge(PlainProgress(stream), [key.resource])
+    for _ in range(3):
+        bridge.started(stop)
+        bridge.passed(News("default", undone=((key, "it is stopping"),), acting=True))
+    bridge.passed(News("default", waits=(Wait(key, Reason.BACK_OFF, "later"),)))
+    bridge.started(stop)
+    assert stream.getvalue().splitlines() == [
+        "service/web  stopping: it was deleted…", "service/web  it is stopping…", "service/web  BackOff: later…",
+        "service/web  stopping: it was deleted…",
+    ]  # fmt: skip

@@ -66,6 +66,16 @@ def test_words_that_name_nothing(words: list[str]) -> None:
         picking.wanted(words)
 
 
+@pytest.mark.parametrize(
+    ("word", "guess"),
+    [("pods", "did you mean services?"), ("servces", "did you mean services?"), ("nodes", "the kind")],
+)
+def test_what_others_call_a_kind_is_answered_with_ours_and_a_guess_is_no_wild_one(word: str, guess: str) -> None:
+    with pytest.raises(UsageError) as wrong:
+        picking.wanted([word])
+    assert (wrong.value.hint or "").startswith(guess)
+
+
 def test_only_services_are_started_and_entered() -> None:
     assert picking.services(["config", "service/web"]).names == (("service", "config"), ("service", "web"))
     with pytest.raises(UsageError, match="network/x is no service"):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.durations import iso
-from reconciler.cli.render.words import ORPHAN, implied
+from reconciler.cli.render.words import implied, orphaned
 from reconciler.core.envelope import API_VERSION
 from reconciler.kinds import find
 from reconciler.model.key import WORKLOADS
@@ -32,7 +32,7 @@ def listing(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def event_tree(event: Event) -> dict[str, Any]:
-    return {**event.as_json(), "time": iso(event.time)}
+    return {**event.as_json(), "time": iso(event.time), "firstTime": iso(event.began)}
 
 
 def status_of(look: Look, sight: Sight) -> Status:
@@ -52,7 +52,7 @@ def _standing(look: Look, sight: Sight) -> Condition:
         return Condition(type="Ready", status="False", reason=Reason.TERMINATING, message="it was deleted, and goes")
     if implied(look, sight.key):
         return Condition(type="Ready", status="True", reason=Reason.READY)
-    return Condition(type="Ready", status="Unknown", reason=Reason.ORPHAN, message=ORPHAN)
+    return Condition(type="Ready", status="Unknown", reason=Reason.ORPHAN, message=orphaned(sight.key))
 
 
 def _seen(thing: Observed) -> Instance:

@@ -28,6 +28,11 @@ VAGUE = frozenset({Reason.NOT_READY, Reason.STARTING, Reason.PENDING})
 LONGEST_COMMAND = 60
 WORST_FIRST = ("Failed", "CrashLoop", "Exited", "Paused", "Created", "Removing", "Starting", "Unknown")
 ORPHAN = "nobody declares it: delete it, or declare it again"
+ORPHANED_DATA = "nobody declares it, but its data stays: declare it again, or delete it with --volumes"
+
+
+def orphaned(key: Key) -> str:
+    return ORPHANED_DATA if key.kind == "volume" else ORPHAN
 
 
 def actions_on(look: Look, key: Key) -> list[Action]:
@@ -107,7 +112,7 @@ def message(look: Look, sight: Sight) -> str:
     if sight.key in look.graph.damaged:
         return look.graph.damaged[sight.key]
     if sight.resource is None:
-        return "" if implied(look, sight.key) else ORPHAN
+        return "" if implied(look, sight.key) else orphaned(sight.key)
     if not reachable(look, sight):
         return f"{runtime_of(look, sight)} can't be read"
     waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
