@@ -16,6 +16,8 @@ from tests.convergence import promises, story
 from tests.convergence.choose import Choose
 
 TRIES = 1500
+EARLY, TELLING = 14, (182, 147, 131, 38, 249)
+"""Most are found by one of the first stories, and nearly all others by these. If not, all are told in order."""
 Mutate = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -231,7 +233,7 @@ def test_a_planner_with_this_bug_is_found_out(
 
 
 def _first_found() -> tuple[int, Exception]:
-    for seed in range(TRIES):
+    for seed in (*range(EARLY), *TELLING, *range(EARLY, TRIES)):
         try:
             _teller(seed)(Choose.seeded(seed))
         except Exception as found:  # noqa: BLE001 -- however it shows
