@@ -60,7 +60,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         counted = f"{sum(found['worlds'])} small worlds, {sum(found['edges'])} edges between them"
         terminalreporter.write_line(f"{counted}; the longest road to rest: {max(found['longest'])} passes")
     if kills := [value for report in passed for name, value in report.user_properties if name == "kills"]:
-        terminalreporter.write_line(f"crash points: {sum(kills)} kills over {len(kills)} scenarios")
+        places = sum(value for report in passed for name, value in report.user_properties if name == "places")
+        terminalreporter.write_line(f"crash points: {sum(kills)} kills at {places} places of {len(kills)} scenarios")
     told = [told for report in passed for told in report.user_properties]
     if hits := [value for name, value in told if name == "disturbed"]:
         wrong = Counter({name: sum(value for n, value in told if n == name) for name in ("lost", "made twice")})

@@ -17,7 +17,7 @@ from tests.convergence.choose import Choose
 
 NIGHTLY = settings.default.max_examples >= 100_000
 SHARES = 15
-SEQUENCES = 50 if NIGHTLY else 5
+SEQUENCES = 50 if NIGHTLY else 3
 STEPS = 8
 
 

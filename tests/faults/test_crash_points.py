@@ -1,8 +1,9 @@
 """Killed at any effect and run again, a verb comes to the same end: nothing twice, nothing lost, nobody else touched.
 
-Each scenario runs once undisturbed and leaves a trace of the points that it passed. Then, for each of them, from the
-same start: killed there, run again, run a third time. The state before is made by the program itself, in the same
-home and namespace each time, so that names, fingerprints and ports can be compared as they are.
+Each scenario runs once undisturbed and leaves a trace of the points that it passed. Then, for each of them by night and
+for every other one by day, from the same start: killed there, run again, run a third time. The state before is made by
+the program itself, in the same home and namespace each time, so that names, fingerprints and ports can be compared as
+they are.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,10 +61,18 @@ def test_killed_at_any_effect_it_comes_to_the_same_end(
 ) -> None:
     play = Play(site, scenario)
     places = kills(play.undisturbed(), steps=scenario.steps)
-    for point, passing in places:
-        play.killed_at(point, passing)
     assert places, "it does nothing"
-    record_property("kills", len(places))
+    chosen = places if NIGHTLY else by_day(scenario, places)
+    for point, passing in chosen:
+        play.killed_at(point, passing)
+    record_property("kills", len(chosen))
+    record_property("places", len(places))
+
+
+def by_day(scenario: Scenario, places: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Every other one, of some scenarios the even ones: what is left out of one is killed in another that does it."""
+    first = zlib.crc32(scenario.name.encode()) % min(2, len(places))
+    return places[first::2]
 
 
 def kills(trace: list[str], *, steps: bool) -> list[tuple[str, int]]:

@@ -24,8 +24,8 @@ AFTER = (volume("data"), PAGE, changed(KEEPER, env={"STEP": "2"}), changed(WEB, 
 TRIES = 12
 SHARE = 0.12
 """Of all requests; a pass makes some thirty."""
-STRIDE = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 2
-"""Every write is tried by night, every other one by day."""
+STRIDE = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 3
+"""Every write is tried by night, every third one by day."""
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ that all is well is right (P9).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
@@ -26,7 +28,7 @@ ENOUGH = 200_000
 
 @pytest.mark.parametrize("declared", SETS, ids=lambda declared: declared.name)
 def test_every_small_world_finds_home(declared: Declared, record_property: Callable[[str, object], None]) -> None:
-    with remembered():
+    with remembered(), keeping_all():
         explorer = Explorer(declared, declared.nightly if NIGHTLY else declared.faults)
         found = explorer.explore()
     record_property("worlds", found.worlds)
@@ -35,6 +37,16 @@ def test_every_small_world_finds_home(declared: Declared, record_property: Calla
     assert found.longest_from is not None
     print(f"{found}\nfarthest from rest:\n{explorer.road(found.longest_from)}")
     assert found.worlds >= declared.least, "something is not explored any more"
+
+
+@contextmanager
+def keeping_all() -> Iterator[None]:
+    """A search throws hardly anything away, so nobody needs to look for garbage through all that it has found."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def test_there_are_enough_of_them() -> None:
