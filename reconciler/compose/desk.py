@@ -86,8 +86,8 @@ class Desk:
                 if told and not void(entry.node):
                     self.note(entry, (*path, key), f"left out: {reason}")
                 return False
-            case Refused(reason, hint):
-                if not void(entry.node):
+            case Refused(reason, hint, usual):
+                if not void(entry.node, usual=usual):
                     self.cannot(entry, (*path, key), reason, hint)
                 return False
         return True
@@ -182,11 +182,11 @@ def empty(node: Node) -> bool:
     return isinstance(node, Scalar) and meant(node) is None
 
 
-def void(node: Node) -> bool:
+def void(node: Node, *, usual: bool = False) -> bool:
     """Whether it says no more than if it were not there."""
     match node:
         case Scalar():
-            return meant(node) is None or meant(node) is False or node.text == ""
+            return meant(node) is None or meant(node) is usual or node.text == ""
         case Listing():
             return not node.items
         case Table():

@@ -27,6 +27,8 @@ class Harmless:
 class Refused:
     reason: str
     hint: str = "remove it, or leave it out with `reconciler import compose --lenient`"
+    usual: bool = False
+    """What a truth is where nothing is said: to say the same is to say nothing."""
 
 
 Field = Carried | Harmless | Refused
@@ -299,7 +301,7 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
         "labels": _RESOURCE_LABELS,
         "attachable": Harmless("a network of one machine can be joined by whoever may"),
         "driver_opts": Refused("options of a network's driver are not passed on", "make it, and declare it external"),
-        "enable_ipv4": Refused("which addresses there are is the engine's choice"),
+        "enable_ipv4": Refused("which addresses there are is the engine's choice", usual=True),
         "enable_ipv6": Refused("which addresses there are is the engine's choice"),
     },
     "ipam": {

@@ -325,6 +325,12 @@ def test_what_is_not_carried_is_said(thing: str) -> None:
             assert what.reason in outcome(text), key
 
 
+def test_to_say_what_is_so_anyway_is_to_say_nothing() -> None:
+    for words in ("enable_ipv4: true", "enable_ipv6: false"):
+        assert "can't be carried" not in outcome(PLACES["network"].replace("%s", words)), words
+    assert "can't be carried" in outcome(PLACES["network"].replace("%s", "enable_ipv4: false"))
+
+
 def test_an_unknown_key_is_an_error_everywhere() -> None:
     for thing, place in PLACES.items():
         assert re.search(r"'nonsense' is no key of a", outcome(_filled(place, "nonsense: 1"))), thing
