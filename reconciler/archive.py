@@ -7,6 +7,7 @@ name leads out of it, and none leads through a symbolic link that came along. Li
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -149,9 +150,13 @@ class _Ground:
                     os.mkdir(name, 0o700, dir_fd=parent)
                 self._late.append(_Late(parts, entry.mode, entry.mtime))
                 return
+            _demand_replaceable(name, parent, entry)
+            if entry.isreg():
+                self._fill(tar, entry, parent, name)
+                return
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=parent)
-            self._make(tar, entry, parent, name)
+            self._make(entry, parent, name)
 
     def finish(self) -> None:
         """From the innermost out: a directory that nobody may write to is closed last."""
@@ -160,10 +165,8 @@ class _Ground:
                 os.fchmod(directory, late.mode & 0o777)
                 os.utime(directory, (late.mtime, late.mtime))
 
-    def _make(self, tar: tarfile.TarFile, entry: tarfile.TarInfo, parent: int, name: str) -> None:
-        if entry.isreg():
-            self._fill(tar, entry, parent, name)
-        elif entry.issym():
+    def _make(self, entry: tarfile.TarInfo, parent: int, name: str) -> None:
+        if entry.issym():
             os.symlink(entry.linkname, name, dir_fd=parent)
         elif entry.isfifo():
             os.mkfifo(name, entry.mode & 0o777, dir_fd=parent)
@@ -174,14 +177,23 @@ class _Ground:
             raise Refused(f"{entry.name} is a device, which is not unpacked", hint="leave it out")
 
     def _fill(self, tar: tarfile.TarFile, entry: tarfile.TarInfo, parent: int, name: str) -> None:
-        """Rights to act as somebody else are not taken over from who packed it."""
+        """Rights to act as somebody else are not taken over from who packed it. What has the name keeps it until all is
+        there: a copy that breaks off has destroyed nothing.
+        """
         source = tar.extractfile(entry)
         assert source is not None, "a regular file"
-        with os.fdopen(os.open(name, NEW_FILE, 0o600, dir_fd=parent), "wb", buffering=0) as file:
-            while piece := source.read(PIECE):
-                file.write(piece)
-            os.fchmod(file.fileno(), entry.mode & 0o777)
-            os.utime(file.fileno(), (entry.mtime, entry.mtime))
+        draft = f".reconciler-cp-{secrets.token_hex(6)}"
+        try:
+            with os.fdopen(os.open(draft, NEW_FILE, 0o600, dir_fd=parent), "wb") as file:
+                while piece := source.read(PIECE):
+                    file.write(piece)
+                file.flush()
+                os.fchmod(file.fileno(), entry.mode & 0o777)
+                os.utime(file.fileno(), (entry.mtime, entry.mtime))
+            os.replace(draft, name, src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(draft, dir_fd=parent)
 
     def _placed(self, told: str) -> tuple[str, ...]:
         """Where a name of the archive belongs; nothing for the ground itself."""
@@ -217,6 +229,19 @@ class _Ground:
             yield here
         finally:
             os.close(here)
+
+
+def _demand_replaceable(name: str, parent: int, entry: tarfile.TarInfo) -> None:
+    """A device has a name for others to find it by: with a file in its place the machine would be without it."""
+    try:
+        there = stat.S_IFMT(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return
+    if there == stat.S_IFDIR:
+        raise Refused(f"{name} is a directory, and is not replaced", hint="remove it, or choose another name")
+    if there not in (stat.S_IFREG, stat.S_IFLNK) and not (there == stat.S_IFIFO and entry.isfifo()):
+        hint = "choose a file; `-` instead of it is standard output, as a tar stream"
+        raise Refused(f"{name} is neither a file nor a link, and is not replaced", hint=hint)
 
 
 @contextmanager

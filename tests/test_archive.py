@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
@@ -40,6 +41,11 @@ def tree(root: Path) -> dict[str, tuple[int, str, int]]:
         content = str(path.readlink()) if path.is_symlink() else path.read_text() if path.is_file() else ""
         found[str(path.relative_to(root))] = (told.st_mode, content, 0 if path.is_symlink() else int(told.st_mtime))
     return found
+
+
+def _socket_at(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
 
 
 @pytest.fixture
@@ -155,3 +161,24 @@ def test_nothing_large_is_ever_held_whole(tmp_path: Path) -> None:
     unpack(counted(), str(tmp_path), root="large", name="copy")
     assert max(sizes) <= PIECE
     assert (tmp_path / "copy").stat().st_size == 200 * PIECE
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: (path.mkdir(), (path / "kept").touch()), _socket_at])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    """A copy to a device of the machine would take its name away from everybody else who uses it."""
+    make(tmp_path / "there")
+    before = (tmp_path / "there").lstat()
+    with pytest.raises(Refused, match="is not replaced"):
+        unpack(tar(("file", tarfile.REGTYPE, "text")), str(tmp_path), root="file", name="there")
+    after = (tmp_path / "there").lstat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert list(tmp_path.iterdir()) == [tmp_path / "there"]
+
+
+def test_a_copy_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (whole,) = tar(("file", tarfile.REGTYPE, "new" * PIECE))
+    with pytest.raises(Refused):
+        unpack([whole[: 2 * PIECE]], str(tmp_path))
+    assert (tmp_path / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
