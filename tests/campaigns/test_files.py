@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.campaigns import notify
 from reconciler.campaigns.records import Busy, Records
 from reconciler.campaigns.results import Results
-from reconciler.core.campaign.manifest import Manifest
+from reconciler.core.campaign.manifest import Manifest, Run, to_tree
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.campaign import Notify
 from reconciler.model.key import Key
@@ -81,3 +84,31 @@ def test_who_answers_in_another_language_was_not_told_and_that_is_all() -> None:
         said = notify.tell(Notify(url=url), {"state": "completed"})
     assert said.startswith("nobody could be told at http://127.0.0.1: BadStatusLine")
     assert "hush-hush" not in said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"begun_at": "never"},
+        {"name": None},
+        {"runs": [3]},
+        {"runs": [{"params": 3}]},
+        {"runs": [{"attempts": "x"}]},
+        {"runs": [{"result": {"deep": {}}}]},
+        {"runs": [{"state": "lost"}]},
+    ],
+)
+def test_of_a_manifest_that_was_edited_it_is_said_what_is_wrong(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """It is read as a whole, or not at all: nobody stumbles over it half-way of a campaign."""
+    records, one = Records(str(tmp_path)), Run(id="c1", index=1, cycle=1, params={"a": 1})
+    tree = to_tree(replace(manifest("bench"), runs=(one,)))
+    runs = [{**tree["runs"][0], **change} if isinstance(change, dict) else change for change in wrong.get("runs", [{}])]
+    file = records.folder(BENCH) / "manifest.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({**tree, "runs": runs}))
+    file.write_text(json.dumps({**tree, **wrong, "runs": runs}))
+    with pytest.raises(ReconcilerError, match="its manifest can't be read") as caught:
+        records.manifest(BENCH)
+    assert "--restart" in caught.value.hint
+    file.write_text(json.dumps(tree))
+    assert records.manifest(BENCH)

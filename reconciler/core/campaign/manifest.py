@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field, replace
 from enum import StrEnum
+from types import UnionType
 from typing import Any
 
 from reconciler.kinds.matrix import Params, Scalar
@@ -163,6 +164,21 @@ def _run(tree: Mapping[str, Any]) -> Run:
     return Run(**{**_known(Run, tree), "state": State(tree["state"])})
 
 
+TEXTS = ("namespace", "name", "fingerprint", "strategy", "results", "id", "log", "reason", "error", "hint")
+FORMS: Mapping[str, type | UnionType] = {
+    **dict.fromkeys(TEXTS, str), "index": int, "cycle": int, "attempts": int, "exit_code": int | None,
+    "begun_at": int | float, "started_at": int | float | None, "finished_at": int | float | None, "keeps": bool,
+    "params": dict, "result": dict,
+}  # fmt: skip
+"""Of what somebody has edited it is told here what is wrong, and not by whoever uses it at some time."""
+
+
 def _known(cls: type, tree: Mapping[str, Any]) -> dict[str, Any]:
     names: Iterable[str] = cls.__slots__  # type: ignore[attr-defined]
-    return {name: tree[name] for name in names if name in tree}
+    found = {name: tree[name] for name in names if name in tree}
+    for name, value in found.items():
+        if not isinstance(value, FORMS.get(name, object)):
+            raise TypeError(f"{name} can't be {value!r}")
+        if isinstance(value, dict) and not all(isinstance(one, str | int | float | None) for one in value.values()):
+            raise TypeError(f"{name} holds more than plain values")
+    return found
