@@ -193,7 +193,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the back-off begins anew with each failure", "reconciler/core/backoff.py",
-        "if now - calm_since > restart.reset_after_seconds else record", "if True else record", BY_BACKOFF,
+        "if _calm(key, record, restart, now) else record", "if True else record", BY_BACKOFF,
     ),
     Mutant(
         "there is no back-off", "reconciler/core/backoff.py",
