@@ -43,8 +43,10 @@ PACKAGES = {
 }
 SETTINGS = {"default-address-pools": [{"base": "10.96.0.0/12", "size": 24}]}
 """Of its own accord an engine has room for thirty networks, fewer than tests that run at once may make."""
-SHORT_LIVED = Path("/dev/shm")
-"""Where tests have their directories: a name that leaves room for a socket's."""
+SHORT_LIVED = Path("/tmp/rig")
+"""Where tests have their directories: a name that leaves room for a socket's. Each rig lays its own memory over it, so
+outside it stays, and stays empty.
+"""
 UNTIDY = {"GOGC": "400"}
 """An engine's every deed starts programs that live for a moment, and need not collect garbage in it."""
 START_SECONDS = 30.0

@@ -70,7 +70,7 @@ def test_killed_at_any_effect_it_comes_to_the_same_end(
 
 
 def by_day(scenario: Scenario, places: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Every other one, of some scenarios the even ones: what is left out of one is killed in another that does it."""
+    """Every other one; of some scenarios the even ones, of others the odd ones, for many have effects in common."""
     first = zlib.crc32(scenario.name.encode()) % min(2, len(places))
     return places[first::2]
 
