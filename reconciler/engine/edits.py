@@ -160,7 +160,7 @@ def _tombstone(key: Key, runtime: str = "docker") -> Resource:
         case "secret":
             return Resource(key, SecretSpec(), deleting=True)
         case "source":
-            return Resource(key, SourceSpec(prune=False), deleting=True)
+            return Resource(key, SourceSpec(directory="/gone", prune=False), deleting=True)
         case "job" if runtime == "process":
             return Resource(key, JobSpec(process=Process(command=("gone",))), deleting=True)
         case "job":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,12 @@ from reconciler.core.render import RESTARTED
 from reconciler.engine import edits
 from reconciler.engine.edits import REPLICAS_BEFORE
 from reconciler.errors import ReconcilerError
+from reconciler.kinds import KINDS
 from reconciler.kinds.volume import VolumeSpec
+from reconciler.model.key import Key
 from reconciler.model.observed import Observed
 from reconciler.model.resource import Resource
+from reconciler.sources import document
 from tests.core.build import container, key, process, resource
 
 WEB = key("web", None)
@@ -78,6 +82,17 @@ def test_an_orphan_is_deleted_by_what_is_seen_of_it() -> None:
     orphan = Observed("1", "shop-lost-0", "service", "process", key=key("lost"))
     [tombstone] = edits.delete({}, [key("lost", None)], {key("lost", None): orphan}, data=False).keep
     assert (tombstone.deleting, tombstone.spec.runtime) == (True, "process")
+
+
+@pytest.mark.parametrize("kind", [kind.key for kind in KINDS.values()])
+def test_a_tombstone_that_was_made_up_can_be_read_again(tmp_path: Path, kind: str) -> None:
+    """Else it would be damaged in its turn, and never come to an end."""
+    key = Key(kind, "shop", "lost")
+    [tombstone] = edits.delete({}, [key], {}, damaged={key}, data=False).keep
+    file = tmp_path / "shop" / document.name_of(key)
+    file.parent.mkdir()
+    file.write_bytes(document.text(tombstone, "delete"))
+    assert document.read(file, key).deleting
 
 
 def test_what_is_nowhere_is_not_deleted() -> None:
