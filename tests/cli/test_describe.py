@@ -121,7 +121,7 @@ def test_events_are_lines_of_json_for_scripts(machine: Machine) -> None:
     machine.apply(service("db"))
     machine("stop", "db")
     events = [json.loads(line) for line in machine("events", "-o", "json").stdout.splitlines()]
-    assert all(list(event) == ["time", "type", "reason", "key", "message", "count"] for event in events)
+    assert all(list(event) == ["time", "type", "reason", "key", "message", "count", "firstTime"] for event in events)
     assert [event["reason"] for event in events] == ["Created", "Stopped", "Removed"]
     assert events[0]["key"] == f"service/{machine.namespace}/db/0"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", events[0]["time"])
