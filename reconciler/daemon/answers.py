@@ -40,10 +40,8 @@ class Follower:
             raise Deserted
 
 
-def answers(
-    controller: Controller, loop: Loop, health: Callable[[], dict[str, Any]], end: Callable[[], None]
-) -> dict[str, Handler]:
-    """By the word that asks for it."""
+def answers(controller: Controller, loop: Loop, health: Callable[[], dict[str, Any]]) -> dict[str, Handler]:
+    """By the word that asks for it. None ends the daemon: a signal does, which reaches one too that does not answer."""
 
     def leave(asked: dict[str, Any], call: Call) -> dict[str, Any]:
         """What is about to be declared is for the caller to bring about: he wants to tell of all that it took."""
@@ -62,11 +60,7 @@ def answers(
             return messages.report_tree(report)
         return {}
 
-    def stop(_asked: dict[str, Any], _call: Call) -> dict[str, Any]:
-        end()
-        return {}
-
-    return {"leave": leave, "settle": settle, "stop": stop, "health": lambda _asked, _call: health()}
+    return {"leave": leave, "settle": settle, "health": lambda _asked, _call: health()}
 
 
 def _in_steady_time(controller: Controller) -> Controller:

@@ -72,9 +72,7 @@ class Daemon:
         return 0
 
     def _serve(self) -> list[str]:
-        server = Server(
-            self.home, {**answers(self.controller, self.loop, self.health, self.signals.tell_to_end), **self.further}
-        )
+        server = Server(self.home, {**answers(self.controller, self.loop, self.health), **self.further})
         server.open()
         self.signals.listen()
         self.loop.threads.start("server", server.serve)

@@ -34,12 +34,6 @@ class Signals:
             with suppress(BlockingIOError):
                 os.read(self._sleeps, 4096)
 
-    def tell_to_end(self) -> None:
-        """From any thread."""
-        self.end = True
-        with suppress(BlockingIOError):
-            os.write(self._wakes, b"x")
-
     def _end(self, number: int, _frame: FrameType | None) -> None:
         if self.end and number == signal.SIGINT:
             os._exit(130)  # asked twice: at once. Whatever was under way is looked at by who comes next

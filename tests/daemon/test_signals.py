@@ -6,10 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-
-from reconciler.daemon.signals import Signals
 
 COUNTING = """
 import sys, time
@@ -39,12 +35,3 @@ def test_F11_thousands_of_signals_neither_stop_nor_kill_who_listens() -> None:
     finally:
         child.kill()
         child.communicate()
-
-
-def test_who_sleeps_is_woken_from_any_thread() -> None:
-    signals = Signals()
-    threading.Timer(0.05, signals.tell_to_end).start()
-    began = time.monotonic()
-    signals.sleep(20)
-    assert signals.end
-    assert time.monotonic() - began < 10
