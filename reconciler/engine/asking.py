@@ -18,7 +18,6 @@ from reconciler.ports import Completed, Reach
 from reconciler.values import dataclass
 
 EXCERPT = 100
-GIST = 80
 LINE_BYTES = 16 * 1024
 LOG_BYTES = 32 * 1024 * 1024
 HANG_UP_SECONDS = 0.1
@@ -89,11 +88,20 @@ def _http(http: HttpGet, address: tuple[str, int], until: float, late: str) -> A
 
 
 def _gist(body: bytes) -> str:
-    """The first line; of a page its title, for nobody reads its source in a table."""
-    if body.lstrip()[:1] == b"<":
-        title = re.search(rb"<title[^>]*>([^<]+)", body, re.IGNORECASE)
-        return readable(title[1], GIST) if title else ""
-    return next((line for line in (readable(line, GIST) for line in body.splitlines()) if line), "")
+    """The first line of text. Of a page that is mostly its title: nobody reads its source in a table."""
+    return next((line for line in map(readable, _told(body).splitlines()) if line), "")
+
+
+def _told(output: bytes) -> bytes:
+    """What a reader of a page would see of it; anything else as it is."""
+    if output.lstrip()[:1] != b"<":
+        return output
+    from html import unescape  # noqa: PLC0415 -- few answers are pages
+
+    unseen = rb"<!--.*?(-->|$)|<(script|style)\b.*?(</\2\s*>|$)"
+    seen = re.sub(unseen, b"", output, flags=re.DOTALL | re.IGNORECASE)
+    texts = (b" ".join(text.split()) for text in re.split(rb"<[^>]*(?:>|$)", seen))
+    return unescape(b"\n".join(texts).decode(errors="replace")).encode()
 
 
 def _tcp(seen: Observed, address: tuple[str, int], until: float, late: str) -> Answer:
@@ -122,9 +130,11 @@ def _hangs_up(receive: Callable[[int], bytes], set_timeout: Callable[[float], No
 
 
 def _exit(completed: Completed) -> Answer:
+    """A command ends with what went wrong; one that fetched a page has brought all of that along."""
     if completed.exit_code == 0:
         return Answer(True)
-    said = _last_line(completed.stderr) or _last_line(completed.stdout)
+    page = completed.stdout.lstrip()[:1] == b"<"
+    said = _last_line(completed.stderr) or (_gist if page else _last_line)(completed.stdout)
     return Answer(False, f"exit code {completed.exit_code}{f': {said}' if said else ''}")
 
 

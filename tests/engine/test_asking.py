@@ -46,13 +46,21 @@ def test_a_bad_status_is_told_with_the_first_words_of_the_body() -> None:
     with serving(saying(b"HTTP/1.1 503 Service Unavailable\r\n\r\n" + body)) as port:
         answer = put(http(), port=port)
 
-    said = ("database [31mdown [0m " + "x" * 500)[:80]
+    said = ("database [31mdown [0m " + "x" * 500)[:100]
     assert answer == Answer(False, f"GET http://127.0.0.1:{port}/healthz: 503 Service Unavailable: {said}")
 
 
-@pytest.mark.parametrize(("head", "said"), [(b"<title>Oh\n no</title>", ": Oh no"), (b"", "")])
-def test_of_a_page_its_title_is_told_and_nothing_of_its_source(head: bytes, said: str) -> None:
-    body = b"<!DOCTYPE html>\n<html>" + head + b"<body>" + b"<p>trace</p>" * 99
+PAGES = {
+    "titled": (b"<head><!-- <p>x --><style>p { }</style><title>Oh\n no</title></head>", ": Oh no"),
+    "untitled": (b"<script>if (a < b) {}</script><h1>It&#39;s <b>down</b></h1>", ": It's"),
+    "endless": (b"<p>" + b"y" * 500, ": " + "y" * 100),
+    "empty": (b"<body><br/><p", ""),
+}
+
+
+@pytest.mark.parametrize(("page", "said"), PAGES.values(), ids=PAGES)
+def test_of_a_page_its_first_text_is_told_and_nothing_of_its_source(page: bytes, said: str) -> None:
+    body = b"<!DOCTYPE html>\n<html>" + page
     with serving(saying(b"HTTP/1.1 500 Oh\r\n\r\n" + body)) as port:
         assert put(http(), port=port).message == f"GET http://127.0.0.1:{port}/healthz: 500 Oh{said}"
 
@@ -183,6 +191,7 @@ def test_a_port_that_is_not_granted_yet_is_named() -> None:
             Answer(False, "exit code 7: the [1mlast"),
         ),
         (("sh", "-c", "echo out; echo err >&2; exit 2"), Answer(False, "exit code 2: err")),
+        (("sh", "-c", "echo '<html><h1>down</h1></html>'; exit 22"), Answer(False, "exit code 22: down")),
         (("sleep", "30"), Answer(False, "no answer in 0.5 s")),
         (("sh", "-c", "trap '' TERM; sleep 30 & yes >/dev/null"), Answer(False, "no answer in 0.5 s")),
     ],
