@@ -33,6 +33,8 @@ SPECS = (
 DOCKERFILE = "Dockerfile"
 SHORT = re.compile(r"(?P<owner>\w[\w.-]*)/(?P<name>\w[\w.-]*?)(?:\.git)?(?:@(?P<branch>[^#]+))?(?:#(?P<sub>.+))?")
 LONG = re.compile(r"(?P<url>.+?\.git|[^#]+?)/?(?:(?<=\.git)@(?P<branch>[^#]+)|@(?P<last>[^@#/:]+))?(?:#(?P<sub>.+))?")
+LOCAL = re.compile(r"(?P<url>(?:/|\.|~|file:///).*)@(?P<last>[^#]+)(?:#(?P<sub>.+))?")
+"""A branch of a repository on this disk: what is before the @ is there, so the branch may have slashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,10 @@ def _is_bare(place: Path) -> bool:
 
 
 def _long(target: str) -> Named:
-    found = LONG.fullmatch(target)
-    if found is None:
+    near = LOCAL.fullmatch(target)
+    is_near = near and _absolute(near["url"].removeprefix("file://")).is_dir()
+    found = near if is_near else LONG.fullmatch(target)
+    if found is None or not re.search("[/:]", target):
         raise UsageError(f"{target!a} is neither a directory nor a repository", hint="DIR, OWNER/REPO or a URL")
     url = found["url"]
     if url.startswith(("./", "../", "~")) or url in (".", ".."):
@@ -127,7 +131,9 @@ def _long(target: str) -> Named:
     if url.startswith("/") and not Path(url).is_dir():
         raise UsageError(f"{target}: there is no such directory", hint="name a directory, OWNER/REPO[@BRANCH] or a URL")
     owner, name = _names(url)
-    return Named("", Repository(owner, name, url), found["branch"] or found["last"] or "", found["sub"] or "")
+    return Named(
+        "", Repository(owner, name, url), found.groupdict().get("branch") or found["last"] or "", found["sub"] or ""
+    )
 
 
 def _names(url: str) -> tuple[str, str]:

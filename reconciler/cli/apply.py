@@ -11,6 +11,7 @@ from reconciler.cli.durations import iso
 from reconciler.cli.noting import Witness, leave
 from reconciler.cli.render.progress import progress
 from reconciler.cli.verb import verb
+from reconciler.errors import Unreachable
 
 if TYPE_CHECKING:
     from reconciler.engine.controller import Adopt, Controller
@@ -47,6 +48,8 @@ def command(
     controller = line.open_controller(context, acts=not dry_run)
     if build:
         resources = [rebuilt(controller, resource) for resource in resources]
+    if how is None:
+        _note_twins(context, controller, resources)
     if dry_run:
         from reconciler.cli.diff import show
 
@@ -62,6 +65,23 @@ def command(
     if reading is not None:
         leave(context, reading, witness, controller, report)
     return line.print_report(context, report)
+
+
+def _note_twins(context: Context, controller: Controller, given: Sequence[Resource]) -> None:
+    """Two of a kind may both serve, or eat from one queue. It is no error: somebody may want to compare them."""
+    if not any(resource.key.kind == "service" and resource.spec.container for resource in given):
+        return
+    from reconciler.engine.adopting import beside
+
+    source = controller.parts.source
+    kept = {r.key for space in {r.key.namespace for r in given} for r in source.resources(space)}
+    try:
+        found = beside(controller.parts, given, kept)
+    except Unreachable:
+        return  # apply itself says so, with what to do about it
+    for key, seen in found:
+        print(f"note: {seen.title}, which compose has started for {key.short}, goes on beside what is made now; "
+              "to take it over as it runs instead: --adopt", file=context.stderr)  # fmt: skip
 
 
 def rebuilt(controller: Controller, resource: Resource) -> Resource:

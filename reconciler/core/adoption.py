@@ -76,7 +76,7 @@ def search(world: World, strangers: Iterable[Stranger]) -> Search:
                 elif name:
                     missing.append((instance, name))
             continue
-        mine = [one for one in free.values() if spec.container and _is_of_compose(key, one)]
+        mine = [one for one in free.values() if spec.container and is_instance_of_compose(key, one)]
         found += [Candidate(instance, one) for instance, one in zip(absent, mine, strict=False)]
         surplus += [(key, one) for one in mine[len(absent) :]]
         for one in mine:
@@ -141,7 +141,7 @@ def _names(text: str) -> list[str]:
     return [name.strip().removeprefix("/") for name in text.split(",") if name.strip()]
 
 
-def _is_of_compose(key: Key, stranger: Stranger) -> bool:
+def is_instance_of_compose(key: Key, stranger: Stranger) -> bool:
     """One that `docker compose run` has made is nobody's instance."""
     worn = stranger.labels
     whose = (_as_label(worn.get(PROJECT, "")), _as_label(worn.get(SERVICE, "")))

@@ -17,6 +17,7 @@ from reconciler.core.adoption import (
     Match,
     Search,
     granted,
+    is_instance_of_compose,
     is_of_compose,
     left_behind,
     match,
@@ -29,7 +30,7 @@ from reconciler.core.world import World
 from reconciler.engine.edits import adopted
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Snapshot
+from reconciler.model.observed import Observed, Phase, Snapshot
 from reconciler.model.plan import Plan
 from reconciler.model.status import Event
 from reconciler.values import dataclass
@@ -73,6 +74,14 @@ def with_volumes(parts: Parts, given: Sequence[Resource], kept: Collection[Key])
     there = _runtime(parts).stray_volumes() if new else ()
     names = {r.key: one.seen.name for r in new for one in there if is_of_compose(r.key, one)}
     return [adopted(r, names[r.key]) if r.key in names else r for r in given]
+
+
+def beside(parts: Parts, given: Sequence[Resource], kept: Collection[Key]) -> list[tuple[Key, Observed]]:
+    """Whom compose runs already for services that are not `kept` yet, and whom nobody has said to take over."""
+    new = [r.key for r in given if r.key.kind == "service" and r.spec.container and r.key not in kept]
+    there = _runtime(parts).strangers() if new and DOCKER in parts.runtimes else ()
+    running = [one for one in there if one.seen.phase is Phase.RUNNING]
+    return [(key, one.seen) for key in new for one in running if is_instance_of_compose(key, one)]
 
 
 def foresee(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Adoption:

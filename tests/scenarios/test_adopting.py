@@ -139,7 +139,10 @@ def test_the_compose_file_itself_takes_over_what_it_has_brought_up(
     db = project.up("db", host={"Mounts": [_volume_mount(data)]})
     before = lives(stage, {"web": web, "db": db})
 
+    noted = stage.cli("apply", "-f", str(file), "--dry-run", expect=None).err
+    assert noted.count("goes on beside what is made now; to take it over as it runs instead: --adopt") == 2
     told = stage.apply(file, "--adopt")
+    assert "goes on beside" not in told.err
     assert told.results == {"web": "adopted", "db": "adopted", "volume/data": "adopted"}
     for more in ([], ["--adopt"]):
         again = stage.apply(file, *more)
