@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from reconciler.campaigns.ground import RUNS, inner_first, instances_of
 from reconciler.campaigns.records import Busy, Records
+from reconciler.core.campaign.manifest import State
 from reconciler.engine.reconcile import Parts
 from reconciler.errors import Gone, ReconcilerError
 from reconciler.model.desired import Stop
@@ -37,17 +38,20 @@ def reap(parts: Parts, records: Records, *, but: Key | None = None) -> list[Obse
     found: list[Observed] = []
     for key in sorted({thing.key.resource for thing in left if thing.key}):
         mine = [thing for thing in left if thing.key and thing.key.resource == key]
-        if not records.attended(key) and not _kept(records, key):
+        if not records.attended(key) and not left_on_purpose(records, key):
             found += _taken_away(parts, records, key, mine)
     return found
 
 
-def _kept(records: Records, key: Key) -> bool:
+def left_on_purpose(records: Records, key: Key) -> bool:
+    """Whether its runner came to an end, were it by Ctrl-C, and said that it stays. Who was killed has said nothing: of
+    him a run is still written down as under way.
+    """
     try:
         manifest = records.manifest(key)
     except ReconcilerError:
         return True
-    return manifest is not None and manifest.keeps and manifest.finished_at is not None
+    return manifest is not None and manifest.keeps and not manifest.of(State.RUNNING)
 
 
 def _taken_away(parts: Parts, records: Records, key: Key, things: Iterable[Observed]) -> list[Observed]:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from reconciler.campaigns import notify
+from reconciler.campaigns.reaper import left_on_purpose
 from reconciler.campaigns.records import Busy, Records
 from reconciler.campaigns.results import Results
-from reconciler.core.campaign.manifest import Manifest, Run, to_tree
+from reconciler.core.campaign.manifest import Manifest, Run, State, to_tree
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.campaign import Notify
 from reconciler.model.key import Key
@@ -34,11 +35,11 @@ def test_who_only_asks_whether_somebody_runs_it_is_not_taken_for_who_does(tmp_pa
         while not over.is_set():
             asking.attended(BENCH)
 
-    threads = [threading.Thread(target=ask) for _ in range(3)]
+    threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
-        for _ in range(300):
+        for _ in range(60):
             with Records(str(tmp_path)).held(BENCH):
                 assert asking.attended(BENCH)
     finally:
@@ -112,3 +113,17 @@ def test_of_a_manifest_that_was_edited_it_is_said_what_is_wrong(tmp_path: Path, 
     assert "--restart" in caught.value.hint
     file.write_text(json.dumps(tree))
     assert records.manifest(BENCH)
+
+
+@pytest.mark.parametrize(
+    ("keeps", "state", "stays"),
+    [(True, "pending", True), (True, "failed", True), (True, "running", False), (False, "pending", False)],
+)
+def test_what_somebody_was_told_stays_is_not_taken_away_by_the_next_one(
+    tmp_path: Path, *, keeps: bool, state: str, stays: bool
+) -> None:
+    """With autoTeardown: false, after Ctrl-C too; but of who was killed in the middle of a run nothing stays."""
+    records, run = Records(str(tmp_path)), Run(id="c1", index=1, cycle=1, params={}, state=State(state))
+    with records.held(BENCH):
+        records.save(BENCH, replace(manifest("bench"), keeps=keeps, runs=(run,)))
+    assert left_on_purpose(records, BENCH) is stays
