@@ -233,6 +233,8 @@ class _Service:
         test = self._test(probe) if probe else None
         if probe is None or test is None:
             return {}
+        if probe.success_threshold != 1:
+            self._leave("probes.readiness.successThreshold", "one good answer is enough there")
         return without_defaults({
             "test": test, "interval": _seconds(probe.period_seconds), "timeout": _seconds(probe.timeout_seconds),
             "retries": probe.failure_threshold,
@@ -249,6 +251,8 @@ class _Service:
             http = probe.http_get
             url = shlex.quote(f"{http.scheme}://127.0.0.1:{self._number(http.port)}{http.path}")
             self._leave("probes.readiness.httpGet", "it is asked from inside there, with the image's own wget")
+            if http.http_headers:
+                self._leave("probes.readiness.httpGet.httpHeaders", "not every wget can send them")
             return ["CMD-SHELL", _text(f"wget -q -O /dev/null {url} || exit 1")]
         if probe.tcp_socket:
             self._leave("probes.readiness.tcpSocket", "it is asked from inside there, with the image's own nc")

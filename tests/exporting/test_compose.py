@@ -74,6 +74,20 @@ def test_what_can_not_be_carried_is_told_each_with_its_reason() -> None:
     assert exported["services"]["asker"]["environment"]["WHO"] == "$${worker.addr}"
 
 
+def test_what_a_healthcheck_can_not_say_of_a_probe_is_told() -> None:
+    page = sheet(graph("""
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: web}
+spec:
+  container: {image: web}
+  probes: {readiness: {httpGet: {port: 80, httpHeaders: {Host: a}}, successThreshold: 2}}
+"""))  # fmt: skip
+    compose(page)
+    told = {left.field.removeprefix("probes.readiness.") for left in page.lefts}
+    assert told == {"httpGet", "httpGet.httpHeaders", "successThreshold"}
+
+
 def test_who_is_named_comes_with_what_he_needs_and_nothing_else() -> None:
     found = compose(sheet(graph(), [Key("service", "shop", "db")]))
     assert set(found["services"]) == {"db"}
