@@ -13,6 +13,8 @@ COMPARED := $(PYTEST) -p tests.podman_comparison
 # Many tests wait more than they compute, so there are twice as many workers as cores; ports are shared out for sixteen.
 WORKERS := $(shell cores=$$(nproc); echo $$((cores > 5 ? 16 : 3 * cores)))
 SPREAD := -n $(WORKERS) --dist worksteal
+# Looks over all tests once, beside the linters: else each worker compiles all of them for itself, at the same time.
+COMPILED := $(PYTEST) --collect-only -qq >/dev/null 2>&1
 # How each test ended on Podman, for the run on Docker to be compared with.
 OUTCOMES := .pytest_cache/podman.json
 ENGINE_ANSWERS = $(BIN)/python -c 'import sys; from tests.engine_api import Engine; sys.exit(Engine.reachable() is None)'
@@ -66,7 +68,7 @@ stop: setup ## undo `make run`
 
 .PHONY: test
 test: setup ## all tests, with container engines of their own; what concerns containers on Docker and on Podman
-	$(MAKE) --no-print-directory lint
+	@$(COMPILED) & status=0; $(MAKE) --no-print-directory lint || status=$$?; wait; exit $$status
 ifdef TESTS
 	$(RIG) $(PYTEST) $(SPREAD) $(TESTS)
 else
