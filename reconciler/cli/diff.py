@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import line, specs
+from reconciler.cli import followed, line, names, specs
 from reconciler.cli.context import Context
 from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.text import clean, paint
 from reconciler.cli.verb import verb
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.engine.controller import Controller
@@ -21,6 +22,7 @@ EXAMPLES = """
 reconciler diff -f web.yaml
 reconciler diff -f specs -R --prune -o json
 reconciler diff -n shop                  # what has drifted since the last apply
+reconciler diff source/shop              # what a Source holds back, and `confirm` would put into force
 """
 SIGNS = {"Create": "+", "Remove": "-", "Adjust": "~", "Start": ">", "Stop": "x"}
 TROUBLE = 2
@@ -29,16 +31,20 @@ STYLES = {"Create": "green", "Remove": "red", "Adjust": "yellow", "Start": "gree
 
 
 @verb("diff", examples=EXAMPLES, outputs=(*TREES, "name"))
+@click.argument("words", nargs=-1, metavar="[source/NAME]…", shell_complete=names.sources)
 @specs.files_options
 @click.option("--prune", is_flag=True, help="As if applied with --prune.")
-def command(context: Context, paths: Sequence[str], *, recursive: bool, prune: bool) -> int:
+def command(context: Context, words: tuple[str, ...], paths: Sequence[str], *, recursive: bool, prune: bool) -> int:
     """Show what apply would do, field by field, and do nothing.
 
-    Without files: what has changed in the world since the last apply. Exit code 0: no differences, 1: some, 2: an
-    error.
+    Without files: what has changed in the world since the last apply. Of a Source: what its newest revision would
+    bring, be it held back. Exit code 0: no differences, 1: some, 2: an error.
     """
     try:
-        foresights = _shown(context, paths, recursive=recursive, prune=prune)
+        if words:
+            foresights = _foreseen(context, words, alone=not (paths or prune))
+        else:
+            foresights = _shown(context, paths, recursive=recursive, prune=prune)
     except Exception as error:
         error.exit_code = TROUBLE  # type: ignore[attr-defined]
         raise
@@ -57,6 +63,23 @@ def _shown(context: Context, paths: Sequence[str], *, recursive: bool, prune: bo
         foresights = [controller.drift(context.scope)]
     show(context, foresights, controller)
     return foresights
+
+
+def _foreseen(context: Context, words: Sequence[str], *, alone: bool) -> Sequence[Foresight]:
+    from reconciler.engine.sync import feeds_of
+
+    other = next((word for word in words if "/" not in word), "")
+    if other or not alone:
+        message = f"{other} is no Source" if other else "a Source names its files itself"
+        raise UsageError(message, hint="either: reconciler diff source/NAME, or: reconciler diff -f FILE")
+    controller = line.open_controller(context)
+    found: list[Foresight] = []
+    for key, source in followed.chosen(context, controller, words, everything=False).items():
+        if held := feeds_of(controller.parts).known(key).held:
+            print(f"{key.short} holds this back: {held.reason}: {clean(held.message)}", file=context.stderr)
+        found += controller.foreseen(source)
+    show(context, found, controller)
+    return found
 
 
 def show(context: Context, foresights: Sequence[Foresight], controller: Controller) -> None:

@@ -101,6 +101,22 @@ class Controller:
             found.append(replace(foresight, results=results, changes=changes))
         return found
 
+    def foreseen(self, source: Resource) -> list[Foresight]:
+        """What a Source would bring if all that it holds back were confirmed. Changes nothing that is wanted."""
+        from reconciler.engine.foreseen import foreseen  # noqa: PLC0415 -- most commands follow nothing
+
+        edit, found = foreseen(self.parts, source), []
+        for namespace in sorted({source.key.namespace, *(key.namespace for key in edit.results)}):
+            mine = Edit(
+                tuple(r for r in edit.keep if r.key.namespace == namespace),
+                {key: word for key, word in edit.results.items() if key.namespace == namespace},
+            )
+            before, foresight = self._kept(namespace), self._fold(self._edited(namespace, mine))
+            changes = {r.key: Change(before.get(r.key), r) for r in mine.keep}
+            results = acted_on(mine.results, foresight.actions)
+            found.append(replace(foresight, results=results, changes=changes))
+        return found
+
     def drift(self, namespace: str) -> Foresight:
         """What passes over what is already desired would do."""
         return self._fold(self.parts.source.graph(namespace, self.parts.home.identity(make=False)))

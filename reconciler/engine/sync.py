@@ -87,7 +87,7 @@ def _looked_at(parts: Parts, feeds: Feeds, resource: Resource, now: float) -> En
     key = resource.key
     try:
         known = feeds.known(key)
-        ended = _Sync(parts, feeds, resource, _of_this_place(known, resource.spec), now).run()
+        ended = Sync(parts, feeds, resource, of_this_place(known, resource.spec), now).run()
         if ended.known != known:
             failpoint("sync.remember.before")
             feeds.remember(key, ended.known)
@@ -101,7 +101,7 @@ def _is_gone(parts: Parts, key: Key) -> bool:
     return all(resource.key != key for resource in parts.source.resources(key.namespace))
 
 
-def _of_this_place(known: Known, spec: SourceSpec) -> Known:
+def of_this_place(known: Known, spec: SourceSpec) -> Known:
     """Who declares that it follows another place has said so himself: nothing there has to contain what was here."""
     origin = f"{spec.git.url} {spec.git.ref}" if spec.git else spec.directory
     if known.origin == origin:
@@ -116,7 +116,9 @@ def feeds_of(parts: Parts) -> Feeds:
 
 
 @dataclass(slots=True)
-class _Sync:
+class Sync:
+    """One look. What it keeps back, and what it keeps, are its last two steps."""
+
     parts: Parts
     feeds: Feeds
     resource: Resource
@@ -136,13 +138,13 @@ class _Sync:
         if self.spec.suspend:
             return Ended(self.known, Reason.SUSPENDED, "nobody looks at it until it is resumed", None)
         try:
-            return self._to_its_end()
+            return self.to_its_end()
         except Withheld as error:
             return self._withheld(error)
         except ReconcilerError as error:
             return self._failed(error.reason, in_one_line(error), None)
 
-    def _to_its_end(self) -> Ended:
+    def to_its_end(self) -> Ended:
         failpoint("sync.fetch.before")
         checkout = self.feeds.fetch(self.key, self.spec, self.known)
         failpoint("sync.fetch.after")
@@ -289,7 +291,8 @@ class _Sync:
         """Goes on only with a person's word for just this."""
         plan = plan_hash(self.key, reason, *facts)
         if plan not in self.feeds.confirmed(self.key):
-            hint = f"look at it; then: reconciler confirm {self.key.short}{_place(self.key)} --plan {plan}"
+            name = f"{self.key.short}{_place(self.key)}"
+            hint = f"look at it: reconciler diff {name}; then: reconciler confirm {name} --plan {plan}"
             raise Withheld(reason, message, plan=plan, hint=hint)
 
     def _withheld(self, error: Withheld) -> Ended:

@@ -78,12 +78,18 @@ def test_B6_what_is_held_is_confirmed_by_name_and_only_that(
     braked = cli("sync", "shop")
     assert braked.returncode == 1
     assert "source/shop: Braked: " in braked.stderr
-    assert "hint: look at it; then: reconciler confirm source/shop" in braked.stderr
+    look = "look at it: reconciler diff source/shop"
+    assert f"hint: {look}; then: reconciler confirm source/shop --plan " in braked.stderr
     assert reason(cli) == "Braked"
     assert "next: reconciler confirm source/shop --plan " in cli("status").stdout
     assert "it waits for your word: " in cli("why", "source/shop").stdout
     assert "reconciler describe" not in cli("describe", "source/shop").stdout
     assert "reconciler confirm source/shop" in cli("describe", "source/shop").stdout
+    seen = cli("diff", "source/shop")
+    assert (seen.returncode, seen.stdout) == (1, "spec config/app: removed\n")
+    assert "source/shop holds this back: Braked: " in seen.stderr
+    assert cli("diff", "source/nobody").returncode == 2
+    assert "reconciler diff -f FILE" in cli("diff", "app.yaml").stderr
     other = cli("confirm", "shop", "--plan", "0123456789abcdef")
     assert other.returncode == 1
     assert "what waits now is" in other.stderr

@@ -153,6 +153,28 @@ def test_F43_an_emptied_directory_waits_for_a_person(stage: Following) -> None:
     assert stage.objects() == []
 
 
+def test_F43_what_is_held_is_shown_as_a_confirmation_would_put_it_into_force(stage: Following) -> None:
+    """Field by field, what goes included; and to look at it changes nothing, nor says yes."""
+    stage.write(web=service("web"), db=service("db"), api=service("api"))
+    stage.follow()
+    stage.write(web=service("web", "web:2"), db=None, api=None)
+    assert stage.follow() == "Braked"
+    before = stage.feeds.known(KEY), stage.source.stamps("shop"), list(stage.docker.calls)
+    (source,) = (r for r in stage.source.resources("shop") if r.key == KEY)
+    (foresight,) = stage.controller.foreseen(source)
+    assert (stage.feeds.known(KEY), stage.source.stamps("shop"), stage.docker.calls) == before
+    assert {key.name: word for key, word in foresight.results.items()} == {
+        "web": "configured", "db": "pruned", "api": "pruned",
+    }  # fmt: skip
+    assert foresight.changes[web()].after.spec.container.image == "web:2"
+    assert {a.key.name for a in foresight.actions if str(a.verb) == "Remove"} == {"web", "db", "api"}
+    assert stage.follow() == "Braked"
+    stage.confirm()
+    assert stage.follow() == "Synced"
+    (source,) = (r for r in stage.source.resources("shop") if r.key == KEY)
+    assert [again.same for again in stage.controller.foreseen(source)] == [True]
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_F43_a_directory_that_is_unmounted_is_held_and_comes_back(stage: Following, tmp_path: Path) -> None:
