@@ -84,29 +84,27 @@ class Bridge:
         self._shown = set(keys)
         self._many = len({key.namespace for key in self._shown}) > 1
         self._noted: set[str] = set()
-        self._begun: dict[Key, str] = {}
+        self._last: dict[Key, str] = {}
+        self._busy: dict[Key, set[str]] = {}
+        """With what was told since something of it takes its time: every pass begins with all of that again."""
 
     def started(self, action: Action) -> None:
-        """What takes its time is begun again by every pass; until something else is said of it, once is enough."""
-        key, said = action.key.resource, f"{DOING[action.verb]}: {action.cause}"
-        self._shown.add(key)
-        if self._begun.get(key) != said:
-            self._begun[key] = said
-            self._lines.update(self._name(key), RUNNING, said)
+        self._shown.add(action.key.resource)
+        self._say(action.key.resource, f"{DOING[action.verb]}: {action.cause}")
 
     def passed(self, news: News) -> None:
         for key, message in news.notes:
             self._note(f"note: {self._name(key.resource)}: {message}")
+        undone = {key.resource for key, _ in news.undone}
+        self._busy = {key: self._busy.get(key, {self._last.get(key, "")}) for key in undone}
         for key, message in news.undone:
-            self._lines.update(self._name(key.resource), RUNNING, _said(message, key))
+            self._say(key.resource, _said(message, key))
         waits = {wait.key.resource: wait for wait in reversed(news.waits)}
         for key in sorted({*news.statuses, *waits} & self._shown):
             if key.kind == "source":  # no pass changes anything about it
                 continue
-            if key in waits or not news.acting:
-                self._begun.pop(key, None)
             if key in waits:
-                self._lines.update(self._name(key), RUNNING, f"{waits[key].reason}: {_said(waits[key].message, key)}")
+                self._say(key, f"{waits[key].reason}: {_said(waits[key].message, key)}")
             elif news.statuses[key].ready and not news.acting:
                 self._lines.update(self._name(key), DONE, settled_word(news.statuses[key]))
             elif not news.acting:
@@ -114,6 +112,13 @@ class Bridge:
                 self._lines.update(
                     self._name(key), FAILED, f"{condition.reason}: {_said(condition.message, key)}" if condition else ""
                 )
+
+    def _say(self, key: Key, text: str) -> None:
+        told = self._busy.get(key, set())
+        if text not in told:
+            told.add(text)
+            self._last[key] = text
+            self._lines.update(self._name(key), RUNNING, text)
 
     def _note(self, text: str) -> None:
         """Once, for each pass brings it up again."""

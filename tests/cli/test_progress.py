@@ -124,10 +124,12 @@ def test_what_takes_several_passes_is_said_once_until_something_else_is_said() -
     bridge = Bridge(PlainProgress(stream), [key.resource])
     for _ in range(3):
         bridge.started(stop)
-        bridge.passed(News("default", undone=((key, "it is stopping"),), acting=True))
+        others = (Wait(key, Reason.ROLLING, "it leaves once all others serve"),)
+        bridge.passed(News("default", undone=((key, "it is stopping"),), waits=others, acting=True))
     bridge.passed(News("default", waits=(Wait(key, Reason.BACK_OFF, "later"),)))
     bridge.started(stop)
     assert stream.getvalue().splitlines() == [
-        "service/web  stopping: it was deleted…", "service/web  it is stopping…", "service/web  BackOff: later…",
+        "service/web  stopping: it was deleted…", "service/web  it is stopping…",
+        "service/web  RollingUpdate: it leaves once all others serve…", "service/web  BackOff: later…",
         "service/web  stopping: it was deleted…",
     ]  # fmt: skip
