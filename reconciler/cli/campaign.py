@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,7 @@ from reconciler.cli import campaigning, line, names, picking
 from reconciler.cli.context import Context
 from reconciler.cli.diagnosis import at
 from reconciler.cli.render.output import TREES, show_names, show_tree
+from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb, verbs
 from reconciler.errors import ReconcilerError
 
@@ -55,16 +56,26 @@ def status(context: Context, word: str) -> None:
 
 @verb("list", examples=LIST, outputs=(*TREES, "name"))
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
-def listing(context: Context, *, everywhere: bool) -> None:
+def listing(context: Context, *, everywhere: bool) -> int:
     """List campaigns: those that are declared, and those that were run."""
     controller = line.open_controller(context)
     keys = campaigning.keys_known(context, controller, everywhere=everywhere)
     if context.output == "name":
-        return show_names(context, (str(key) if everywhere else key.short for key in keys))
-    trees = [_tree(context, controller, key) for key in keys]
-    if show_tree(context, {"items": [{k: v for k, v in tree.items() if k != "runs"} for tree in trees]}):
-        return None
-    return _print_list(context, trees, everywhere=everywhere)
+        show_names(context, (str(key) if everywhere else key.short for key in keys))
+        return 0
+    trees = list(_readable(context, controller, keys))
+    if not show_tree(context, {"items": [{k: v for k, v in tree.items() if k != "runs"} for tree in trees]}):
+        _print_list(context, trees, everywhere=everywhere)
+    return int(len(trees) < len(keys))
+
+
+def _readable(context: Context, controller: Controller, keys: Sequence[Key]) -> Iterator[dict[str, Any]]:
+    """One whose manifest is damaged costs nobody the sight of the others."""
+    for key in keys:
+        try:
+            yield _tree(context, controller, key)
+        except ReconcilerError as error:
+            print(f"error: {clean(error.message)}\nhint: {clean(error.hint)}", file=context.stderr)
 
 
 def _print_list(context: Context, trees: Sequence[Mapping[str, Any]], *, everywhere: bool) -> None:

@@ -15,6 +15,18 @@ def test_campaigns_are_listed_in_all_namespaces_and_by_name(machine: Machine) ->
     assert elsewhere == "no campaigns in namespace elsewhere; next: reconciler campaign list -A\n"
 
 
+def test_one_whose_manifest_is_damaged_costs_nobody_the_sight_of_the_others(machine: Machine) -> None:
+    machine.apply(resource("Campaign", "sweep", process={"command": ["true"]}))
+    folder = machine.home / "campaigns" / f"{machine.namespace}.bench"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{")
+
+    told = machine("campaign", "list", code=1)
+    assert "sweep" in told.stdout
+    assert "error: campaign/bench: its manifest can't be read" in told.stderr
+    assert "--restart begins anew" in told.stderr
+
+
 def test_what_was_not_run_is_told_apart_from_what_is_not_there(machine: Machine) -> None:
     machine.apply(resource("Campaign", "sweep", process={"command": ["true"]}))
 
