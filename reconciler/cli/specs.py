@@ -62,7 +62,7 @@ def read_noting(
     from reconciler.sources.compositions import Disk
 
     if not paths:
-        raise UsageError("no specs are named", hint="say which with -f FILE, -f DIR, or -f - to read standard input")
+        raise UsageError("no specs are named", hint=_which())
     folders: dict[str, list[str]] = {}
     texts: list[Any] = []
     notes: list[Problem] = []
@@ -80,6 +80,14 @@ def read_noting(
     read_files = {text.name: text.content for text in texts} | disk.read_so_far
     reading = Reading(read_files, folders, environment.asked)
     return documents, None if "-" in paths else reading
+
+
+def _which() -> str:
+    from reconciler.environments import SPECS
+
+    here = next(filter(os.path.isfile, SPECS), "")
+    beside = f"; {here} is here: -f {here}" if here else ""
+    return f"say which with -f FILE, -f DIR, or -f - to read standard input{beside}"
 
 
 def tell(context: Context, notes: Sequence[Problem], word: str = "note") -> None:

@@ -216,3 +216,9 @@ def test_a_secret_is_never_shown_by_validate(cli: Run) -> None:
         shown = cli("validate", "-f", "-", *form, stdin=secret)
         assert shown.returncode == 2
         assert "canary-4711" not in shown.stdout + shown.stderr
+
+
+def test_who_names_no_file_is_told_of_the_one_that_is_there(cli: Run, tmp_path: Path) -> None:
+    assert cli("validate").stderr.endswith("or -f - to read standard input\n")
+    (tmp_path / "docker-compose.yml").write_text("services: {}\n")
+    assert cli("validate").stderr.endswith("; docker-compose.yml is here: -f docker-compose.yml\n")

@@ -43,7 +43,7 @@ def sections(item: Picked, events: Sequence[Event], last_words: Sequence[str]) -
         ("Probes", list(_probes(item))),
         ("Diagnosis", diagnosis.findings(item.look, item.sight)),
         ("Last lines of its log", last_words),
-        ("Try by hand", diagnosis.by_hand(item.sight) if item.key.is_workload else []),
+        ("Try by hand", diagnosis.by_hand(item.sight) if item.key.is_workload and item.key.kind != "campaign" else []),
         ("Conditions", _conditions(item)),
         ("Hint", diagnosis.advice(item.look, item.sight)),
     )
