@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from reconciler.core.ports import assign
 from reconciler.core.render import KEEP_ALIVE, render, stop_of
 from reconciler.core.world import World
 from reconciler.engine.reconcile import Parts
-from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Unreachable
+from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Refused, Unreachable
 from reconciler.kinds.campaign import as_service
 from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload, Stop
 from reconciler.model.key import Key
@@ -24,6 +25,8 @@ WARM = 0
 """The number of the instance that is kept up; runs count from 1."""
 RUNS = frozenset({Phase.RUNNING, Phase.PAUSED, Phase.STARTING})
 KILL = Stop("KILL", 0.0)
+STARTING = 5.0
+"""Seconds that an engine may take for a start that nobody waits for any more."""
 
 
 class Ground:
@@ -146,10 +149,27 @@ class Ground:
                 self._clear(thing)
 
     def _clear(self, seen: Observed) -> None:
-        """What still runs is asked to end first. What is kept up does nothing by itself, so nothing is lost with it."""
+        """What still runs is asked to end first. What is kept up does nothing by itself, so nothing is lost with it.
+
+        The start of one that we were interrupted in may come to pass between the look and the removal.
+        """
+        until = time.monotonic() + STARTING
+        last: Observed | None = seen
+        while last:
+            try:
+                return self._end(last)
+            except Gone:
+                return None
+            except Refused:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(STARTING / 50)
+            last = self.find(_number(seen), seen.runtime)
+        return None
+
+    def _end(self, seen: Observed) -> None:
         if seen.phase in RUNS:
-            idle = self.persistent and _number(seen) == WARM
-            self.stop(seen, KILL if idle or not self.patient else None)
+            self.stop(seen, KILL if _number(seen) == WARM or not self.patient else None)
         self.parts.runtimes[seen.runtime].remove(seen)
 
     def spoke(self, seen: Observed, since: float) -> bool:

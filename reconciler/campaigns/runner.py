@@ -130,6 +130,15 @@ class _Course:
         self._warmed = False
 
     def run(self, *, anew: bool) -> Manifest:
+        """Who is interrupted again, or before anything is under way, does not wait for what is left to end."""
+        try:
+            return self._run(anew=anew)
+        except (KeyboardInterrupt, SystemExit):
+            self._ground.patient = False
+            self._ground.clear_all(but=[WARM] if self.manifest.keeps else [])
+            raise
+
+    def _run(self, *, anew: bool) -> Manifest:
         # What is recorded already, or is to be done again, may not have been removed any more by who came before us.
         goes_on = [WARM, *(run.index for run in self.manifest.of(State.RUNNING))]
         self._ground.clear_all(but=() if anew else goes_on)
@@ -280,13 +289,8 @@ class _Course:
         self._take_down()
 
     def _sweep(self) -> None:
-        """Once more, and at once, for who does not want to wait for it."""
         stays = [WARM] if self.manifest.keeps else []
-        try:
-            self._ground.clear_all(but=stays)
-        except KeyboardInterrupt:
-            self._ground.patient = False
-            self._ground.clear_all(but=stays)
+        self._ground.clear_all(but=stays)
         if stays:
             self._take_down()
 

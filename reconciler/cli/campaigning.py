@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -174,7 +175,7 @@ class Teller:
         self._quiet = quiet
 
     def note(self, text: str) -> None:
-        print(f"note: {clean(text)}", file=self._context.stderr, flush=True)
+        self._say(f"note: {clean(text)}")
 
     def told(self, news: News) -> None:
         from reconciler.core.campaign.manifest import eta
@@ -189,7 +190,15 @@ class Teller:
         to_come = f", ETA {span(left)}" if left is not None else ""
         why = f": {clean(news.run.error)}" if news.run.error else ""
         said = f"[{done:>{len(str(total))}}/{total}] {news.run.id} {word}{lasted}{why}{to_come}"
-        print(said, file=self._context.stderr, flush=True)
+        self._say(said)
+
+    def _say(self, text: str) -> None:
+        """A terminal that went away hears nothing any more. That must not keep anybody from clearing up."""
+        try:
+            print(text, file=self._context.stderr, flush=True)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
 
 
 def span(seconds: float | None) -> str:

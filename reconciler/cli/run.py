@@ -90,13 +90,19 @@ def _surroundings(context: Context, chosen: campaigning.Chosen) -> int:
 
 @contextmanager
 def _told_to_end() -> Iterator[None]:
-    """Whoever is told to end, or loses his terminal, clears up as after Ctrl-C."""
+    """Whoever is told to end, or loses his terminal, clears up as after Ctrl-C. Once for it to be asked to end, twice
+    for it to be killed: more than that would only interrupt the killing.
+    """
+    told = 0
 
     def interrupt(_number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
+        nonlocal told
+        told += 1
+        if told <= 2:
+            raise KeyboardInterrupt
 
     before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with suppress(ValueError):  # not in the main thread of somebody else's program
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
                 before[number] = signal.signal(number, interrupt)
