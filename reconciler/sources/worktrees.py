@@ -6,10 +6,12 @@ is ever overwritten: a directory is brought forward when nothing in it has been 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError, Refused, Unreachable, UsageError
@@ -66,6 +68,10 @@ class Worktrees:
     def up(self, repository: Repository, branch: str) -> Worktree:
         """The branch's directory, made where it is missing, and as new as can be. Without a branch the usual one."""
         bare = self._home / "repos" / repository.owner / f"{repository.name}.git"
+        with _alone(bare):
+            return self._up(bare, repository, branch)
+
+    def _up(self, bare: Path, repository: Repository, branch: str) -> Worktree:
         notes = self._fetched(bare, repository)
         branch = branch or self._usual(bare)
         path = self._home / "worktrees" / flat(f"{repository.owner}-{repository.name}-{branch}")
@@ -101,8 +107,9 @@ class Worktrees:
         if lost := self.unsaved(one):
             hint = f"commit and push them, or remove the directory yourself: {one.path}"
             raise Refused(f"{one.path} holds {lost}", hint=hint)
-        self._ask(one.repository, "worktree", "remove", str(one.path))
-        self._git(one.repository, "branch", "-D", one.branch)
+        with _alone(one.repository):
+            self._ask(one.repository, "worktree", "remove", str(one.path))
+            self._git(one.repository, "branch", "-D", one.branch)
 
     def _changes(self, one: Worktree) -> list[str]:
         """What is new counts, whatever the repository's own settings say."""
@@ -191,6 +198,18 @@ class Worktrees:
     ) -> subprocess.CompletedProcess[bytes]:
         settings = [part for name, value in OWN.items() for part in ("-c", f"{name}={value}")]
         return finished(["git", "-C", str(place), *settings, *arguments], _environment(), b"", seconds)
+
+
+@contextmanager
+def _alone(bare: Path) -> Iterator[None]:
+    """Of two that bring up one branch at the same time the second finds it made. The kernel lets go with its holder."""
+    bare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(bare.with_name(f".{bare.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def flat(text: str) -> str:

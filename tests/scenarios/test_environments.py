@@ -6,9 +6,11 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from reconciler.sources.worktrees import Repository, Worktree, Worktrees
 from tests.scenarios.documents import document
 from tests.scenarios.stage import IMAGE, Stage
 from tests.scenarios.terminal import terminal
@@ -187,3 +189,16 @@ def test_R16_R17_a_directory_is_an_environment_named_by_its_spec_or_by_itself(st
     stage.cli("env", "down", "tools")
     assert set(listed(stage)) == {"my-project"}
     assert folder.exists()
+
+
+def test_a_branch_that_two_bring_up_at_once_is_made_by_one_and_found_by_the_other(stage: Stage, remote: Path) -> None:
+    named = Repository("acme", "web", str(remote))
+    found: list[Worktree] = []
+    threads = [
+        Thread(target=lambda: found.append(Worktrees(str(stage.home)).up(named, "feature/login"))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(one.path / "word").read_text() for one in found] == ["login"] * 4
