@@ -15,6 +15,7 @@ from tests.convergence.choose import Choose
 from tests.convergence.promises import PROMISES, Promise
 from tests.convergence.story import tell
 
+pytestmark = pytest.mark.timeout(900)
 NIGHTLY = settings.default.max_examples >= 100_000
 STORIES = 100_000 if NIGHTLY else 2_000
 SHARES = STORIES // 250

@@ -22,6 +22,7 @@ from tests.smallworld.declared import SETS, Declared
 from tests.smallworld.explore import Explorer, Violation
 from tests.smallworld.remembering import remembered
 
+pytestmark = pytest.mark.timeout(900)
 NIGHTLY = settings.default.max_examples >= 100_000
 ENOUGH = 200_000
 
