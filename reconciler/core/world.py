@@ -57,6 +57,8 @@ class World:
         the others were copied, and they are left alone.
         """
         claimants = [t for t in self._ours.get(key, ()) if t.runtime == runtime and _genuine(key, t)]
+        if len(claimants) < 2:  # nearly always: it is asked for again and again
+            return claimants[0] if claimants else None
         return min(claimants, key=lambda thing: (thing.name != key.engine_name, thing.id), default=None)
 
     def things(self, key: Key) -> list[Observed]:
@@ -75,7 +77,8 @@ class World:
         return [thing for other in others if (thing := self.seen(key, other))]
 
     def _runtimes(self, key: Key) -> list[str]:
-        return sorted({thing.runtime for thing in self._ours.get(key, ())})
+        found = self._ours.get(key, ())
+        return [found[0].runtime] if len(found) == 1 else sorted({thing.runtime for thing in found})
 
     def holder(self, desired: Desired) -> Observed | None:
         """Who has the name of a thing that we want to make, and is not that thing."""
