@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import secrets
@@ -33,6 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     os.environ[SESSION] = secrets.token_hex(3)
     config.stash[_before] = leaks.find(os.environ[SESSION])
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay to the end: nobody needs to look for garbage among them again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
