@@ -164,7 +164,12 @@ def make_private(directory: str) -> None:
 
 
 def take_apart(directory: str) -> None:
-    """Away with it, labels last: a removal cut short is still recognized as ours and can be finished."""
+    """Away with it, labels last: a removal cut short is still recognized as ours and can be finished.
+
+    Should somebody take a turn just before the end, a directory stays that holds a `turn`, and maybe a `lock`, and is
+    nobody's. It is left to the next one under that name. A look, to which it is nothing, does not clear it away: looks
+    take no locks, for each would now and then stand in the way of a launch.
+    """
     last = [LABELS[0], "lock", "turn"]
     order = sorted(_entries(directory), key=lambda entry: last.index(entry.name) if entry.name in last else -1)
     for entry in order:
