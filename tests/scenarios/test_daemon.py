@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_it_starts_detached_answers_and_stops_while_workloads_stay(stage: Stage,
     pid = daemon.start()
     status = daemon.status()
     assert status == {**status, "running": True, "pid": pid, "home": str(stage.home), "healthy": True}
-    assert abs(status["startedAt"] - time.time()) < 60
+    assert abs(datetime.fromisoformat(status["startedAt"]).timestamp() - time.time()) < 60
     assert os.getsid(pid) == pid, "it has a session of its own"
     assert f"pid {pid}" in stage.cli("daemon", "stop").out
     assert daemon.status()["running"] is False
