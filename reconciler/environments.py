@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from reconciler import loading
 from reconciler.errors import Problem, UsageError
 from reconciler.kinds.source import REF, url_complaint
 from reconciler.kinds.workload import VolumeMount
+from reconciler.kinds.workspace import mounts
 from reconciler.model.resource import Resource
 from reconciler.sources.compositions import Disk
 from reconciler.sources.worktrees import Repository, Worktree, label
@@ -273,7 +274,27 @@ def _of_branch(spec: Any, worktree: Worktree) -> Any:
     container = spec.container
     if not container.workspace:
         container = replace(container, workspace=_text(str(worktree.path)))
-    repository = _text(str(worktree.repository))
     trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-    mounts = (*spec.volumes, VolumeMount(host_path=repository, mount_path=repository))
-    return replace(spec, container=container, volumes=mounts, env={**trust, **spec.env})
+    spec = replace(spec, container=container, env={**trust, **spec.env})
+    return replace(spec, volumes=(*spec.volumes, *_repository(spec, worktree)))
+
+
+def _repository(spec: Any, worktree: Worktree) -> Iterator[VolumeMount]:
+    """What Git on the host would take orders from can't be written inside, nor what leads there: each is laid over
+    itself, by which it can't be renamed either. Of the other branches nothing can be.
+    """
+    bare, entry = worktree.repository, worktree.entry
+    yield _itself(bare)
+    for path in (bare / "config", bare / "hooks", entry.parent):
+        yield _itself(path, read_only=True)
+    yield _itself(entry)
+    yield _itself(entry / "commondir", read_only=True)
+    root = _text(str(worktree.path))
+    for mount in mounts(spec):
+        if mount.host_path == root and not mount.read_only:
+            yield VolumeMount(host_path=f"{root}/.git", mount_path=f"{mount.mount_path}/.git", read_only=True)
+
+
+def _itself(path: Path, *, read_only: bool = False) -> VolumeMount:
+    place = _text(str(path))
+    return VolumeMount(host_path=place, mount_path=place, read_only=read_only)

@@ -144,6 +144,62 @@ def test_R24_what_is_no_branch_no_repository_or_offline_is_told_with_a_next_step
     assert "can't be fetched now" in up(stage, "acme/web", "--image", IMAGE)
 
 
+INSIDE = {
+    "config": "printf '[core]\\nfsmonitor = %s\\n' $PROGRAM >> $BARE/config",
+    "another config": "cp $BARE/config $BARE/c && mv -f $BARE/c $BARE/config",
+    "a link for it": "ln -sf $PROGRAM $BARE/config",
+    "no config": "rm -f $BARE/config",
+    "config away": "mv $BARE/config $BARE/c",
+    "a hook": "cp $PROGRAM $BARE/hooks/reference-transaction",
+    "other hooks": "mv $BARE/hooks $BARE/h",
+    "commondir": "echo /tmp > $ENTRY/commondir",
+    "another commondir": "mv $ENTRY/commondir $ENTRY/c",
+    "another entry": "mv $ENTRY $BARE/worktrees/e",
+    "other entries": "mv $BARE/worktrees $BARE/w",
+    "a new entry": "mkdir $BARE/worktrees/evil",
+    ".git": "echo gitdir: /tmp > $HERE/.git",
+    "another .git": "rm -f $HERE/.git",
+    ".git away": "mv $HERE/.git $HERE/g",
+}
+"""What a container tries that Git on the host would take orders from."""
+
+
+def test_R24_what_git_takes_orders_from_cannot_be_written_inside_and_the_rest_is_not_believed(
+    stage: Stage, remote: Path
+) -> None:
+    up(stage, "acme/web", "--image", IMAGE)
+    directory = Path(stage.cli("env", "path", "web-main").out.strip())
+    pwned = stage.directory / "pwned"
+    program = directory / "program"
+    program.write_text(f"#!/bin/sh\ntouch {pwned}\n")
+    program.chmod(0o755)
+    bare = stage.home / "repos/acme/web.git"
+    places = (
+        f"BARE={bare} ENTRY={bare}/worktrees/{directory.name} HERE=/workspaces/{directory.name} PROGRAM={program}; "
+    )
+    before = {path: path.read_bytes() for path in (bare / "config", directory / ".git")}
+    tried = (
+        "; ".join(f"( {script} ) 2>/dev/null && echo '{name}'" for name, script in INSIDE.items()) + "; echo -n tried"
+    )
+    assert stage.run_inside("web-main", "sh", "-c", f"{places} {tried}") == "tried", "and none of it succeeds"
+    assert {path: path.read_bytes() for path in before} == before
+    work = "$ENTRY/index.lock $ENTRY/COMMIT_EDITMSG $BARE/objects/new $BARE/refs/heads/new.lock"
+    assert stage.run_inside("web-main", "sh", "-c", f"{places} touch {work} && rm {work} && echo -n works") == "works"
+    up(stage, "acme/web", "--image", IMAGE)
+
+    with (bare / "config").open("a") as config:
+        config.write(f'[core]\n\tfsmonitor = {program}\n[filter "evil"]\n\tclean = {program}\n')
+    told = up(stage, "acme/web", "--image", IMAGE, expect=1)
+    assert "'core.fsmonitor', 'filter.evil.clean'" in told
+    assert "nothing of it was run" in told
+    assert "'core.fsmonitor'" in stage.cli("env", "down", "web-main", "--delete-files", expect=1).err
+    assert stage.containers() == [stage.name("web-main")], "and nothing was taken down"
+    (bare / "config").write_bytes(before[bare / "config"])
+    (bare / "hooks/post-checkout").symlink_to(program)
+    assert "hooks/post-checkout" in up(stage, "acme/web@feature/login", "--image", IMAGE, expect=1)
+    assert not pwned.exists()
+
+
 def test_R16_R17_a_directory_is_an_environment_named_by_its_spec_or_by_itself(stage: Stage) -> None:
     folder = stage.directory / "My Project"
     folder.mkdir()
