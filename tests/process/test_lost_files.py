@@ -68,15 +68,20 @@ def test_who_runs_is_ours_though_all_labels_are_lost(
     assert not processes.place(processes.desired()).exists()
 
 
+def asleep(processes: Processes) -> bool:
+    """Whoever is left has begun what it is to do: nobody shows its environment while an exec is under way."""
+    return [Path(f"/proc/{pid}/comm").read_text() for pid in marked(processes.namespace)] == ["sleep\n"]
+
+
 @pytest.mark.parametrize("content", [None, b"{"])
 def test_those_who_outlive_a_service_without_labels_are_ended_with_it(
     processes: Processes, content: bytes | None
 ) -> None:
     desired = processes.desired(command=("sh", "-c", "(setsid sleep 1002 &) & echo ready; exit 3"))
     processes.runtime.create(desired)
-    until(lambda: (now := processes.see(desired)) and now.phase is Phase.EXITED and marked(processes.namespace))
+    until(lambda: (now := processes.see(desired)) and now.phase is Phase.EXITED and asleep(processes))
     lose_labels(processes, content)
-    found = until(lambda: processes.see(desired))  # nobody shows its environment while an exec is under way
+    found = until(lambda: processes.see(desired))
     assert (found.phase, found.exit_code, found.stragglers) == (Phase.EXITED, 3, True)
     processes.runtime.stop(found, Stop())
     assert marked(processes.namespace) == []
