@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -57,8 +56,6 @@ def command(
         start = moment(since, parts.clock.now()) if since else None
         things = [thing for key in keys for thing in _instances(parts, key, index)]
         streams = [_stream(parts, thing, follow, tail, start, timestamps) for thing in things]
-        if follow and len(things) > 1:
-            streams = _with_successors(parts, things, streams, timestamps)
     lines.print_streams(context, streams, prefix=prefix or len(streams) > 1, at_once=follow)
 
 
@@ -105,22 +102,6 @@ def _stream(
         f"{thing.key.name}/{thing.key.index}",
         lambda: reach.logs(thing, follow=follow, tail=tail, since=since, timestamps=timestamps),
     )
-
-
-def _with_successors(
-    parts: Parts, things: Sequence[Observed], streams: Sequence[Stream], timestamps: bool
-) -> list[Stream]:
-    from reconciler.cli.lines import Stream
-    from reconciler.cli.succession import Succession
-
-    def again(thing: Observed, since: float | None) -> Iterator[bytes]:
-        return parts.reach[thing.runtime].logs(thing, follow=True, tail=None, since=since, timestamps=timestamps)
-
-    succession = Succession(parts, things, again)
-    return [
-        Stream(stream.name, partial(succession.follow, thing, stream.open))
-        for thing, stream in zip(things, streams, strict=True)
-    ]
 
 
 def _earlier(context: Context, parts: Parts, key: Key, index: int | None, tail: int | None) -> Iterator[Stream]:
