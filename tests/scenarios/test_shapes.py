@@ -97,7 +97,7 @@ def test_K23_events_are_lines_of_json(stage: Stage) -> None:
     stage.signal(stage.name("web"), "kill")
     stage.apply(server("web"))
     events = stage.events()
-    assert all(set(event) == {"time", "type", "reason", "key", "message", "count"} for event in events)
+    assert all(set(event) == {"time", "type", "reason", "key", "message", "count", "firstTime"} for event in events)
     told = [(event["reason"], event["key"].split("/", 2)[2]) for event in events]
     assert told == [("Created", "default"), ("Created", "web/0"), ("BackOff", "web/0"), ("Started", "web/0")]
     assert [event["type"] for event in events] == ["Normal", "Normal", "Warning", "Normal"]
