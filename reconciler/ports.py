@@ -19,6 +19,7 @@ from reconciler.model.status import Arrival, Event, Status
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
+    from reconciler.core.campaign.manifest import Manifest
     from reconciler.core.parse import Document, Text
     from reconciler.errors import Problem
     from reconciler.kinds.source import SourceSpec
@@ -361,6 +362,17 @@ class Rules(Protocol):
 
     def limits(self, profile: str) -> tuple[int, float]:
         """How many objects, and how large a share of them, one revision may remove without a word."""
+
+
+class Campaigns(Protocol):
+    """What is kept of campaigns that were begun."""
+
+    def keys(self) -> list[Key]: ...
+
+    def manifest(self, key: Key) -> Manifest | None: ...
+
+    def attended(self, key: Key) -> bool:
+        """Whether somebody is at work on it right now."""
 
 
 class Store(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import failpoints
 from reconciler.api.handover import DaemonOf
+from reconciler.campaigns.records import Records
 from reconciler.engine.clocks import SteadyClock, WallClock
 from reconciler.engine.controller import Controller
 from reconciler.engine.guard import Guard, Guarded
@@ -72,7 +73,6 @@ def daemon(
     """The loop of a home, ready to run."""
     # Whoever is no daemon does not pay for its parts.
     from reconciler.campaigns.reaper import Reaper
-    from reconciler.campaigns.records import Records
     from reconciler.daemon.run import Daemon
     from reconciler.engine.bell import Bell
     from reconciler.engine.breaker import Patient
@@ -179,4 +179,5 @@ def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied
         clock=WallClock(),
         feeds=Followed(home),
         rules=guard,
+        campaigns=Records(str(home.path)),
     )

@@ -118,11 +118,34 @@ def plan(context: Context, resource: Resource, *, strategy: str | None, resume: 
     decided = strategy or begun or resource.spec.strategy or str(context.settings["campaign.strategy"].value)
     if old and resume:
         refuse_another(resource, old, decided)  # before anything is declared
+    elif old and not old.worked:
+        _begin_anew(context, resource, old, decided, yes=yes)
     if decided == "persistent" and not yes:
         _confirm(context, ISOLATION, hint="say --yes to go on, or --strategy ephemeral")
     elif decided == "persistent":
         print(f"note: {ISOLATION}", file=context.stderr)
     return How(decided, resume and old is not None, restart)
+
+
+def _begin_anew(context: Context, resource: Resource, old: Manifest, strategy: str, *, yes: bool) -> None:
+    """After an end with failures many a one means to do only what has not worked."""
+    from reconciler.campaigns.runner import refuse_another
+    from reconciler.cli.diagnosis import at
+
+    undone = sum(run.state != "completed" for run in old.runs)
+    said = (
+        f"{resource.key.short}: the last time {undone} of {len(old.runs)} runs did not work; now all begin anew, and "
+        "what they brought is set aside"
+    )
+    try:
+        refuse_another(resource, old, strategy)
+    except UsageError:  # so nobody can mean to go on with it
+        print(f"note: {said}", file=context.stderr)
+        return
+    rest = f"to do only those that did not work: {at(resource.key, 'run', '--resume')}"
+    print(f"note: {said}; {rest}", file=context.stderr)
+    if not yes and context.stdin.isatty() and not _answer(context, "Begin anew?", default=False):
+        raise UsageError("it was not begun", hint=f"{rest}; or say --yes")
 
 
 def _asked_to_go_on(context: Context, resource: Resource, old: Manifest) -> bool:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from reconciler.cli.picking import Picked
     from reconciler.model.key import Key
 
-CONDITIONS = ("Ready", "Progressing", "Healthy", "Drifted", "Complete", "Failed")
+CONDITIONS = ("Ready", "Progressing", "Healthy", "Drifted", "Complete", "Completed", "Failed")
+SAME = {"Completed": "Complete"}
+"""As people say it."""
 STATUSES = ("True", "False", "Unknown")
 FORMS = "condition=NAME[=False], create, delete, or jsonpath='{PATH}'[=VALUE]"
 
@@ -50,7 +52,8 @@ def _still_there(_key: Key, item: Picked | None) -> str:
 
 
 def _condition(text: str, name: str, status: str) -> Expectation:
-    kind = _known(text, name, CONDITIONS)
+    known = _known(text, name, CONDITIONS)
+    kind = SAME.get(known, known)
     wanted = _known(text, status or "True", STATUSES)
 
     def wrong(_key: Key, item: Picked | None) -> str:

@@ -43,8 +43,9 @@ def command(context: Context, words: tuple[str, ...], *, selector: str | None, e
 def _describe(context: Context, parts: Parts, item: Picked) -> None:
     from reconciler.cli.render import described
     from reconciler.cli.render.events import table_of
+    from reconciler.engine import looking
 
-    events = parts.store.events(key=item.key, limit=EVENTS)
+    events = looking.events(parts, key=item.key, limit=EVENTS)
     for title, lines in described.sections(item, events, _last_words(parts, item)):
         print(paint(title, "bold", color=context.color), file=context.stdout)
         for text in lines:

@@ -33,7 +33,7 @@ EXIT_CODES = {
 FINE = frozenset(
     {
         Reason.READY, Reason.COMPLETED, Reason.STOPPED, "Starting", "Stopping", Reason.SYNCED, Reason.SUSPENDED,
-        Reason.VANISHED, Reason.WAVE, Reason.DECLARED, Reason.RUNNING, Reason.SCHEDULED,
+        Reason.VANISHED, Reason.WAVE, Reason.DECLARED, Reason.RUNNING, Reason.SCHEDULED, Reason.PENDING,
     }
 )  # fmt: skip
 
@@ -56,10 +56,19 @@ def next_step(look: Look, sight: Sight) -> str:
         return "reconciler doctor"
     if key.kind == "source":
         return at(key, "sync") if word == Reason.NOT_SYNCED else _step_of_source(sight) or at(key, "describe")
+    if key.kind == "campaign" and sight.course:
+        return _step_of_campaign(key, word)
     tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
     if key.is_workload and words.actions_on(look, key) and word != "Deleting" and not tried:
         return at(key, "start")
     return at(key, "why")
+
+
+def _step_of_campaign(key: Key, word: str) -> str:
+    """One that was interrupted is gone on with; of one that failed people want to know first how."""
+    if word == Reason.INTERRUPTED:
+        return at(key, "run", "--resume")
+    return at(key, "campaign status" if word == Reason.FAILED else "describe")
 
 
 def awaits_word(sight: Sight) -> bool:
@@ -150,7 +159,8 @@ def advice(look: Look, sight: Sight) -> list[str]:
     told = []
     ready = sight.status.condition("Ready")
     healed = words.actions_on(look, sight.key)
-    if ready and ready.status != "True" and not (healed and ready.reason in words.VAGUE):
+    general = sight.course is None  # a campaign's runs end as nothing else does
+    if general and ready and ready.status != "True" and not (healed and ready.reason in words.VAGUE):
         told += list(_first_looks(sight, ready)) or [hint for reason, hint in HINTS.items() if reason == ready.reason]
     if step := next_step(look, sight):
         own = at(sight.key, "why")

@@ -39,12 +39,14 @@ def command(
 ) -> None:
     """Show what happened, oldest first."""
     want = picking.wanted(picking.spelled(context, words), bare="service") if words else None
+    from reconciler.engine import looking
+
     types = _types(typed)
     controller = line.open_controller(context)
 
     def told() -> list[Event]:
         namespace = None if everywhere else context.scope
-        events = controller.parts.store.events(namespace=namespace, limit=10_000)
+        events = looking.events(controller.parts, namespace=namespace, limit=10_000)
         chosen = [e for e in events if e.type in types and (want is None or want.wants(e.key.resource))]
         return chosen[-limit:]
 

@@ -19,6 +19,7 @@ def command(context: Context, words: tuple[str, ...]) -> None:
     """Tell in a few sentences how it stands, and why."""
     from reconciler.cli.render.story import sentences
     from reconciler.core.masking import masking
+    from reconciler.engine import looking
 
     want = picking.wanted(picking.spelled(context, words), bare="service")
     controller = line.open_controller(context)
@@ -26,7 +27,7 @@ def command(context: Context, words: tuple[str, ...]) -> None:
     items = picking.pick(looks, want)
     for number, item in enumerate(items):
         context.stdout.write("\n" if number else "")
-        events = controller.parts.store.events(key=item.key, limit=1)
+        events = looking.events(controller.parts, key=item.key, limit=1)
         for sentence in map(masking(item.look.graph), sentences(item, events)):
             print(clean(sentence), file=context.stdout)
     missing = picking.missing_names(want, [item.key for item in items])

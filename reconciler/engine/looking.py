@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from heapq import nlargest
+from typing import TYPE_CHECKING
 
 from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
@@ -10,12 +14,16 @@ from reconciler.core.summarize import statuses
 from reconciler.core.world import World
 from reconciler.engine.causes import explained
 from reconciler.engine.reconcile import Parts
+from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.plan import Journal, Plan
 from reconciler.model.resource import Resource
-from reconciler.model.status import Status
+from reconciler.model.status import Event, Status
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.core.campaign.standing import Course
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,8 @@ class Sight:
     status: Status
     resource: Resource | None = None
     things: tuple[Observed, ...] = ()
+    course: Course | None = None
+    """Of a campaign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,17 @@ def look(parts: Parts, namespace: str, *, deep: bool = True) -> Look:
     planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
     world = World(graph, snapshot, now, journal)
     current = statuses(graph, world, planned, journal, parts.store.statuses(namespace))
-    return Look(namespace, graph, snapshot, planned, journal, tuple(_sights(graph, world, current)), now)
+    sights = (_with_course(parts, sight) for sight in _sights(graph, world, current))
+    return Look(namespace, graph, snapshot, planned, journal, tuple(sights), now)
+
+
+def events(parts: Parts, *, namespace: str | None = None, key: Key | None = None, limit: int = 1000) -> Sequence[Event]:
+    """The latest ones, oldest first: those of passes, and those that the manifests of campaigns tell."""
+    found = parts.store.events(namespace=namespace, key=key, limit=limit)
+    of_runs = list(_of_runs(parts, namespace, key))
+    if not of_runs:
+        return found
+    return sorted(nlargest(limit, [*found, *of_runs], key=lambda event: event.time), key=lambda event: event.time)
 
 
 def namespaces(parts: Parts) -> list[str]:
@@ -71,6 +91,39 @@ def namespaces(parts: Parts) -> list[str]:
     seen = parts.observer.look(graph, parts.clock.now()).objects()
     found = {thing.key.namespace for thing in seen if thing.key and thing.owner == owner and owner}
     return sorted(found | set(parts.source.namespaces()))
+
+
+def _of_runs(parts: Parts, namespace: str | None, key: Key | None) -> Iterator[Event]:
+    """What can't be read tells nothing here; how the campaign stands says why."""
+    if parts.campaigns is None or (key and key.kind != "campaign"):
+        return
+    for known in [key.resource] if key else parts.campaigns.keys():
+        if namespace not in (None, known.namespace):
+            continue
+        with suppress(ReconcilerError):
+            manifest = parts.campaigns.manifest(known)
+            if manifest:
+                from reconciler.core.campaign import standing  # noqa: PLC0415 -- most homes have no campaigns
+
+                told = standing.events(manifest)
+                yield from (event for event in told if key is None or key.index in (None, event.key.index))
+
+
+def _with_course(parts: Parts, sight: Sight) -> Sight:
+    """Of a campaign, how far its runs are."""
+    if parts.campaigns is None or sight.key.kind != "campaign" or sight.resource is None or sight.resource.deleting:
+        return sight
+    from reconciler.core.campaign import standing  # noqa: PLC0415 -- most homes have no campaigns
+
+    spec = sight.resource.spec
+    try:
+        manifest = parts.campaigns.manifest(sight.key)
+        open_end = manifest is not None and manifest.finished_at is None
+        attended = open_end and parts.campaigns.attended(sight.key)
+        course = standing.Course(spec=spec, manifest=manifest, attended=attended)
+    except ReconcilerError as error:
+        course = standing.Course(spec=spec, trouble=f"{error.message}; {error.hint}")
+    return replace(sight, status=standing.told(sight.status, course), course=course)
 
 
 def _sights(graph: Graph, world: World, current: Mapping[Key, Status]) -> list[Sight]:

@@ -26,7 +26,7 @@ from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
 from reconciler.model.resource import Resource
 from reconciler.model.status import Event, Status
-from reconciler.ports import Clock, Feeds, Home, Reach, Rules, Runtime, Source, Store
+from reconciler.ports import Campaigns, Clock, Feeds, Home, Reach, Rules, Runtime, Source, Store
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
 
@@ -50,6 +50,8 @@ class Parts:
     feeds: Feeds | None = None
     """What Sources follow; None where nobody follows any."""
     rules: Rules = Unruled()
+    campaigns: Campaigns | None = None
+    """What is kept of them; None where nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)

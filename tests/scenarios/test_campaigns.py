@@ -18,6 +18,7 @@ from reconciler.campaigns import leases
 from tests.scenarios.campaigns import campaign, folder, left, lines, manifest, script, states, status
 from tests.scenarios.documents import document, native
 from tests.scenarios.stage import IMAGE, Document, Stage, eventually
+from tests.scenarios.terminal import terminal
 
 SLOW = 'case ${matrix.n} in 2) echo begun; exec sleep 600;; esac; echo "{\\"n\\": ${matrix.n}}"'
 
@@ -47,8 +48,39 @@ def test_L3_L16_L19_each_run_has_a_container_of_its_own_and_one_that_fails_stops
     ]  # fmt: skip
     assert "[4/4]" in ran.err
     assert "2 completed, 2 failed of 4" in ran.out
+    _looked_at_afterwards(stage)
     assert sum("container create" in line for line in told) == 4
     assert left(stage) == []
+
+
+def _looked_at_afterwards(stage: Stage) -> None:
+    """By the verbs that are there for all kinds."""
+    header, bench = (line.split() for line in stage.cli("get", "campaigns").out.splitlines())
+    shown = dict(zip(header, bench, strict=False))
+    assert [shown[name] for name in ("STATUS", "RUNS", "COMPLETED", "FAILED", "PENDING")] == [
+        "Failed",
+        "4",
+        "2",
+        "2",
+        "0",
+    ]
+    told = stage.cli("get", "campaign", "bench", "-o", "json").json["status"]
+    assert [told[name] for name in ("state", "completed", "failed", "pending")] == ["failed", 2, 2, 0]
+    conditions = {one["type"]: one["status"] for one in told["conditions"]}
+    assert (conditions["Complete"], conditions["Failed"], conditions["Ready"]) == ("False", "True", "False")
+    assert "2 of 4 completed, 2 failed" in stage.cli("status").out
+    assert stage.cli("wait", "--for=condition=Failed", "campaign/bench", "--timeout", "0").out
+    runs = status(stage, "bench")["runs"]
+    described = stage.cli("describe", "campaign/bench").out.split("Latest runs")[1]
+    assert [run["id"] in described for run in runs] == [True] * 4
+    told = [json.loads(line) for line in stage.cli("events", "campaign/bench", "-o", "json").out.splitlines()]
+    assert [event["time"] for event in told] == sorted(event["time"] for event in told)
+    assert told[0]["reason"] == "Begun"
+    ends = [(event["key"].rpartition("/")[2], event["reason"]) for event in told if event["reason"] in ENDS]
+    assert ends == [("1", "Failed"), ("2", "Completed"), ("3", "Failed"), ("4", "Completed"), ("bench", "Failed")]
+
+
+ENDS = ("Completed", "Failed")
 
 
 def test_L1_L2_L4_L5_L8_what_is_persistent_is_asked_for_started_once_and_has_only_commands_inside(stage: Stage) -> None:
@@ -126,12 +158,20 @@ def test_L17_resume_does_what_has_not_worked_and_refuses_another_campaign(stage:
     path = write()
     assert "nothing to resume" in stage.cli("run", "-f", path, "--resume", expect=1).err
     assert states(stage, "bench") == ["completed", "failed", "failed"]
+    anew = stage.cli("run", "-f", path, expect=1)
+    assert "2 of 3 runs did not work; now all begin anew" in anew.err
+    assert f"reconciler run campaign/bench -n {stage.namespace} --resume" in anew.err
+    with terminal(stage.argv("run", "-f", path), stage.environment, stage.directory) as person:
+        assert person.shows("Begin anew? [y/N]")
+        person.type("\n")
+        assert person.ends() == 2, person.text
+        assert "or say --yes" in person.text
     (stage.directory / "well").touch()
     write(gapSeconds=0.01, timeoutSeconds=60)
     stage.cli("run", "-f", path, "--resume")
     assert states(stage, "bench") == ["completed"] * 3
     assert [run["attempts"] for run in status(stage, "bench")["runs"]] == [1, 2, 2]
-    assert (stage.directory / "done").read_text().split() == ["1", "2", "3", "2", "3"]
+    assert (stage.directory / "done").read_text().split() == [*"123", *"123", *"23"]
     assert "3 completed of 3" in stage.cli("run", "bench", "--resume").out
 
     write(env={"OTHER": "1"})
@@ -143,7 +183,7 @@ def test_L17_resume_does_what_has_not_worked_and_refuses_another_campaign(stage:
     )
     assert stage.cli("get", "campaign", "bench", "-o", "json").json["spec"] == before, "who is refused changes nothing"
     stage.cli("run", "-f", path)
-    assert len(list(folder(stage, "bench").glob("before-*/runs.jsonl"))) == 1, "earlier results are kept"
+    assert len(list(folder(stage, "bench").glob("before-*/runs.jsonl"))) == 2, "earlier results are kept"
 
 
 def test_L19_ctrl_c_leaves_nothing_behind_and_the_run_to_be_done_again(stage: Stage) -> None:
@@ -153,6 +193,8 @@ def test_L19_ctrl_c_leaves_nothing_behind_and_the_run_to_be_done_again(stage: St
     eventually(lambda: "begun" in stage.process_log("bench", 2), "it has begun")
     assert f"another command runs it (pid {child.pid})" in stage.cli("run", "bench", expect=1).err
     assert status(stage, "bench")["state"] == "running"
+    header, bench = (line.split() for line in stage.cli("get", "campaigns").out.splitlines())
+    assert dict(zip(header, bench, strict=False)).items() >= {"STATUS": "Running", "COMPLETED": "1"}.items()
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=20)
 
@@ -163,6 +205,8 @@ def test_L19_ctrl_c_leaves_nothing_behind_and_the_run_to_be_done_again(stage: St
     again = stage.cli("run", "bench", expect=2)
     assert "--resume" in again.err
     assert "--restart" in again.err
+    assert "Interrupted" in stage.cli("get", "campaigns").out
+    assert f"next: reconciler run campaign/bench -n {stage.namespace} --resume" in stage.cli("status").out
     done = stage.write(script("bench", "true", matrix={"n": [1, 2, 3]}))
     assert stage.cli("run", "-f", str(done), "--restart").code == 0
 
@@ -320,11 +364,16 @@ def test_L18_it_is_shown_and_checked_without_being_run(stage: Stage) -> None:
     assert "no parameter is called 'm'" in stage.cli("run", "-f", broken, "--validate-only", expect=2).err
 
     stage.apply(Path(path))
-    assert stage.cli("get", "campaign", "bench", "-o", "json").json["status"]["conditions"][0]["status"] == "True"
-    assert "Declared" in stage.cli("status").out
+    pending = stage.cli("get", "campaign", "bench", "-o", "json").json["status"]
+    assert pending["conditions"][0]["status"] == "True"
+    assert [pending[name] for name in ("state", "completed", "failed", "pending", "total")] == ["pending", 0, 0, 4, 4]
+    assert "Pending" in stage.cli("status").out
     assert status(stage, "bench")["state"] == "pending"
+    assert stage.cli("wait", "--for=condition=Completed", "campaign/bench", "--timeout", "0", expect=1).err
     quiet = stage.cli("run", "bench", "-q")
     assert quiet.err == ""
+    assert "condition met" in stage.cli("wait", "--for=condition=Completed", "campaign/bench", "--timeout", "0").out
+    assert "Completed" in stage.cli("status").out
     assert stage.cli("campaign", "list", "-o", "json").json["items"][0]["state"] == "completed"
     assert stage.cli("campaign", "results", "bench").out.startswith("id,cycle,state,")
     assert stage.apply(Path(path)).actions == []

@@ -24,10 +24,12 @@ def _spec(item: Picked, field: str) -> object:
     return getattr(spec, field, "")
 
 
-def _runs(item: Picked) -> object:
-    """How many there are to be; how they are doing tells `campaign status`."""
-    spec = item.sight.resource.spec if item.sight.resource else None
-    return len(spec.params) * spec.cycles if spec else ""
+def _count(item: Picked, state: str) -> object:
+    """Of a campaign's runs."""
+    from reconciler.core.campaign.manifest import State
+
+    course = item.sight.course
+    return course.count(State(state)) if course and not course.trouble else ""
 
 
 def _keys(item: Picked) -> str:
@@ -75,8 +77,11 @@ OF_KIND: dict[str, Layout] = {
     ),
     "campaign": (
         *STATUS,
-        (Column("RUNS", right=True), _runs),
-        (Column("STRATEGY"), lambda item: _spec(item, "strategy")),
+        (Column("RUNS", right=True), lambda item: item.sight.course and item.sight.course.total),
+        (Column("COMPLETED", right=True), lambda item: _count(item, "completed")),
+        (Column("FAILED", right=True), lambda item: _count(item, "failed")),
+        (Column("PENDING", right=True), lambda item: _count(item, "pending")),
+        (Column("STRATEGY"), lambda item: item.sight.course and item.sight.course.strategy),
         (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
         (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
     ),

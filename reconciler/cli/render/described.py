@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from reconciler.core.graph import Graph
 
 Section = tuple[str, Sequence[str]]
+LATEST = 10
+"""Runs of a campaign."""
 HIDDEN = ("data", "env")
 """Fields that may hold what is nobody else's business: their keys are told, not their values."""
 
@@ -37,6 +39,7 @@ def sections(item: Picked, events: Sequence[Event], last_words: Sequence[str]) -
     told: tuple[Section, ...] = (
         ("Expected", list(_expected(item))),
         ("Observed", list(_observed(item))),
+        ("Latest runs", list(_runs(item))),
         ("Differs", list(_differs(item))),
         ("Last action", [_event(item, events[-1])] if events else ["nothing is remembered"]),
         ("Next retry", list(_retries(item))),
@@ -173,6 +176,24 @@ def _revisions(item: Picked) -> Iterator[str]:
         return
     rows = [(r.revision, age(item.look.at - r.time), r.author, r.subject) for r in arrived]
     yield from table([Column(title) for title in ("REVISION", "SINCE", "AUTHOR", "SUBJECT")], rows).splitlines()
+
+
+def _runs(item: Picked) -> Iterator[str]:
+    """Of a campaign that was begun."""
+    course = item.sight.course
+    if course is None or course.manifest is None:
+        return
+    from reconciler.core.campaign.standing import latest
+
+    titles = ("RUN", "STATE", "ATTEMPTS", "EXIT", "STARTED", "SECONDS", "ERROR")
+    rows = [
+        (
+            run.id, run.state, run.attempts, run.exit_code, iso(run.started_at),
+            None if run.seconds is None else f"{run.seconds:.1f}", run.error,
+        )
+        for run in latest(course.manifest, LATEST)
+    ]  # fmt: skip
+    yield from table([Column(title) for title in titles], rows).splitlines() if rows else ()
 
 
 def _instances(item: Picked) -> Iterator[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def tree(look: Look, sight: Sight) -> dict[str, Any]:
     """Can be applied again as it is: what is not spec is passed over by who reads it."""
-    return {**_document(sight), "status": _status(sight.key.kind, status_of(look, sight))}
+    return {**_document(sight), "status": {**_course(look, sight), **_status(sight.key.kind, status_of(look, sight))}}
 
 
 def listing(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -41,6 +41,15 @@ def status_of(look: Look, sight: Sight) -> Status:
         return sight.status
     instances = tuple(_seen(thing) for thing in sight.things if sight.key.is_workload)
     return replace(sight.status, replicas=len(instances), instances=instances, conditions=(_standing(look, sight),))
+
+
+def _course(look: Look, sight: Sight) -> dict[str, Any]:
+    """Of a campaign: how far its runs are."""
+    if sight.course is None:
+        return {}
+    from reconciler.core.campaign.standing import tree
+
+    return tree(sight.course, look.at)
 
 
 def _standing(look: Look, sight: Sight) -> Condition:

@@ -20,7 +20,7 @@ BUSY = frozenset(
     "Starting Pending Progressing Waiting Created Paused Removing NotReady Unknown BackOff RollingUpdate Drifted "
     "DependencyNotReady NetworkNotReady VolumeNotReady Terminating InUse Stopped pruned "
     "Missing Orphan Deleting Stopping stopped missing paused restarted scaled warning "
-    "NotSynced Suspended Vanished WaveNotReady".split()
+    "NotSynced Suspended Vanished WaveNotReady Interrupted".split()
 )
 BAD = frozenset(
     "Failed Exited exited False CrashLoop NameConflict PortInUse PortsExhausted ImageUnavailable ExternalMissing "

@@ -123,7 +123,7 @@ def message(look: Look, sight: Sight) -> str:
         return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
         return without_key(waits[0].message, sight.key) + _next_try(look, waits)
-    if sight.key.kind == "source" and ready:
+    if sight.key.kind in ("source", "campaign") and ready and not actions:
         return ready.message
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
 
