@@ -7,6 +7,7 @@ import click
 
 from reconciler.cli import line, names, specs
 from reconciler.cli.context import Context
+from reconciler.cli.diagnosis import at
 from reconciler.cli.kinds import targets
 from reconciler.cli.render.progress import progress
 from reconciler.cli.selector import matches
@@ -31,11 +32,12 @@ reconciler delete volume data --volumes      # its data too
 @click.option("-l", "--selector", metavar="LABELS", help="Only what wears these labels: a=b,c!=d.")
 @click.option("--all", "everything", is_flag=True, help="All of the kind in the namespace.")
 @click.option("--volumes", is_flag=True, help="Volumes too, with their data. Never done unasked.")
+@click.option("--force", is_flag=True, help="Campaigns too that are run right now, if they are not named one by one.")
 @click.option("--ignore-not-found", is_flag=True, help="What is not there counts as deleted.")
 @line.waiting_options
 def command(
     context: Context, words: tuple[str, ...], paths: Sequence[str], *, recursive: bool, selector: str | None,
-    everything: bool, volumes: bool, ignore_not_found: bool, wait: bool, timeout: float | None,
+    everything: bool, volumes: bool, force: bool, ignore_not_found: bool, wait: bool, timeout: float | None,
 ) -> int:  # fmt: skip
     """Take things down, users before what they use. Volumes keep their data.
 
@@ -52,12 +54,25 @@ def command(
             keys = [key for key in keys if key in known]  # what is gone already is as it should be
     else:
         keys = _named(context, controller, words, selector, everything=everything, missing_ok=ignore_not_found)
+    if not force and (paths or everything or selector is not None):
+        _refuse_attended(context, controller, keys)
     with progress(context) as lines:
         report = controller.delete(
             keys, data=volumes, wait=wait, timeout=context.timeout if timeout is None else timeout,
             progress=line.Bridge(lines, keys),
         )  # fmt: skip
     return line.print_report(context, report)
+
+
+def _refuse_attended(context: Context, controller: Controller, keys: Sequence[Key]) -> None:
+    """Who tidies up a namespace may not know of the days that somebody's runs have taken."""
+    from reconciler.cli.campaigning import records_of
+    from reconciler.engine.attended import campaigns
+
+    for key in campaigns(controller.parts, keys):
+        busy = records_of(context).busy(key).message
+        hint = f"end it there with Ctrl-C, or wait for its end; --force goes on, and so does {at(key, 'delete')}"
+        raise ReconcilerError(f"{busy}, so nothing was deleted", hint=hint)
 
 
 def _known(controller: Controller, namespaces: set[str]) -> set[Key]:

@@ -17,6 +17,7 @@ from reconciler.core.preview import fold
 from reconciler.core.summarize import stalled
 from reconciler.core.world import World
 from reconciler.engine import edits
+from reconciler.engine.attended import campaigns, with_needs
 from reconciler.engine.brought import leaving_with, warnings
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
@@ -86,7 +87,7 @@ class Controller:
             if told := adopted.get(namespace):
                 results |= dict.fromkeys([*told.resources, *edits.newly_adopted(edit)], "adopted")
                 report = report.noting(told.notes)
-            reports.append(self._overtaken(report.telling(results).noting(notes), namespace, edit.keep))
+            reports.append(self._overtaken(report.telling(results).noting([*notes, *edit.notes]), namespace, edit.keep))
         return joined(reports)
 
     def preview(self, given: Sequence[Resource], *, prune: bool = False, adopt: Adopt | None = None) -> list[Foresight]:
@@ -237,8 +238,11 @@ class Controller:
         edit = edits.apply(before, given, damaged, up)
         if prune:
             live = {key: r for key, r in before.items() if not r.deleting}
-            gone = edits.prune(live, [r.key for r in given], self.orphans(namespace).values())
-            edit = Edit(edit.keep + gone.keep, {**edit.results, **gone.results})
+            busy = set(campaigns(self.parts, live)) - {r.key for r in given}
+            stays = [*(r.key for r in given), *with_needs(busy, live)]
+            gone = edits.prune(live, stays, self.orphans(namespace).values())
+            notes = tuple(f"{key.short} is being run right now: it was not pruned, nor what it needs" for key in busy)
+            edit = Edit(edit.keep + gone.keep, {**edit.results, **gone.results}, notes)
         self._check(namespace, before, edit, {r.key for r in given})
         return edit
 

@@ -32,6 +32,7 @@ class Edit:
 
     keep: tuple[Resource, ...]
     results: Mapping[Key, str]
+    notes: tuple[str, ...] = ()
 
 
 def apply(

@@ -422,10 +422,21 @@ def test_L25_somebody_is_told_of_the_end_and_secrets_stand_in_no_file_of_ours(st
 
 
 def test_a_campaign_that_is_deleted_while_it_runs_ends_and_leaves_nothing(stage: Stage) -> None:
-    path = stage.write(script("bench", SLOW, matrix={"n": [1, 2, 3]}, stop={"graceSeconds": 1}))
+    """Nobody who only tidies up takes it along; whoever names it does."""
+    spec = {"matrix": {"n": [1, 2, 3]}, "stop": {"graceSeconds": 1}, "envFrom": [{"config": "words"}]}
+    path = stage.write(document("Config", "words", data={"K": "v"}), script("bench", SLOW, **spec))
     child = stage.start_cli("run", "-f", str(path))
     eventually(lambda: manifest(stage, "bench")["runs"][1]["state"] == "running", "the second one runs")
-    stage.cli("delete", "campaign", "bench")
+    other = stage.write(native("other", replicas=0), name="other.yaml")
+    pruned = stage.cli("apply", "-f", str(other), "--prune")
+    assert "campaign/bench is being run right now: it was not pruned" in pruned.err
+    assert stage.cli("get", "config", "-o", "name").out.split() == ["config/words"], "nor what it needs"
+    for words in (["-f", str(path)], ["all", "--all"]):
+        refused = stage.cli("delete", *words, expect=1)
+        assert f"another command runs it (pid {child.pid}), so nothing was deleted" in refused.err
+        assert "--force" in refused.err
+    assert child.poll() is None
+    stage.cli("delete", "-f", str(path), "--force")
     _, err = child.communicate(timeout=20)
 
     assert child.returncode == 1
