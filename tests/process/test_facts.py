@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from reconciler.core.making import limits
 from reconciler.core.verdict import Adjust, Matches, Replace, verdict
 from reconciler.errors import Refused
 from reconciler.model.desired import PLACE, Desired, Limits, Sealed, Stop
 from reconciler.model.observed import Phase
 from reconciler.runtimes.process import cgroup
 from reconciler.runtimes.process.directory import read_labels, write_labels
-from tests.contract.processes import Processes
+from reconciler.runtimes.process.limits import in_force
+from tests.contract.processes import Processes, alive
 from tests.process.conftest import saying
 from tests.waiting import until
 
@@ -276,6 +279,15 @@ def test_one_that_was_moved_out_of_its_limits_is_seen_and_put_back(processes: Pr
     processes.runtime.adjust(seen, desired, judgement.changes)
     assert judged(processes, desired) == Matches()
     assert file(seen.pid, "memory").parent == group
+
+
+@pytest.mark.root
+def test_one_that_is_just_ending_is_in_no_group_any_more_and_that_is_no_drift(processes: Processes) -> None:
+    seen = processes.made(processes.desired(limits=FEW))
+    labels = read_labels(str(processes.place(processes.desired())))
+    os.kill(seen.pid, signal.SIGKILL)
+    until(lambda: not alive(seen.pid))
+    assert in_force(labels, seen.pid, "") == limits(FEW)
 
 
 @pytest.mark.root

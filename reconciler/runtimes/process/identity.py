@@ -14,6 +14,9 @@ from functools import cache
 
 from reconciler.values import dataclass
 
+EXITING = 0x4
+"""The kernel's PF_EXITING, among the flags of /proc/PID/stat."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -30,6 +33,8 @@ class Stat:
     parent: int
     session: int
     started: int
+    ending: bool = False
+    """It has begun to end: of its groups and its memory the kernel tells nothing true any more."""
 
     @property
     def alive(self) -> bool:
@@ -49,7 +54,8 @@ def stat(pid: int) -> Stat | None:
     fields = text[text.rfind(b")") + 2 :].split(None, 20)
     if len(fields) < 20:
         return None
-    return Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+    ending = bool(int(fields[6]) & EXITING)
+    return Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]), ending)
 
 
 def leads_session(pid: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.core import making
 from reconciler.model.desired import Limits
-from reconciler.runtimes.process.identity import slurp
+from reconciler.runtimes.process.identity import slurp, stat
 from reconciler.values import dataclass
 
 CPU_PERIOD = 100_000
@@ -83,12 +83,15 @@ def in_force(labels: Mapping[str, Any], pid: int, place: str) -> dict[str, float
     """What limits a service that runs, by the names of its payload. `place` is its group, if that may limit anything.
 
     One that somebody moved out of its groups has no limits, whatever is written there. What could not be enforced
-    when it was asked for is told as it was asked for: it would be no better the next time.
+    when it was asked for is told as it was asked for: it would be no better the next time. So is what limited one
+    that is just ending, for it is in no group any more.
     """
     kept, asked = labels.get("limits"), labels.get("asked")
     if not isinstance(kept, dict) or not isinstance(asked, dict):
         return {}
     inside = _groups_of(pid) if kept else {}
+    if kept and _ends(pid):
+        return {name: asked.get(name) for name, _ in FILES.values()}
     found: dict[str, float | None] = {}
     for controller, (name, file) in FILES.items():
         if one := Kept.read(kept.get(controller)):
@@ -97,6 +100,11 @@ def in_force(labels: Mapping[str, Any], pid: int, place: str) -> dict[str, float
             by_others = _read(f"{place}/{file}") if place else None
             found[name] = asked.get(name) if by_others is None else by_others
     return found
+
+
+def _ends(pid: int) -> bool:
+    found = stat(pid)
+    return found is None or found.ending or not found.alive
 
 
 def _groups_of(pid: int) -> dict[str, str]:
