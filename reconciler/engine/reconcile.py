@@ -66,10 +66,11 @@ class Pass:
 
 
 def reconcile(
-    parts: Parts, namespace: str, tell: Callable[[Action], None] = lambda _: None, *, patience: float = 60.0
-) -> Pass:
+    parts: Parts, namespace: str, tell: Callable[[Action], None] = lambda _: None, *, patience: float = 60.0,
+    acting: bool = True,
+) -> Pass:  # fmt: skip
     """The whole namespace, once. Raises if what is wanted can't be read, or if it is not our turn within the
-    seconds that we have the `patience` for: then nothing is touched.
+    seconds that we have the `patience` for: then nothing is touched. Who only looks has time for no more.
     """
     with parts.home.lock(patience):
         graph = parts.source.graph(namespace, parts.home.identity(make=True))
@@ -79,7 +80,7 @@ def reconcile(
         journal = parts.store.journal(namespace)
         graph = _account(parts, graph, snapshot, now)
         planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
-        outcomes = perform(planned, parts.runtimes, tell, parts.clock.now)
+        outcomes = perform(planned, parts.runtimes, tell, parts.clock.now) if acting else ()
         _log(outcomes)
         _bury(parts, graph, set(buried(graph, snapshot, outcomes)), journal)
         current = _tell(parts, graph, snapshot, journal, planned, outcomes)

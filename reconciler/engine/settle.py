@@ -62,7 +62,9 @@ def settle(
     """`concerns` says whose waits matter; others are reconciled along, but nobody waits for them."""
     settlement = Settlement()
     while True:
-        current = reconcile(parts, namespace, started, patience=max(deadline - parts.clock.now(), PATIENCE))
+        late = _late(settlement, parts.clock.now() >= deadline)
+        patience = max(deadline - parts.clock.now(), PATIENCE)
+        current = reconcile(parts, namespace, started, patience=patience, acting=not late)
         settlement.passes += 1
         settlement.last = current
         settlement.actions += [outcome.action for outcome in current.outcomes]
@@ -79,11 +81,16 @@ def settle(
             return settlement
         if not current.plan.sequences and not _hope(current, patient=wait):
             return settlement
-        if parts.clock.now() >= deadline:
+        if parts.clock.now() >= deadline and not current.outcomes:
             settlement.timed_out = True
             return settlement
         if not any(outcome.result is Result.DONE for outcome in current.outcomes):
             parts.clock.sleep(_nap(parts.clock.now(), pending, deadline))
+
+
+def _late(settlement: Settlement, time_is_up: bool) -> bool:
+    """What was done last has not been looked at since; without that nobody can say what came of it."""
+    return time_is_up and settlement.last is not None and bool(settlement.last.outcomes)
 
 
 def _hope(current: Pass, *, patient: bool) -> bool:

@@ -10,6 +10,7 @@ from reconciler.engine.settle import Settlement, settle
 from reconciler.errors import Denied, ImageUnavailable, OutcomeUnknown, PortInUse
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import Dependency, Restart
+from reconciler.model.desired import Desired
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.resource import Resource
 from tests.core.build import container, http, key, process, resource, stranger
@@ -130,6 +131,31 @@ def test_time_is_up_when_it_is_up(stage: Stage) -> None:
     found = settled(stage, job, web, timeout=5)
     assert found.timed_out
     assert 1005 <= stage.clock.now() <= 1006
+
+
+def slow_to_create(stage: Stage, seconds: float) -> None:
+    create = stage.docker.create
+
+    def slowly(desired: Desired) -> None:
+        create(desired)
+        stage.clock.sleep(seconds if desired.key.kind == "service" else 0)
+
+    stage.docker.create = slowly  # type: ignore[method-assign]
+
+
+def test_what_was_done_until_time_was_up_is_looked_at_once_more(stage: Stage) -> None:
+    slow_to_create(stage, 10)
+    found = settled(stage, container("web"), timeout=5)
+    assert found.settled
+    assert not found.timed_out
+
+
+def test_nothing_more_is_begun_once_time_is_up(stage: Stage) -> None:
+    slow_to_create(stage, 10)
+    found = settled(stage, container("db"), container("web", depends_on=("db",)), timeout=5)
+    assert found.timed_out
+    assert not found.settled
+    assert stage.objects() == ["shop-db-0"]
 
 
 def test_others_are_reconciled_along_but_nobody_waits_for_them(stage: Stage) -> None:
