@@ -22,6 +22,9 @@ from reconciler.runtimes.docker.errors import missing_source, refusal
 from reconciler.runtimes.docker.facts import networks, stopping
 from reconciler.runtimes.docker.wire import Reply
 
+UNDER_WAY = frozenset({"created", "configured", "initialized"})
+"""What Podman says of a container from its making until it runs."""
+
 
 class Containers:
     def __init__(self, connection: Connection, save_log: Callable[[Observed], None]) -> None:
@@ -153,8 +156,25 @@ class Containers:
         further = list(write.further_networks(payload))
         if further:
             self._connect(container, further, doing)
-        self._connection.post(f"/containers/{container}/start", doing)
+        self._start(container, doing)
         failpoint("docker.container.started")
+
+    def _start(self, container: str, doing: str) -> None:
+        try:
+            self._connection.post(f"/containers/{container}/start", doing)
+        except Refused as error:
+            if "state improper" not in str(error) or not self._started_by_another(container, doing):
+                raise
+
+    def _started_by_another(self, container: str, doing: str) -> bool:
+        """Podman refuses while somebody else's start is under way, where Docker waits for it and agrees."""
+        deadline = time.monotonic() + READ_SECONDS
+        while (state := self._state(container, doing))["Status"] in UNDER_WAY and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return bool(state["Running"])
+
+    def _state(self, container: str, doing: str) -> Any:
+        return self._connection.get(f"/containers/{container}/json", doing)["State"]
 
     def _connect(self, container: str, further: list[tuple[str, list[str]]], doing: str) -> None:
         joined = self._connection.get(f"/containers/{container}/json", doing)["NetworkSettings"]["Networks"]
