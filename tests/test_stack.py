@@ -359,9 +359,10 @@ def test_to_import_the_package_costs_next_to_nothing() -> None:
     assert all(getattr(reconciler, name) is not None for name in reconciler.__all__)
 
 
-def test_the_documented_example_of_the_fixture_passes_as_it_stands(home: Path) -> None:
+def test_the_documented_example_of_the_fixture_passes_as_it_stands(home: Path, tmp_path: Path) -> None:
     """In a pytest of its own, which finds the fixture by nothing but the installed package."""
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "specs/python/test_web.py"]
+    argv += ["--basetemp", str(tmp_path / "of-its-own")]  # it would close the directories of all others
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RECONCILER_TEST"))}
     argv += ["-c", os.devnull, "--rootdir", str(ROOT)]
     done = subprocess.run(argv, check=False, cwd=ROOT, env=bare, capture_output=True, text=True)

@@ -52,7 +52,7 @@ def test_F15_a_hanging_engine_costs_one_deadline_once(asked: Asked) -> None:
     for _ in range(20):
         again, took = asked.look()
         assert again == problem
-        assert took < 0.05
+        assert took < READ_SECONDS / 4
     assert asked.told == []
 
 
@@ -107,12 +107,12 @@ def test_F15_a_stopped_dockerd_is_noticed_once_and_its_return_too() -> None:
     with own_engine() as engine:
         told: list[str] = []
         patient = Patient(DockerRuntime(lambda: Endpoint(engine.address), owner="me"), told.append)
-        assert patient.observe().reachable
+        until(lambda: patient.observe().reachable, 15)
+        told.clear()
         engine.send(signal.SIGSTOP)
-        assert not patient.observe().reachable
-        began = time.monotonic()
-        assert not patient.observe().reachable
-        assert time.monotonic() - began < 0.05
+        hung = patient.observe()
+        assert not hung.reachable
+        assert patient.observe() is hung, "nobody asks again"
         engine.send(signal.SIGCONT)
         until(lambda: told == [""], 15)
-        assert patient.observe().reachable
+        until(lambda: patient.observe().reachable, 15)

@@ -71,7 +71,7 @@ def _run(tree: Path, mutant: Mutant) -> str:
     """What pytest says. An error while tests are collected is no failed test, and so kills nobody."""
     alone = NAMESPACES if os.geteuid() == 0 and not mutant.engine else ()
     options = ("-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", HANGING)
-    pytest = (sys.executable, "-m", "pytest", *options)
+    pytest = (sys.executable, "-m", "pytest", *options, "--basetemp", str(tree / "t"))
     ours = ("PYTEST", "RECONCILER", "COV_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours) or name == PLACE}
     env |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -15,6 +15,7 @@ import pytest
 from reconciler.errors import NameTaken, Refused
 from reconciler.model.desired import Stop
 from reconciler.model.observed import Phase
+from reconciler.runtimes.process import identity
 from reconciler.runtimes.process.directory import LABELS, read_record
 from tests.contract.harness import OWNER
 from tests.contract.processes import Processes, alive, end
@@ -70,7 +71,7 @@ def test_who_runs_is_ours_though_all_labels_are_lost(
 
 def asleep(processes: Processes) -> bool:
     """Whoever is left has begun what it is to do: nobody shows its environment while an exec is under way."""
-    return [Path(f"/proc/{pid}/comm").read_text() for pid in marked(processes.namespace)] == ["sleep\n"]
+    return [identity.slurp(f"/proc/{pid}/comm") for pid in marked(processes.namespace)] == [b"sleep\n"]
 
 
 @pytest.mark.parametrize("content", [None, b"{"])
