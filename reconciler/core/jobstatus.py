@@ -44,11 +44,11 @@ def _conditions(
     why = ready.message if failed else ""
     return (
         ready,
-        _condition("Progressing", moving, Reason.PENDING if moving else Reason.SETTLED, told),
-        _condition("Healthy", not failed, ready.reason if failed else Reason.READY, why),
-        _condition("Drifted", bool(actions), Reason.PENDING if actions else Reason.SETTLED, told if actions else ""),
-        _condition("Complete", done, Reason.COMPLETED if done else ready.reason, "" if done else ready.message),
-        _condition("Failed", failed, found.last.reason if failed and found.last else Reason.SETTLED, why),
+        Condition.of("Progressing", moving, Reason.PENDING if moving else Reason.SETTLED, told),
+        Condition.of("Healthy", not failed, ready.reason if failed else Reason.READY, why),
+        Condition.of("Drifted", bool(actions), Reason.PENDING if actions else Reason.SETTLED, told if actions else ""),
+        Condition.of("Complete", done, Reason.COMPLETED if done else ready.reason, "" if done else ready.message),
+        Condition.of("Failed", failed, found.last.reason if failed and found.last else Reason.SETTLED, why),
     )
 
 
@@ -56,36 +56,24 @@ def _ready(found: Outlook, waits: Sequence[Wait], *, scheduled: bool) -> Conditi
     wait = next((one for one in waits if one.reason is not Reason.RUNNING), None)
     match found.stage:
         case stage if wait and stage is not Stage.FAILED:
-            return _condition("Ready", False, wait.reason, wait.message)
+            return Condition.of("Ready", False, wait.reason, wait.message)
         case Stage.COMPLETED:
-            return _condition("Ready", True, Reason.COMPLETED)
+            return Condition.of("Ready", True, Reason.COMPLETED)
         case Stage.SCHEDULED:
-            return _condition("Ready", True, Reason.SCHEDULED)
+            return Condition.of("Ready", True, Reason.SCHEDULED)
         case Stage.SUSPENDED:
-            return _condition("Ready", True, Reason.STOPPED, "it is suspended")
+            return Condition.of("Ready", True, Reason.STOPPED, "it is suspended")
         case Stage.FAILED:
-            return _condition("Ready", False, Reason.FAILED, failure(found))
+            return Condition.of("Ready", False, Reason.FAILED, failure(found))
         case Stage.RUNNING:
-            return _condition("Ready", scheduled, Reason.RUNNING, "it runs, and has not come to its end yet")
+            return Condition.of("Ready", scheduled, Reason.RUNNING, "it runs, and has not come to its end yet")
         case _:
-            return _condition("Ready", False, Reason.PENDING, "it has not been run yet")
+            return Condition.of("Ready", False, Reason.PENDING, "it has not been run yet")
 
 
 def _instance(key: Key, seen: Observed, found: Outlook) -> Instance:
-    return Instance(
-        index=key.index or 0,
-        id=seen.id,
-        host=seen.host,
-        runtime=seen.runtime,
-        phase=_phase(seen, found),
-        ready=False,
-        restarts=max(len(found.attempts) - (seen.phase is not Phase.RUNNING), 0),
-        pid=seen.pid,
-        ports={name: grant.port for name, grant in sorted(seen.grants.items())},
-        started_at=seen.started_at,
-        fingerprint=seen.fingerprint,
-        exit_code=seen.exit_code,
-    )
+    restarts = max(len(found.attempts) - (seen.phase is not Phase.RUNNING), 0)
+    return Instance.of(key, seen, phase=_phase(seen, found), ready=False, restarts=restarts)
 
 
 def _phase(seen: Observed, found: Outlook) -> str:
@@ -95,7 +83,3 @@ def _phase(seen: Observed, found: Outlook) -> str:
     own = next((one for one in found.attempts if (one.id, one.started_at) == (seen.id, seen.started_at)), None)
     good = own.completed if own else seen.exit_code == 0
     return str(Reason.COMPLETED if good else Reason.FAILED)
-
-
-def _condition(kind: str, holds: bool, reason: str, message: str = "") -> Condition:
-    return Condition(type=kind, status="True" if holds else "False", reason=str(reason), message=message)

@@ -76,13 +76,14 @@ class _Layout:
     assignment: ports.Assignment
     rendered: render.Rendered
     extras: ports.Extras
+    must_go: frozenset[Key]
+    """Who stands where another one has to be first."""
 
 
 def _layout(world: World, journal: Journal) -> _Layout:
     """Whether an update needs extra ones is known once the replicas are rendered, and they get what is left over."""
     found = _with(world, journal, rolling.present(world))
-    leaving = found.assignment.leaving | _in_the_way(world, found.rendered)
-    wanted = rolling.wanted(world, found.rendered.desired, leaving)
+    wanted = rolling.wanted(world, found.rendered.desired, found.must_go)
     if wanted == found.extras:
         return found
     found = _with(world, journal, wanted)
@@ -92,7 +93,8 @@ def _layout(world: World, journal: Journal) -> _Layout:
 
 def _with(world: World, journal: Journal, extras: ports.Extras) -> _Layout:
     assignment = ports.assign(world, journal, extras)
-    return _Layout(assignment, render.render(world.graph, world.snapshot, assignment, extras), extras)
+    rendered = render.render(world.graph, world.snapshot, assignment, extras)
+    return _Layout(assignment, rendered, extras, assignment.leaving | _in_the_way(world, rendered))
 
 
 def _static(world: World, item: Desired, journal: Journal) -> Decision:
@@ -126,13 +128,12 @@ def _differs(world: World, item: Desired, seen: Observed, held: Wait | None) -> 
 
 
 def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
-    must_go = layout.assignment.leaving | _in_the_way(world, layout.rendered)
     for key, spec in world.graph.services():
         extra = layout.extras.get(key, ())
         roll = rolling.roll(world, key, spec, layout.rendered.desired, extra, journal)
         instances = [key.instance(index) for index in (*range(spec.replicas), *extra)]
         decisions = {
-            instance: _instance(world, layout, journal, instance, spec, roll, must_go=instance in must_go)
+            instance: _instance(world, layout, journal, instance, spec, roll, must_go=instance in layout.must_go)
             for instance in instances
         }
         yield from together(decisions, roll.replaceable) if roll.together else decisions.values()
@@ -156,7 +157,6 @@ def _instance(
 
 
 def _jobs(world: World, layout: _Layout, journal: Journal) -> Iterator[Errands]:
-    must_go = layout.assignment.leaving | _in_the_way(world, layout.rendered)
     for job, spec in world.graph.workloads():
         if job.kind != "job":
             continue
@@ -172,7 +172,7 @@ def _jobs(world: World, layout: _Layout, journal: Journal) -> Iterator[Errands]:
         else:
             obstacle = _handover(layout, key) or (gate(world, layout.rendered.desired, item, spec) if item else None)
             resource = world.graph.resources[job]
-            errand = Errand(key, resource.spec, spec, found, item, obstacle, journal.get(key), key in must_go)
+            errand = Errand(key, resource.spec, spec, found, item, obstacle, journal.get(key), key in layout.must_go)
             yield run(world, errand)
 
 

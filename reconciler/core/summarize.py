@@ -69,7 +69,7 @@ def stalled(status: Status, waits: Sequence[Wait]) -> Status:
     who = f"{held.key.name}/{held.key.index}"
     message = f"the update stands still, and the old ones keep serving: {who} {held.message.removeprefix('it ')}"
     halted = replace(
-        _condition("Progressing", False, Reason.ROLLING, message), observed_generation=status.observed_generation
+        Condition.of("Progressing", False, Reason.ROLLING, message), observed_generation=status.observed_generation
     )
     return replace(status, conditions=tuple(halted if c.type == halted.type else c for c in status.conditions))
 
@@ -126,10 +126,10 @@ def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journ
     sick = ready.reason in {Reason.CRASH_LOOP, Reason.FAILED}
     conditions = (
         ready,
-        _condition(
+        Condition.of(
             "Progressing", progressing, Reason.PENDING if progressing else Reason.SETTLED, _first(drifted, waits)
         ),
-        _condition("Healthy", not sick, ready.reason if sick else Reason.READY, ready.message if sick else ""),
+        Condition.of("Healthy", not sick, ready.reason if sick else Reason.READY, ready.message if sick else ""),
         _drifted(drifted or list(_deviating(plan, shares.instances[key]))),
     )
     told = tuple(replace(condition, observed_generation=resource.generation) for condition in conditions)
@@ -145,15 +145,11 @@ def _deviating(plan: Plan, there: Sequence[tuple[Key, Observed]]) -> Iterator[st
 
 
 def _drifted(found: Sequence[object]) -> Condition:
-    return _condition("Drifted", bool(found), Reason.PENDING if found else Reason.SETTLED, _first(found, []))
+    return Condition.of("Drifted", bool(found), Reason.PENDING if found else Reason.SETTLED, _first(found, []))
 
 
 def _first(drifted: Sequence[object], waits: list[Wait]) -> str:
     return str(drifted[0]) if drifted else (waits[0].message if waits else "")
-
-
-def _condition(kind: str, holds: bool, reason: str, message: str = "") -> Condition:
-    return Condition(type=kind, status="True" if holds else "False", reason=str(reason), message=message)
 
 
 def _service(
@@ -179,20 +175,8 @@ def _service(
 
 
 def _instance(key: Key, seen: Observed, stands: Standing, record: Record) -> Instance:
-    return Instance(
-        index=key.index or 0,
-        id=seen.id,
-        host=seen.host,
-        runtime=seen.runtime,
-        phase=phase_word(seen, stands, record),
-        ready=stands.stands is Stands.READY,
-        restarts=record.restarts,
-        pid=seen.pid,
-        ports={name: grant.port for name, grant in sorted(seen.grants.items())},
-        started_at=seen.started_at,
-        fingerprint=seen.fingerprint,
-        exit_code=seen.exit_code,
-    )
+    word, ready = phase_word(seen, stands, record), stands.stands is Stands.READY
+    return Instance.of(key, seen, phase=word, ready=ready, restarts=record.restarts)
 
 
 def _endpoint(key: Key, binding: PortBinding) -> Endpoint:
@@ -219,20 +203,20 @@ def _loops(stands: Standing, record: Record) -> bool:
 
 def _service_ready(spec: ServiceSpec, world: World, waits: list[Wait], journal: Journal, key: Key) -> Condition:
     if spec.replicas == 0:
-        return _condition("Ready", True, Reason.STOPPED, "replicas is 0")
+        return Condition.of("Ready", True, Reason.STOPPED, "replicas is 0")
     standings = [world.standing(key.instance(index), spec) for index in range(spec.replicas)]
     bad = [(index, stands) for index, stands in enumerate(standings) if not stands.good]
     grave = [wait for wait in waits if wait.reason not in PASSING]
     if not bad and not grave:
         done = all(stands.stands is Stands.COMPLETED for stands in standings)
-        return _condition("Ready", True, Reason.COMPLETED if done else Reason.READY)
+        return Condition.of("Ready", True, Reason.COMPLETED if done else Reason.READY)
     if grave:
-        return _condition("Ready", False, grave[0].reason, grave[0].message)
+        return Condition.of("Ready", False, grave[0].reason, grave[0].message)
     index, stands = bad[0]
     record = journal.get(key.instance(index), Record())
     wait = next((wait for wait in waits if wait.key.index == index), None)
     message = wait.message if wait else stands.message
-    return _condition("Ready", False, _trouble(stands, record, wait), message + _restarted(record, message))
+    return Condition.of("Ready", False, _trouble(stands, record, wait), message + _restarted(record, message))
 
 
 def _restarted(record: Record, message: str) -> str:
@@ -255,13 +239,13 @@ def _trouble(stands: Standing, record: Record, wait: Wait | None) -> str:
 
 def _static_ready(world: World, plan: Plan, waits: list[Wait], key: Key) -> Condition:
     if waits:
-        return _condition("Ready", False, waits[0].reason, waits[0].message)
+        return Condition.of("Ready", False, waits[0].reason, waits[0].message)
     if key in world.graph.unreadable:
-        return _condition("Ready", False, Reason.UNREADABLE, world.graph.unreadable[key])
+        return Condition.of("Ready", False, Reason.UNREADABLE, world.graph.unreadable[key])
     wanted = plan.desired.get(key)
     if wanted and world.seen(key, wanted.runtime) is None:
-        return _condition("Ready", False, Reason.PENDING, "it does not exist yet")
-    return _condition("Ready", True, Reason.READY)
+        return Condition.of("Ready", False, Reason.PENDING, "it does not exist yet")
+    return Condition.of("Ready", True, Reason.READY)
 
 
 def _with_transitions(status: Status, before: Status | None, now: float) -> Status:

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Any
 
 from reconciler.model.key import Key
+from reconciler.model.observed import Observed
 from reconciler.values import dataclass
 
 
@@ -19,6 +20,10 @@ class Condition:
     message: str = ""
     observed_generation: int = 0
     last_transition_time: float = 0.0
+
+    @classmethod
+    def of(cls, kind: str, holds: bool, reason: str, message: str = "") -> Condition:
+        return cls(type=kind, status="True" if holds else "False", reason=str(reason), message=message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,14 @@ class Instance:
     started_at: float | None = None
     fingerprint: str = ""
     exit_code: int | None = None
+
+    @classmethod
+    def of(cls, key: Key, seen: Observed, *, phase: str, ready: bool, restarts: int) -> Instance:
+        return cls(
+            index=key.index or 0, id=seen.id, host=seen.host, runtime=seen.runtime, phase=phase, ready=ready,
+            restarts=restarts, pid=seen.pid, ports={name: grant.port for name, grant in sorted(seen.grants.items())},
+            started_at=seen.started_at, fingerprint=seen.fingerprint, exit_code=seen.exit_code,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

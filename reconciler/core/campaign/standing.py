@@ -81,15 +81,11 @@ def _conditions(course: Course) -> Iterator[Condition]:
         return
     found, reason, said = course.state, REASONS[course.state], summary(course)
     failed, done = found is State.FAILED, found is State.COMPLETED
-    yield _condition("Ready", not failed and found is not State.INTERRUPTED, reason, said)
-    yield _condition("Progressing", found is State.RUNNING, reason, said)
-    yield _condition("Healthy", not failed, reason, said if failed else "")
-    yield _condition("Complete", done, reason, said)
-    yield _condition("Failed", failed, reason, said if failed else "")
-
-
-def _condition(kind: str, holds: bool, reason: str, message: str) -> Condition:
-    return Condition(type=kind, status="True" if holds else "False", reason=reason, message=message)
+    yield Condition.of("Ready", not failed and found is not State.INTERRUPTED, reason, said)
+    yield Condition.of("Progressing", found is State.RUNNING, reason, said)
+    yield Condition.of("Healthy", not failed, reason, said if failed else "")
+    yield Condition.of("Complete", done, reason, said)
+    yield Condition.of("Failed", failed, reason, said if failed else "")
 
 
 def summary(course: Course) -> str:
