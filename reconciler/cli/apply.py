@@ -15,8 +15,10 @@ from reconciler.errors import Unreachable
 
 if TYPE_CHECKING:
     from reconciler.engine.controller import Adopt, Controller
+    from reconciler.engine.report import Report
     from reconciler.model.resource import Resource
 
+CONFLICTS = ("PortInUse", "NameConflict")
 EXAMPLES = """
 reconciler apply -f web.yaml
 reconciler apply -f specs -R --prune
@@ -64,7 +66,23 @@ def command(
         )
     if reading is not None:
         leave(context, reading, witness, controller, report)
-    return line.print_report(context, report)
+    code = line.print_report(context, report)
+    if how is None:
+        _hint_at_adopting(context, controller, resources, report)
+    return code
+
+
+def _hint_at_adopting(context: Context, controller: Controller, given: Sequence[Resource], report: Report) -> None:
+    """Who is stuck, and compose runs it: what he lacks, a port or a name, that one may well have."""
+    blocked = {trouble.key for trouble in report.troubles if trouble.reason in CONFLICTS}
+    stuck = [resource for resource in given if resource.key in blocked]
+    if not any(resource.key.kind == "service" and resource.spec.container for resource in stuck):
+        return
+    from reconciler.engine.adopting import beside
+
+    for key, seen in beside(controller.parts, stuck):
+        print(f"hint: {seen.title} is what compose has started for {key.short}; to take it over as it runs: "
+              "the same apply with --adopt", file=context.stderr)  # fmt: skip
 
 
 def _note_twins(context: Context, controller: Controller, given: Sequence[Resource]) -> None:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import line, names, specs
+from reconciler.cli import line, names, picking, specs
 from reconciler.cli.context import Context
 from reconciler.cli.diagnosis import at
-from reconciler.cli.kinds import targets
 from reconciler.cli.render.progress import progress
 from reconciler.cli.selector import matches
 from reconciler.cli.verb import verb
@@ -21,13 +20,16 @@ if TYPE_CHECKING:
 EXAMPLES = """
 reconciler delete -f web.yaml
 reconciler delete service web
+reconciler delete web volume/data            # a bare name if only one thing is called so
 reconciler delete services --all -n shop
 reconciler delete volume data --volumes      # its data too
 """
 
 
 @verb("delete", examples=EXAMPLES, outputs=line.OUTPUTS)
-@click.argument("words", nargs=-1, metavar="[KIND NAME…]", shell_complete=names.kinds_and_resources)
+@click.argument(
+    "words", nargs=-1, metavar="[KIND NAME… | KIND/NAME… | NAME…]", shell_complete=names.kinds_and_resources
+)
 @specs.files_options
 @click.option("-l", "--selector", metavar="LABELS", help="Only what wears these labels: a=b,c!=d.")
 @click.option("--all", "everything", is_flag=True, help="All of the kind in the namespace.")
@@ -90,24 +92,20 @@ def _named(
     context: Context, controller: Controller, words: tuple[str, ...], selector: str | None, *, everything: bool,
     missing_ok: bool,
 ) -> list[Key]:  # fmt: skip
-    kind, wanted = targets(("all",) if selector is not None and not words else words)
-    if wanted and (everything or selector is not None):
+    words = picking.told_apart(context, words, alone=True)
+    want = picking.wanted(("all",) if selector is not None and not words else words)
+    if want.names and (everything or selector is not None):
         raise UsageError(
-            f"{wanted[0]} is named, and more than that asked for", hint="leave the names out, or --all and -l"
+            f"{want.names[0][1]} is named, and more than that asked for", hint="leave the names out, or --all and -l"
         )
     known = sorted(_known(controller, {context.scope}))
-    candidates = [key for key in known if kind is None or key.kind == kind.key]
+    candidates = [key for key in known if want.wants(key)]
     if selector is not None:
         labels = {r.key: r.labels for r in controller.parts.source.resources(context.scope)}
         return [key for key in candidates if matches(selector, labels.get(key, {}))]
-    if everything:
-        return candidates
-    if not wanted:
+    if not want.names and not everything:
         raise UsageError("nothing is named", hint="name it, or say --all, or -l LABELS")
-    missing = [name for name in wanted if name not in {key.name for key in candidates}]
+    missing = picking.missing_names(want, candidates)
     if missing and not missing_ok:
-        what = kind.key if kind else "resource"
-        raise ReconcilerError(
-            f'{what} "{missing[0]}" not found in namespace "{context.scope}"', hint="see: reconciler status -A"
-        )
-    return [key for key in candidates if key.name in wanted]
+        raise picking.not_found(controller.parts, context.scope, missing[0])
+    return candidates

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 reconciler get services
 reconciler get service web -o json
+reconciler get web data                      # of names that only one thing has
 reconciler get service/web volume/data
 reconciler get all -A -o wide
 reconciler get services -l tier=front -o 'jsonpath={.items[*].metadata.name}'
@@ -27,7 +28,9 @@ reconciler get services -w
 
 
 @verb("get", examples=EXAMPLES, outputs=(*TREES, "wide", "name"))
-@click.argument("words", nargs=-1, metavar="KIND [NAME]… | KIND/NAME… | all", shell_complete=names.kinds_and_resources)
+@click.argument(
+    "words", nargs=-1, metavar="KIND [NAME]… | KIND/NAME… | NAME… | all", shell_complete=names.kinds_and_resources
+)
 @click.option("-l", "--selector", metavar="LABELS", help="Only what wears these labels: a=b,c!=d.")
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
 @click.option("-w", "--watch", is_flag=True, help="Go on, and show each change.")
@@ -38,7 +41,7 @@ def command(
     ignore_not_found: bool,
 ) -> None:  # fmt: skip
     """List resources, with how they stand."""
-    want = picking.wanted(words)
+    want = picking.wanted(picking.told_apart(context, words))
     if watch and context.output not in watching.OUTPUTS:
         raise UsageError(f"-w with -o {context.output} is not possible", hint="use -o json: one line for each change")
     onlooker = picking.Onlooker(context)

@@ -26,26 +26,6 @@ def kind_called(word: str) -> Kind:
     return kind
 
 
-def targets(words: tuple[str, ...]) -> tuple[Kind | None, tuple[str, ...]]:
-    """`services`, `service web cache` and `service/web`: the kind and the names; `all` is every kind."""
-    if not words:
-        raise UsageError("no kind is named", hint=f"one of {', '.join(kind.plural for kind in KINDS.values())}, or all")
-    first, *rest = words
-    if "/" in first:
-        return _slashed(words)
-    if first == "all":
-        return None, tuple(rest)
-    return kind_called(first), tuple(rest)
-
-
-def _slashed(words: tuple[str, ...]) -> tuple[Kind, tuple[str, ...]]:
-    pairs = [word.partition("/") for word in words]
-    kinds = {kind_called(kind).name: kind_called(kind) for kind, _, _ in pairs}
-    if len(kinds) > 1 or not all(name for _, _, name in pairs):
-        raise UsageError(f"{' '.join(words)}: KIND/NAME of one kind is expected", hint="like service/web service/db")
-    return next(iter(kinds.values())), tuple(name for _, _, name in pairs)
-
-
 def _guess(word: str) -> str:
     from difflib import get_close_matches
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ORDER = tuple(kind.key for kind in KINDS.values())
 """Services first: they are what people came to see."""
+RUNS_FIRST = ("service", "job", "campaign")
 MOST_NAMES = 5
 """That a hint lists."""
 Pair = tuple[str, str]
@@ -65,18 +66,41 @@ def wanted(words: Sequence[str], *, bare: str = "") -> Wanted:
 
 
 def spelled(context: Context, words: Sequence[str]) -> tuple[str, ...]:
-    """The same words, with the kind before the name of what is declared, but is no service. A service wins."""
-    if words and find(words[0]):
+    """The same words, with the kind before the name of what is declared. What runs wins, a service before all."""
+    if words and (find(words[0]) or words[0] == "all"):
         return tuple(words)
     return tuple(word if "/" in word else _spelled(context, word) for word in words)
 
 
 def _spelled(context: Context, name: str) -> str:
+    known = _kinds_of(context, name)
+    running = [kind for kind in RUNS_FIRST if kind in known]
+    return f"{(running or _one_of(known, name))[0]}/{name}" if known else name
+
+
+def told_apart(context: Context, words: Sequence[str], *, alone: bool = False) -> tuple[str, ...]:
+    """The same for verbs that want KIND NAME or KIND/NAME: one that begins with what nobody knows is left as it is.
+    `alone`: what runs has no precedence, for it would be the wrong one that goes.
+    """
+    first = words[0] if words else ""
+    if find(first) or first == "all" or not ("/" in first or _kinds_of(context, first)):
+        return tuple(words)
+    for name in (word for word in words if alone and "/" not in word):
+        _one_of(_kinds_of(context, name), name)
+    return spelled(context, words)
+
+
+def _kinds_of(context: Context, name: str) -> list[str]:
     """By the names of what is kept: nothing has to be read for it."""
     folder = os.path.join(context.home, "applied", context.scope)
-    known = (kind for kind in ("service", "job", "campaign") if os.path.exists(f"{folder}/{kind}-{name}.yaml"))
-    kind = next(known, "service")
-    return name if kind == "service" else f"{kind}/{name}"
+    return [kind for kind in ORDER if os.path.exists(f"{folder}/{kind}-{name}.yaml")]
+
+
+def _one_of(kinds: list[str], name: str) -> list[str]:
+    if len(kinds) > 1:
+        spelled_out = [f"{kind}/{name}" for kind in kinds]
+        raise UsageError(f"{name} may be {', '.join(spelled_out)}", hint=f"say which one, like {spelled_out[0]}")
+    return kinds
 
 
 def services(words: Sequence[str]) -> Wanted:

@@ -27,7 +27,8 @@ from reconciler.core.adoption import (
 from reconciler.core.fingerprint import plain_json
 from reconciler.core.planner import plan
 from reconciler.core.world import World
-from reconciler.engine.edits import adopted
+from reconciler.engine.attended import needs
+from reconciler.engine.edits import ADOPTED, adopted
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, Snapshot
@@ -55,6 +56,8 @@ class Adoption:
     snapshot: Snapshot
     matches: tuple[Match, ...] = ()
     found: Search = field(default_factory=lambda: Search(()))
+    volumes: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+    """Of each service: those that would have to go along for compose's to be taken in their place."""
 
     @property
     def resources(self) -> list[Key]:
@@ -65,18 +68,46 @@ class Adoption:
         for name in left_behind(self.matches):
             yield f"network {name} is not ours, and stays; once nobody needs it: docker network rm {name}"
         for key, one in self.found.surplus:
-            yield f"{one.seen.title} is one more of {key.short} than there are replicas; it is left alone"
+            said = f"{one.seen.title} is one more of {key.short} than there are replicas; it is left alone"
+            yield f"{said}{self._instead(key)}"
+
+    def _instead(self, key: Key) -> str:
+        """Where one of ours has taken its place, made by an apply without --adopt."""
+        ours = [thing for thing in self.snapshot.objects() if thing.key and thing.key.resource == key]
+        if not ours or any(thing.adopted for thing in ours):
+            return ""
+        names = [key.short, *(f"volume/{name}" for name in self.volumes.get(key, ()))]
+        place = "" if key.namespace == "default" else f" -n {key.namespace}"
+        first = f"reconciler delete {' '.join(names)}{place}"
+        return f". To take it over in place of the one that is ours: {first}; then apply --adopt once more"
 
 
-def with_volumes(parts: Parts, given: Sequence[Resource], kept: Collection[Key]) -> list[Resource]:
-    """The same, where volumes that compose made for just these stand for those that are not `kept` yet."""
-    new = [r for r in given if r.key.kind == "volume" and not r.spec.external and r.key not in kept]
-    there = _runtime(parts).stray_volumes() if new else ()
-    names = {r.key: one.seen.name for r in new for one in there if is_of_compose(r.key, one)}
-    return [adopted(r, names[r.key]) if r.key in names else r for r in given]
+def with_volumes(parts: Parts, given: Sequence[Resource], kept: Mapping[Key, Resource]) -> list[Resource]:
+    """The same, where volumes that compose made for just these stand for those that are not `kept` yet; or that are,
+    by an apply without --adopt that never came to use them.
+    """
+    wanted = [r for r in given if r.key.kind == "volume" and not r.spec.external]
+    there = _runtime(parts).stray_volumes() if wanted else ()
+    names = {r.key: one.seen.name for r in wanted for one in there if is_of_compose(r.key, one)}
+    idle = _idle(parts, kept) if any(key in kept for key in names) else set()
+    meant = {key for key in names if key not in kept or key in idle}
+    return [adopted(r, names[r.key]) if r.key in meant else r for r in given]
 
 
-def beside(parts: Parts, given: Sequence[Resource], kept: Collection[Key]) -> list[tuple[Key, Observed]]:
+def _idle(parts: Parts, kept: Mapping[Key, Resource]) -> set[Key]:
+    """Volumes of those alone that could never be made, for compose's still run in their place."""
+    view, owner = parts.runtimes[DOCKER].observe(), parts.home.identity(make=False).owner
+    if not view.reachable:
+        raise Unreachable(view.problem, hint=view.hint)
+    made = {thing.key.resource for thing in view.objects if thing.key and thing.owner == owner}
+    unmade = [r for r in kept.values() if r.key.kind == "service" and r.spec.replicas and r.key not in made]
+    stuck = {key for key, _ in beside(parts, unmade)}
+    of_stuck = {need for key in stuck for need in needs(kept[key])}
+    of_others = {need for key, resource in kept.items() if key not in stuck for need in needs(resource)}
+    return {key for key in of_stuck - of_others if key in kept and ADOPTED not in kept[key].annotations}
+
+
+def beside(parts: Parts, given: Iterable[Resource], kept: Collection[Key] = ()) -> list[tuple[Key, Observed]]:
     """Whom compose runs already for services that are not `kept` yet, and whom nobody has said to take over."""
     new = [r.key for r in given if r.key.kind == "service" and r.spec.container and r.key not in kept]
     there = _runtime(parts).strangers() if new and DOCKER in parts.runtimes else ()
@@ -95,7 +126,13 @@ def foresee(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Adopt
     snapshot = supposed(snapshot, things.values())
     planned = plan(graph, snapshot, {}, now)
     matches = tuple(_matched(runtime, planned, one, things) for one in found.candidates)
-    return Adoption(supposed(snapshot, (one.seen for one in matches)), matches, found)
+    volumes = {key: _own_volumes(graph, key) for key, _ in found.surplus}
+    return Adoption(supposed(snapshot, (one.seen for one in matches)), matches, found, volumes)
+
+
+def _own_volumes(graph: Graph, key: Key) -> list[str]:
+    wanted = [graph.resources.get(need) for need in needs(graph.resources[key]) if need.kind == "volume"]
+    return [r.key.name for r in wanted if r and not r.spec.external]
 
 
 def take_over(parts: Parts, graphs: Mapping[str, Graph], *, replacing: bool) -> dict[str, Adoption]:

@@ -21,13 +21,14 @@ def with_needs(keys: Collection[Key], kept: Mapping[Key, Resource]) -> set[Key]:
     """These, and all that they lean on: without it their runs would fail one after the other."""
     found, left = set(keys), [kept[key] for key in keys if key in kept]
     while left:
-        new = [key for key in _needs(left.pop()) if key in kept and key not in found]
+        new = [key for key in needs(left.pop()) if key in kept and key not in found]
         found |= set(new)
         left += [kept[key] for key in new]
     return found
 
 
-def _needs(resource: Resource) -> Iterator[Key]:
+def needs(resource: Resource) -> Iterator[Key]:
+    """What its document names, and the network of its namespace."""
     kind = find(resource.key.kind)
     assert kind is not None, "what is kept is of a known kind"
     yield Key("network", resource.key.namespace, DEFAULT_NETWORK)

@@ -254,7 +254,7 @@ class Controller:
     def _with_volumes(self, given: Sequence[Resource]) -> list[Resource]:
         from reconciler.engine.adopting import with_volumes  # noqa: PLC0415 -- a rare word
 
-        kept = {key for namespace in {r.key.namespace for r in given} for key in self._kept(namespace)}
+        kept = {k: r for space in {r.key.namespace for r in given} for k, r in self._kept(space).items()}
         return with_volumes(self.parts, given, kept)
 
     def _adopt(self, wanted: Mapping[str, Edit], how: Adopt) -> dict[str, Adoption]:

@@ -19,6 +19,22 @@ def test_who_names_one_and_asks_for_more_is_asked_back(machine: Machine, words: 
     assert machine("get", "services", "-o", "name").stdout == "service/api\nservice/db\n"
 
 
+def test_a_bare_name_is_enough_where_only_one_thing_has_it(machine: Machine) -> None:
+    words = resource("Config", "db", data={"k": "v"})
+    machine.apply(service("db", volumes=[{"volume": "data"}]), resource("Volume", "data"), words)
+    told = machine("delete", "db", code=2).stderr
+    assert "db may be service/db, config/db" in told
+    assert machine("get", "data", "db", "-o", "name").stdout == "service/db\nvolume/data\n", "to look does no harm"
+    assert machine("describe", "data").stdout.startswith("volume/data")
+    assert "the kind comes first" in machine("delete", "nobody", code=2).stderr
+    assert "did you mean services" in machine("delete", "pod", "data", code=2).stderr
+    assert 'service "nobody" not found' in machine("delete", "service/nobody", "data", code=1).stderr
+    assert (
+        machine("delete", "data", "service/db").stdout == "service/db deleted\nvolume/data forgotten, its data kept\n"
+    )
+    assert machine("delete", "db").stdout == "config/db deleted\n"
+
+
 def test_labels_alone_are_enough(machine: Machine) -> None:
     machine.apply(service("db", labels={"tier": "back"}), service("api"))
     assert machine("delete", "-l", "tier=back").stdout == "service/db deleted\n"

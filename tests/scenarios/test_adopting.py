@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,35 @@ def test_the_compose_file_itself_takes_over_what_it_has_brought_up(
     stage.apply(file)
     assert stage.id("db") != db
     assert stage.container("db")["Mounts"][0]["Name"] == data, "the new one has the old one's data"
+
+
+def test_after_an_apply_without_it_adopting_goes_on_or_says_what_has_to_go_first(
+    stage: Stage, project: Project, free_port: Any
+) -> None:
+    """What was stuck because compose's has the port is taken over with its data; what was made beside it is not."""
+    port, data = free_port(), project.volume("data")
+    file = stage.directory / "docker-compose.yml"
+    web, db = COMPOSE.split("  db:\n")
+    web = web.replace("%d:80", f"{port}:80").replace("depends_on: [db]", "volumes: [data:/data]")
+    file.write_text(f"{web}  db:\n{db}".replace('    volumes: ["data:/data"]\n', ""))
+    published = {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": str(port)}]}, "Mounts": [_volume_mount(data)]}
+    ids = {
+        "web": project.up("web", *SERVE, Env=["LOG=info"], ExposedPorts={"80/tcp": {}}, host=published),
+        "db": project.up("db"),
+    }
+    before = lives(stage, ids)
+
+    told = stage.cli("apply", "-f", str(file), expect=1)
+    assert "is what compose has started for service/web; to take it over as it runs: the same apply" in told.err
+    told = stage.apply(file, "--adopt")
+    assert (told.results["web"], told.results["db"]) == ("adopted", "unchanged")
+    assert stage.container("web")["Mounts"][0]["Name"] == data, "with the data that it has"
+    (command,) = re.findall("in place of the one that is ours: reconciler (.*); then", told.err)
+    assert command == f"delete service/db -n {stage.namespace}"
+    stage.cli(*command.split())
+    assert stage.apply(file, "--adopt").results["db"] == "adopted"
+    assert lives(stage, ids) == before, "nobody was restarted"
+    assert stage.apply(file).actions == []
 
 
 def test_what_differs_is_told_field_by_field_and_nothing_is_touched(stage: Stage, project: Project) -> None:
