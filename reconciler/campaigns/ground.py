@@ -18,12 +18,12 @@ from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Refused, Un
 from reconciler.kinds.campaign import as_service
 from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload, Stop
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase, Snapshot
+from reconciler.model.observed import RUNS, Observed, Phase, Snapshot
 from reconciler.model.resource import Resource
 
 WARM = 0
 """The number of the instance that is kept up; runs count from 1."""
-RUNS = frozenset({Phase.RUNNING, Phase.PAUSED, Phase.STARTING})
+GOES_ON = RUNS | {Phase.STARTING}
 KILL = Stop("KILL", 0.0)
 STARTING = 5.0
 """Seconds that an engine may take for a start that nobody waits for any more."""
@@ -168,7 +168,7 @@ class Ground:
         return None
 
     def _end(self, seen: Observed) -> None:
-        if seen.phase in RUNS:
+        if seen.phase in GOES_ON:
             self.stop(seen, KILL if _number(seen) == WARM or not self.patient else None)
         self.parts.runtimes[seen.runtime].remove(seen)
 

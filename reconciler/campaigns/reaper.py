@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from reconciler.campaigns.ground import RUNS, inner_first, instances_of
+from reconciler.campaigns.ground import GOES_ON, inner_first, instances_of
 from reconciler.campaigns.records import Busy, Records
 from reconciler.core.campaign.manifest import State
 from reconciler.engine.reconcile import Parts
@@ -60,7 +60,7 @@ def _taken_away(parts: Parts, records: Records, key: Key, things: Iterable[Obser
         with records.held(key):
             for thing in sorted(things, key=inner_first):
                 with suppress(Gone):
-                    if thing.phase in RUNS:
+                    if thing.phase in GOES_ON:
                         parts.runtimes[thing.runtime].stop(thing, Stop())
                 parts.runtimes[thing.runtime].remove(thing)
                 gone.append(thing)

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from reconciler.campaigns import leases, notify
-from reconciler.campaigns.ground import RUNS, WARM, Ground
+from reconciler.campaigns.ground import GOES_ON, WARM, Ground
 from reconciler.campaigns.reaper import reap
 from reconciler.campaigns.records import Deleted, Records
 from reconciler.campaigns.results import Results
 from reconciler.campaigns.watch import End, watch
+from reconciler.core.advice import command_line
 from reconciler.core.campaign import manifest as manifests
 from reconciler.core.campaign import runs as making
 from reconciler.core.campaign import tell
@@ -223,7 +224,7 @@ class _Course:
         seen = self._ground.find(run.index, deep=True)
         if seen is None or seen.phase is Phase.CREATED:
             return None
-        state = "still goes on" if seen.phase in RUNS else "has ended meanwhile"
+        state = "still goes on" if seen.phase in GOES_ON else "has ended meanwhile"
         self._runner.note(f"{run.id} {state}: it is taken over")
         return seen
 
@@ -298,8 +299,7 @@ class _Course:
         if self.manifest.keeps and not self._ground.persistent:
             return
         if self.manifest.keeps:
-            place = f" -n {self._key.namespace}" if self._key.namespace != "default" else ""
-            self._runner.note(f"what was kept warm stays; remove it with: reconciler delete {self._key.short}{place}")
+            self._runner.note(f"what was kept warm stays; remove it with: {command_line(self._key, 'delete')}")
             return
         if self._ground.persistent:
             self._ground.clear(WARM, self._spec.runtime)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from reconciler.campaigns.ground import RUNS, Ground
+from reconciler.campaigns.ground import GOES_ON, Ground
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.model.observed import Observed, Phase
@@ -38,7 +38,7 @@ def watch(ground: Ground, index: int, spec: CampaignSpec) -> End:
     seen = _look(ground, index)
     with _bell(seen) as pause:
         began = time.monotonic()
-        while seen and seen.phase in RUNS:
+        while seen and seen.phase in GOES_ON:
             if end := watchdog.bites(seen):
                 ground.stop(seen)
                 return End(_look(ground, index), *end)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from reconciler.engine.reconcile import Parts
     from reconciler.model.key import Key
 
-RUNS = frozenset({Phase.RUNNING, Phase.PAUSED})
-
 
 class NotRunning(ReconcilerError):
     """It is declared, or its things are there; but none of them could be entered."""

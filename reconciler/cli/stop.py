@@ -8,6 +8,7 @@ from reconciler.cli.context import Context
 from reconciler.cli.render.text import paint
 from reconciler.cli.verb import verb
 from reconciler.errors import Unreachable
+from reconciler.model.observed import RUNS
 
 if TYPE_CHECKING:
     from reconciler.engine.controller import Controller
@@ -55,6 +56,6 @@ def _left_behind(controller: Controller, keys: Iterable[Key]) -> Iterator[tuple[
 
 def _runs(controller: Controller, key: Key) -> bool:
     try:
-        return any(thing.phase in inside.RUNS for thing in inside.instances(controller.parts, key))
+        return any(thing.phase in RUNS for thing in inside.instances(controller.parts, key))
     except Unreachable:
         return False  # nobody knows; the pass that follows says that its runtime is away

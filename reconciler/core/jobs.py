@@ -13,7 +13,7 @@ from reconciler.kinds.job import JobSpec
 from reconciler.model.desired import Desired
 from reconciler.model.history import NOTHING, Attempt, History
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase
+from reconciler.model.observed import RUNS, Observed
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
 from reconciler.model.status import Event
@@ -21,7 +21,6 @@ from reconciler.values import dataclass
 
 PATIENCE = 100.0
 """A time that was passed by no more than this was not missed: rounds are half a minute apart."""
-RUNS = frozenset({Phase.RUNNING, Phase.PAUSED})
 
 
 class Stage(StrEnum):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from reconciler.core.backoff import held_back
 from reconciler.core.instances import Decision, take_down, unsettled
-from reconciler.core.jobs import RUNS, Outlook, Stage, said
+from reconciler.core.jobs import Outlook, Stage, said
 from reconciler.core.past import lies_ahead
 from reconciler.core.render import stop_of
 from reconciler.core.verdict import outdated
@@ -18,7 +18,7 @@ from reconciler.kinds.job import JobSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, Phase
+from reconciler.model.observed import RUNS, Observed, Phase
 from reconciler.model.plan import Action, Reason, Record, Verb, Wait
 from reconciler.values import dataclass
 

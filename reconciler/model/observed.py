@@ -29,6 +29,10 @@ class Phase(StrEnum):
     """It is there, but what it does could not be read."""
 
 
+RUNS = frozenset({Phase.RUNNING, Phase.PAUSED})
+"""Its program has begun, and not ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Binding:
     """A port of the host that something occupies, or may occupy once it runs."""
