@@ -61,7 +61,7 @@ def command(
     with progress(context) as lines:
         report = controller.delete(
             keys, data=volumes, wait=wait, timeout=context.timeout if timeout is None else timeout,
-            progress=line.Bridge(lines, keys),
+            progress=line.Bridge(lines, keys, going=True),
         )  # fmt: skip
     return line.print_report(context, report)
 

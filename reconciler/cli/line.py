@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 OUTPUTS = (*TREES, "name")
 DOING = {"Create": "creating", "Adjust": "adjusting", "Start": "starting", "Stop": "stopping", "Remove": "removing"}
+HELD, MOVED = " is held by ", "; moved to "
+"""How it is said of a port that it is another one than was asked for."""
 REDS = ("pruned", "deleted", "forgotten", "removed")
 COLORS = {
     "created": "green",
@@ -34,7 +36,10 @@ COLORS = {
     "pending": "yellow",
     **dict.fromkeys(REDS, "red"),
 }
-WORDS = {"forgotten": "forgotten, its data kept", "removed": "removed; nobody had declared it"}
+WORDS = {
+    "forgotten": "forgotten, its data kept; delete it with --volumes",
+    "removed": "removed; nobody had declared it",
+}
 
 
 def open_controller(context: Context, *, acts: bool = False) -> Controller:
@@ -79,11 +84,13 @@ def settled_word(status: Status) -> str:
 class Bridge:
     """Tells the progress lines what the engine does, in words: of what was named, and of what is acted upon."""
 
-    def __init__(self, lines: Lines, keys: Iterable[Key]) -> None:
+    def __init__(self, lines: Lines, keys: Iterable[Key], *, going: bool = False) -> None:
+        """`going`: all of them are taken down. What stays of it on purpose the report tells."""
         self._lines = lines
         self._shown = set(keys)
+        self._untold = frozenset(self._shown if going else ())
         self._many = len({key.namespace for key in self._shown}) > 1
-        self._noted: set[str] = set()
+        self._noted: set[tuple[Key, str, str]] = set()
         self._last: dict[Key, str] = {}
         self._busy: dict[Key, set[str]] = {}
         """With what was told since something of it takes its time: every pass begins with all of that again."""
@@ -93,8 +100,7 @@ class Bridge:
         self._say(action.key.resource, f"{DOING[action.verb]}: {action.cause}")
 
     def passed(self, news: News) -> None:
-        for key, message in news.notes:
-            self._note(f"note: {self._name(key.resource)}: {message}")
+        self._note_all((key, message) for key, message in news.notes if key.resource not in self._untold)
         undone = {key.resource for key, _ in news.undone}
         self._busy = {key: self._busy.get(key, {self._last.get(key, "")}) for key in undone}
         for key, message in news.undone:
@@ -120,11 +126,17 @@ class Bridge:
             self._last[key] = text
             self._lines.update(self._name(key), RUNNING, text)
 
-    def _note(self, text: str) -> None:
-        """Once, for each pass brings it up again."""
-        if text not in self._noted:
-            self._noted.add(text)
-            self._lines.note(text)
+    def _note_all(self, notes: Iterable[tuple[Key, str]]) -> None:
+        """Each once, for each pass brings it up again; and of replicas whose ports were moved one line tells."""
+        found: dict[tuple[Key, str], list[str]] = {}
+        for key, message in notes:
+            said, moved, number = message.rpartition(MOVED) if MOVED in message else (message, "", "")
+            about = (key.resource, said.partition(HELD)[0] if moved else said, number)
+            if about not in self._noted:
+                self._noted.add(about)
+                found.setdefault((key.resource, f"{said}{moved}"), []).append(number)
+        for (resource, said), numbers in found.items():
+            self._lines.note(f"note: {self._name(resource)}: {said}{', '.join(numbers)}")
 
     def _name(self, key: Any) -> str:
         return str(key) if self._many else str(key.short)
@@ -143,11 +155,22 @@ def print_report(context: Context, report: Report) -> int:
     if context.output == "name":
         show_names(context, (names[key] for key in sorted(report.results)))
     elif not show_tree(context, report.as_json()):
+        report = _told_once(report)
         for key in sorted(report.results):
             said = report.results[key]
             word = paint(WORDS.get(said, said), COLORS.get(said, ""), color=context.color)
             print(f"{names[key]} {word}", file=context.stdout)
     return print_troubles(context, report)
+
+
+def _told_once(report: Report) -> Report:
+    """Of data that stays the results tell already."""
+    from dataclasses import replace
+
+    from reconciler.engine.edits import kept_data
+
+    told = {kept_data(key) for key, word in report.results.items() if word == "forgotten"}
+    return replace(report, notes=tuple(note for note in report.notes if note not in told))
 
 
 def print_troubles(context: Context, report: Report) -> int:

@@ -138,7 +138,7 @@ class Controller:
                 warned = warnings(self.parts.source, [r for r in edit.keep if r.key in named], going=named)
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
-            notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if edits.keeps_data(r)]
+            notes = [edits.kept_data(r.key) for r in edit.keep if edits.keeps_data(r)]
             reports.append(report.telling(edit.results).noting([*warned, *notes]))
         return joined(reports)
 
@@ -196,11 +196,13 @@ class Controller:
         return self.parts.home.lock(max(timeout, PATIENCE))
 
     def _with_brought(self, keys: Sequence[Key]) -> list[Key]:
-        """A Source takes along what it brought."""
+        """A Source takes along what it brought, and a service the port-forwards that lead to it."""
         wanted = {key for key in keys if key.kind == "source"}
         spaces = {key.namespace for key in wanted}
         gone = [r for space in spaces for r in self.parts.source.resources(space) if r.key in wanted and not r.deleting]
-        return list(dict.fromkeys([*keys, *(r.key for r in leaving_with(self.parts.source, gone))]))
+        all_gone = list(dict.fromkeys([*keys, *(r.key for r in leaving_with(self.parts.source, gone))]))
+        kept = [r for space in {key.namespace for key in all_gone} for r in self.parts.source.resources(space)]
+        return list(dict.fromkeys([*all_gone, *(r.key for r in edits.forwards_to(all_gone, kept))]))
 
     def _burial(self, namespace: str, keys: Sequence[Key], *, data: bool) -> Edit:
         """Of what can't be read the labels on its things are the evidence that it was ours."""

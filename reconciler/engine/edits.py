@@ -96,16 +96,28 @@ def _marks(old: Resource, new: Resource) -> dict[str, str]:
 
 def prune(before: Mapping[Key, Resource], given: Iterable[Key], orphans: Iterable[Observed]) -> Edit:
     """Everything of the namespace that was not given goes; data stays, and so do Sources and what they brought: a
-    Source goes by its name, as port-forwards do, which no file declares.
+    Source goes by its name. Port-forwards, which no file declares, go with the service that they lead to.
     """
     stays = {*given, *(key for key, old in before.items() if key.kind == "source" or SOURCE in old.annotations)}
-    stays |= {key for key, old in before.items() if FORWARD in old.labels}
+    goes = before.keys() - stays
+    stays |= {key for key, old in before.items() if FORWARD in old.labels and led_to(old) not in goes}
     gone = [replace(old, deleting=True) for key, old in sorted(before.items()) if key not in stays]
     left = {
         t.key.resource: t for t in orphans if t.key and t.key.resource not in before and t.key.resource not in stays
     }
     gone += [tombstone_of(left[key]) for key in sorted(left) if key.kind != "volume"]
     return Edit(tuple(gone), {resource.key: "pruned" for resource in gone})
+
+
+def led_to(resource: Resource) -> Key | None:
+    """By a port-forward that is kept: the service."""
+    service = resource.labels.get(FORWARD, "").rpartition(".")[0]
+    return Key("service", resource.key.namespace, service) if service else None
+
+
+def forwards_to(gone: Collection[Key], kept: Iterable[Resource]) -> list[Resource]:
+    """Tombstones of port-forwards that would lead nowhere any more."""
+    return [replace(r, deleting=True) for r in kept if not r.deleting and led_to(r) in gone]
 
 
 def delete(
@@ -138,6 +150,11 @@ def adopted(volume: Resource, name: str) -> Resource:
 def newly_adopted(edit: Edit) -> list[Key]:
     """Volumes, by this very edit."""
     return [r.key for r in edit.keep if ADOPTED in r.annotations and edit.results[r.key] == "created"]
+
+
+def kept_data(key: Key) -> str:
+    """What a person is told of one that was deleted, and its data was not."""
+    return f"{key.short} kept its data; delete it with --volumes"
 
 
 def keeps_data(tombstone: Resource) -> bool:

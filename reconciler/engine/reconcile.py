@@ -16,6 +16,7 @@ from reconciler.core.teardown import buried
 from reconciler.core.world import World
 from reconciler.engine.brought import leaving_with
 from reconciler.engine.causes import explained
+from reconciler.engine.edits import forwards_to
 from reconciler.engine.executor import perform
 from reconciler.engine.observer import Observer
 from reconciler.engine.unruled import Unruled
@@ -123,12 +124,13 @@ def _log(outcomes: Iterable[Outcome]) -> None:
 
 def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
     """What is declared anew one day under the same name begins without its predecessor's troubles. A Source takes
-    along what it brought; should that be killed half-way, its tombstone is still there.
+    along what it brought, and a service the port-forwards that lead to it; should that be killed half-way, its
+    tombstone is still there.
     """
     sources = [
         resource for resource in graph.removed.values() if resource.key in gone and resource.key.kind == "source"
     ]
-    parts.source.keep(leaving_with(parts.source, sources))
+    parts.source.keep([*leaving_with(parts.source, sources), *forwards_to(gone, graph.resources.values())])
     for key in gone:
         _clear_away(parts, graph.removed.get(key))
         parts.source.forget(key)

@@ -118,6 +118,21 @@ def on_terminal(script: str, environment: dict[str, str]) -> str:
     return b"".join(pieces).decode()
 
 
+def test_of_ports_that_were_moved_one_line_tells_for_all_replicas_and_only_once() -> None:
+    stream, web = io.StringIO(), Key("service", "default", "web")
+    bridge = Bridge(PlainProgress(stream), [web])
+
+    def note(index: int, holder: str) -> tuple[Key, str]:
+        return web.instance(index), f"port http: 8080 is held by {holder}; moved to {8081 + index}"
+
+    bridge.passed(News("default", notes=(note(0, "pid 7"), note(1, "pid 7")), acting=True))
+    bridge.passed(News("default", notes=(note(1, "somebody"), note(2, "somebody")), acting=True))
+    assert stream.getvalue().splitlines() == [
+        "note: service/web: port http: 8080 is held by pid 7; moved to 8081, 8082",
+        "note: service/web: port http: 8080 is held by somebody; moved to 8083",
+    ]
+
+
 def test_what_takes_several_passes_is_said_once_until_something_else_is_said() -> None:
     stream, key = io.StringIO(), Key("service", "default", "web", 0)
     stop = Action(Verb.STOP, key, "it was deleted")

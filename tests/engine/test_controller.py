@@ -9,12 +9,13 @@ import pytest
 
 from reconciler.engine import edits
 from reconciler.engine.controller import Controller, Unlinkable
+from reconciler.engine.reconcile import reconcile
 from reconciler.engine.report import Report
 from reconciler.errors import Denied, ImageUnavailable, ReconcilerError, UsageError
 from reconciler.kinds.service import EnvFrom, VolumeMount
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.observed import Phase
-from reconciler.model.resource import Resource
+from reconciler.model.resource import FORWARD, Resource
 from reconciler.sources.applied import Applied
 from tests.core.build import container, http, key, process, resource, stranger
 from tests.engine.stage import NAMESPACE, Stage
@@ -152,6 +153,17 @@ def test_H12_delete_goes_in_reverse_order_and_leaves_the_data(stage: Stage) -> N
     assert stage.objects() == ["shop-data"]
     assert report.notes == ("volume/data kept its data; delete it with --volumes",)
     assert stage.kept() == []
+
+
+def test_a_port_forward_goes_with_its_service_whoever_takes_that_one_down(stage: Stage) -> None:
+    api, forward = process("api"), replace(process("forward-api-80"), labels={FORWARD: "api.80"})
+    stage.controller.apply([api, forward])
+    assert set(stage.controller.delete([API]).results) == {API, forward.key}
+    stage.controller.apply([api, forward])
+    stage.source.keep([replace(api, deleting=True)])  # as one that its Source does not hold any more
+    for _ in range(4):
+        reconcile(stage.parts, NAMESPACE)
+    assert (stage.objects(), stage.kept()) == ([], [])
 
 
 def test_K22_delete_with_data_takes_the_volume(stage: Stage) -> None:

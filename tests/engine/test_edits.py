@@ -15,7 +15,7 @@ from reconciler.kinds import KINDS
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
-from reconciler.model.resource import Resource
+from reconciler.model.resource import FORWARD, Resource
 from reconciler.sources import document
 from tests.core.build import container, key, process, resource
 
@@ -63,6 +63,14 @@ def test_prune_takes_what_was_not_given_and_leaves_the_data() -> None:
     edit = edits.prune(before, [WEB], [])
     assert edit.results == {key("old", None): "pruned", key("data", None, "volume"): "pruned"}
     assert all(r.deleting and not r.delete_data for r in edit.keep)
+
+
+def test_a_port_forward_goes_with_the_service_that_it_leads_to() -> None:
+    forward = replace(container("forward-web-80"), labels={FORWARD: "web.80"})
+    before = kept(container("web"), container("old"), forward)
+    assert list(edits.prune(before, [WEB], []).results) == [key("old", None)]
+    assert set(edits.prune(before, [key("old", None)], []).results) == {WEB, forward.key}
+    assert [r.key for r in edits.forwards_to([WEB], before.values())] == [forward.key]
 
 
 def test_prune_takes_orphans_but_no_volumes() -> None:

@@ -131,6 +131,8 @@ def test_K25_kept_ones_are_services_listed_begun_again_and_stopped(stage: Stage,
     stage.cli("port-forward", "stop", "forward-web-80")
     stage.cli("port-forward", "stop", "--all")
     assert listed(stage) == {}
+    stage.cli("port-forward", "start", "web", ":80")
+    assert "service/forward-web-80 deleted" in stage.cli("delete", "service", "web").out, "it would lead nowhere"
     assert stage.processes() == []
     file.write_text("forwards: [{service: web, prot: 80}]")
     assert "unknown field 'prot'" in stage.cli("port-forward", "run", "--config", str(file), expect=2).err
