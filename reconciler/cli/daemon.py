@@ -18,6 +18,7 @@ EXAMPLES = """
 reconciler daemon start
 reconciler daemon status
 reconciler daemon logs -f
+reconciler daemon restart
 reconciler daemon stop
 """
 START = """
@@ -25,6 +26,7 @@ reconciler daemon start
 reconciler --home /srv/state daemon start
 """
 STOP = "reconciler daemon stop"
+RESTART = "reconciler daemon restart"
 STATUS = """
 reconciler daemon status
 reconciler daemon status -o json
@@ -62,6 +64,16 @@ def stop(context: Context) -> None:
     pid = launch.stop(context.home)
     said = f"daemon stopped (pid {pid}); what it looked after goes on running" if pid else "no daemon runs"
     print(said, file=context.stdout)
+
+
+@verb("restart", examples=RESTART)
+def restart(context: Context) -> None:
+    """End it and start it again, with the options that it has now. Everything that it looks after goes on running."""
+    from reconciler.daemon import launch
+
+    before, pid = launch.restart(context.home, looping.flags(context, looping.USUAL))
+    said = f"daemon restarted (pid {pid}, before {before})" if before else f"no daemon ran; daemon started (pid {pid})"
+    print(f"{said}; it looks after {context.home}", file=context.stdout)
 
 
 @verb("status", examples=STATUS, outputs=TREES)
@@ -145,5 +157,5 @@ def install(context: Context, *, only_print: bool, **ways: Unpack[Ways]) -> int:
 
 command = verbs(
     "daemon", "Run the loop in the background: it heals what drifts.", examples=EXAMPLES,
-    commands=[start, stop, status, logs, install, run],
+    commands=[start, stop, restart, status, logs, install, run],
 )  # fmt: skip

@@ -26,10 +26,14 @@ class Ways(TypedDict):
     webhook: str | None
 
 
+USUAL: Ways = {"resync": 30.0, "webhook": None}
+"""Where nothing else is said."""
+
+
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """A verb with these takes `**ways: Unpack[Ways]`."""
     resync = click.option(
-        "--resync", type=duration, default="30", metavar="SPAN", show_default=True,
+        "--resync", type=duration, default=f"{USUAL['resync']:g}", metavar="SPAN", show_default=True,
         help="Look at everything this often, whatever was heard.", callback=_not_too_often,
     )  # fmt: skip
     webhook = click.option(

@@ -86,6 +86,50 @@ def stop(home: str) -> int | None:
     return pid
 
 
+def restart(home: str, flags: Sequence[str]) -> tuple[int | None, int]:
+    """The pids of the one that ended and of its successor, which is told what that one was told; `flags` are for the
+    case that there was none. Where systemd keeps it, systemd starts the next one.
+    """
+    old = lock.holder(home)
+    if not old:
+        return None, start(home, flags)
+    told, kept = _told(old, flags), b"NOTIFY_SOCKET=" in _of_process(old, "environ")
+    stop(home)
+    return old, _successor(home, old) if kept else start(home, told)
+
+
+def _told(pid: int, otherwise: Sequence[str]) -> Sequence[str]:
+    """What stands behind `daemon run` on its command line."""
+    words = [word.decode() for word in _of_process(pid, "cmdline").split(b"\0")[:-1]]
+    begins = [at for at in range(1, len(words)) if words[at - 1 : at + 1] == ["daemon", "run"]]
+    if words and not begins:
+        raise ReconcilerError(
+            f"the loop is no daemon, but a `watch` in the foreground (pid {pid})", hint="end that one where it runs"
+        )
+    return words[begins[0] + 1 :] if begins else otherwise
+
+
+def _of_process(pid: int, name: str) -> bytes:
+    """Empty of one that has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def _successor(home: str, old: int) -> int:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        answer = health(home)
+        if answer and answer["pid"] != old:
+            return int(answer["pid"])
+        time.sleep(POLL)
+    raise ReconcilerError(
+        f"the daemon (pid {old}) has ended, and systemd has not started another one for {START_SECONDS:g} s",
+        hint="see: systemctl status reconciler (systemctl --user, if it is yours)",
+    )
+
+
 def _end(home: str, pid: int, handle: int) -> None:
     if lock.holder(home) == pid:  # and not somebody else who has got its number since
         with suppress(ProcessLookupError):  # by itself, meanwhile

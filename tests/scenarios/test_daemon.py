@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +33,12 @@ def another(stage: Stage, service: str, before: Proc) -> bool:
 def test_it_starts_detached_answers_and_stops_while_workloads_stay(stage: Stage, daemon: Daemon) -> None:
     stage.apply(native("web"))
     workload = stage.process("web")
-    pid = daemon.start()
+    first = daemon.start("--resync", "45s")
+    told = stage.cli("daemon", "restart").out
+    pid = daemon.status()["pid"]
+    assert pid != first
+    assert f"daemon restarted (pid {pid}, before {first})" in told
+    assert b"--resync\x0045s\0" in Path(f"/proc/{pid}/cmdline").read_bytes(), "it is told the same"
     status = daemon.status()
     assert status == {**status, "running": True, "pid": pid, "home": str(stage.home), "healthy": True}
     assert abs(datetime.fromisoformat(status["startedAt"]).timestamp() - time.time()) < 60
@@ -40,6 +47,22 @@ def test_it_starts_detached_answers_and_stops_while_workloads_stay(stage: Stage,
     assert daemon.status()["running"] is False
     assert stage.process("web") == workload
     assert stage.cli("daemon", "stop").out == "no daemon runs\n"
+
+
+def test_one_that_systemd_keeps_is_restarted_by_systemd(stage: Stage) -> None:
+    assert "no daemon ran; daemon started" in stage.cli("daemon", "restart").out
+    stage.cli("daemon", "stop")
+    twice = 'for turn in 1 2; do "$@"; done'
+    environment = {**stage.environment, "NOTIFY_SOCKET": "@nobody-listens"}
+    with subprocess.Popen(["sh", "-c", twice, "sh", *stage.argv("daemon", "run")], env=environment) as systemd:
+        try:
+            eventually(lambda: Daemon(stage).status()["healthy"], "it is up")
+            first = Daemon(stage).status()["pid"]
+            assert f"before {first})" in stage.cli("daemon", "restart").out
+            parent = Path(f"/proc/{Daemon(stage).status()['pid']}/stat").read_text().rpartition(")")[2].split()[1]
+            assert int(parent) == systemd.pid
+        finally:
+            stage.cli("daemon", "stop")
 
 
 def test_F8_a_second_one_is_told_who_has_the_home(stage: Stage, daemon: Daemon) -> None:

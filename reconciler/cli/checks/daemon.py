@@ -28,4 +28,4 @@ def running(context: Context) -> Iterator[Finding]:
         yield Finding(GROUP, "daemon", Level.INFO, f"not running: nothing heals by itself; to have it so: {START}")
         return
     message = f"runs (pid {pid}) and does not answer; commands work without it"
-    yield Finding(GROUP, "daemon", Level.WARNING, message, f"reconciler daemon stop; then {START}")
+    yield Finding(GROUP, "daemon", Level.WARNING, message, "reconciler daemon restart")
