@@ -87,7 +87,7 @@ def _there(context: Context, word: str, path: str, index: int | None) -> There:
         raise inside.not_running(parts, key)
     thing = next((one for one in chosen if one.phase is Phase.RUNNING), chosen[0])
     whole = posixpath.join(_begin(parts, key, thing), path)
-    return There(parts.reach[thing.runtime], thing, key, whole)
+    return There(parts.reach[thing.place], thing, key, whole)
 
 
 def _begin(parts: Parts, key: Key, thing: Observed) -> str:

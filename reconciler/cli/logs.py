@@ -96,7 +96,7 @@ def _stream(
 ) -> Stream:
     from reconciler.cli.lines import Stream
 
-    reach = parts.reach[thing.runtime]
+    reach = parts.reach[thing.place]
     assert thing.key, "ours"
     return Stream(
         f"{thing.key.name}/{thing.key.index}",

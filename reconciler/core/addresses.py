@@ -92,7 +92,7 @@ def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee,
 def _gateway(graph: Graph, snapshot: Snapshot, caller: ServiceSpec) -> str:
     network = graph.network_names(caller)[0]
     name = graph.engine_name("network", network)
-    things = snapshot.view("docker").objects
+    things = snapshot.view(caller.place.engine).objects
     found = sorted(t.gateway for t in things if t.kind == "network" and t.name == name and t.gateway)
     if found:
         return found[0]

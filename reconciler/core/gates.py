@@ -59,7 +59,7 @@ def _job(world: World, desired: Mapping[Key, Desired], key: Key, condition: str)
 
 
 def _condition(world: World, desired: Mapping[Key, Desired], key: Key, spec: ServiceSpec, condition: str) -> str:
-    seen = world.seen(key, spec.runtime)
+    seen = world.seen(key, spec.place)
     wanted = desired.get(key)
     if seen is None:
         return "it does not exist yet"
@@ -82,9 +82,9 @@ def _networks(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wa
     for name in item.payload.networks if isinstance(item.payload, ContainerPayload) else ():
         wanted = _ours(world, desired, "network", name)
         if wanted is None:
-            if world.named("docker", "network", name) is None:
+            if world.named(item.place, "network", name) is None:
                 return Wait(item.key, Reason.EXTERNAL_MISSING, f"network {name}, which is external, does not exist")
-        elif (seen := world.seen(wanted.key, "docker")) is None or seen.fingerprint != wanted.fingerprint:
+        elif (seen := world.seen(wanted.key, item.place)) is None or seen.fingerprint != wanted.fingerprint:
             return Wait(item.key, Reason.NETWORK, f"network {name} is not there yet")
     return None
 
@@ -94,9 +94,9 @@ def _volumes(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wai
     for name in [mount.volume for mount in getattr(item.payload, "mounts", ()) if mount.volume]:
         wanted = _ours(world, desired, "volume", name)
         if wanted is None:
-            if world.named(item.runtime, "volume", name) is None:
+            if world.named(item.place, "volume", name) is None:
                 return Wait(item.key, Reason.EXTERNAL_MISSING, f"volume {name}, which is external, does not exist")
-        elif world.seen(wanted.key, item.runtime) is None:
+        elif world.seen(wanted.key, item.place) is None:
             return Wait(item.key, Reason.VOLUME, f"volume {name} is not there yet")
     return None
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from reconciler.core.references import Path, Reference, references, strings
 from reconciler.kinds import KINDS
 from reconciler.kinds.base import Fault, Need, Tree
+from reconciler.kinds.host import HostSpec, host_id, named_faults
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import ServiceSpec
@@ -17,6 +18,7 @@ from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.desired import Context
 from reconciler.model.history import History
 from reconciler.model.key import Key
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.resource import Resource
 from reconciler.values import dataclass
 
@@ -49,6 +51,8 @@ class Graph:
     seal: Callable[[bytes], str] = field(default=lambda _: "", repr=False, compare=False)
     """Keyed digest of a secret."""
     port_range: tuple[int, int] = (20000, 29999)
+    hosts: Mapping[str, HostSpec] = field(default_factory=dict)
+    """Other machines that are known here, by their ids; under `local` what was said of this one."""
 
     def services(self) -> Iterator[tuple[Key, ServiceSpec]]:
         for key in sorted(self.resources):
@@ -64,13 +68,25 @@ class Graph:
     def users(self) -> Iterator[tuple[Key, ServiceSpec]]:
         """Everything that stands on networks and volumes, whoever has its instances made."""
         for key in sorted(self.resources):
-            if key.is_workload and (spec := seen_as_service(self.resources[key])):
+            if key.is_workload and (spec := self.placed(self.resources[key])):
                 yield key, spec
 
     def spec(self, key: Key) -> ServiceSpec | None:
         """Of a declared workload, or of whose instance it is."""
         resource = self.resources.get(key.resource)
-        return seen_as_service(resource) if resource else None
+        return self.placed(resource) if resource else None
+
+    def placed(self, resource: Resource) -> ServiceSpec | None:
+        """What runs something, seen as a service that says by id on which host."""
+        spec = seen_as_service(resource)
+        if spec is None or spec.run_on == LOCAL:
+            return spec
+        return replace(spec, run_on=self.host_id(spec.run_on))
+
+    def host_id(self, name: str) -> str:
+        """Of the namespace's own host, or else of that of all: what a place is called."""
+        own = host_id(self.namespace, name)
+        return own if own in self.hosts else name
 
     def called(self, name: str) -> Key:
         """Who is meant by a bare name: a service, or else a job."""
@@ -107,12 +123,15 @@ class Graph:
         external = resource is not None and getattr(resource.spec, "external", False)
         return (resource.spec.name or name) if resource and external else key.engine_name
 
-    def volume_runtime(self, name: str) -> str:
-        """Where a volume lies: with who uses it; unused ones with the engine."""
-        for _, spec in self.users():
-            if any(mount.volume == name for mount in spec.volumes):
-                return spec.runtime
-        return "docker"
+    def volume_places(self, name: str) -> list[Place]:
+        """Where a volume lies: with each who uses it; unused ones with the engine here. They share a name, no data."""
+        found = {spec.place for _, spec in self.users() if any(mount.volume == name for mount in spec.volumes)}
+        return sorted(found) or [Place("docker")]
+
+    def network_places(self, name: str) -> list[Place]:
+        """On which engines a network is to be: on those of its containers, or here."""
+        found = {spec.place for _, spec in self.users() if name in self.network_names(spec)}
+        return sorted(found) or [Place("docker")]
 
     def somewhere(self, volume: str) -> bool:
         """Nobody can say with whom a volume lies: no service that can be read uses it, and there are others."""
@@ -148,8 +167,11 @@ def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
                 wanted = graph.called(need.name)
             if wanted not in graph.resources and wanted not in graph.damaged:
                 yield key, _missing(graph, need)
+        if key.kind == "host":
+            yield from ((key, fault) for fault in named_faults(key.name, resource.spec))
     yield from _namesakes(graph)
     for key, spec in graph.users():
+        yield from ((key, fault) for fault in _host_faults(graph, key, spec))
         found = _campaign_faults(graph, key) if key.kind == "campaign" else _service_faults(graph, key, spec)
         yield from ((key, fault) for fault in found)
     for key in sorted(graph.resources):
@@ -162,6 +184,20 @@ def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
 
 def _kind_name(key: Key) -> str:
     return key.kind.capitalize()
+
+
+def _host_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
+    """`spec` says by id where it is to run."""
+    if spec.run_on == LOCAL:
+        if (inside := graph.host(key)) and (outer := graph.spec(inside)) and outer.run_on != LOCAL:
+            message = f"service {inside.name!r} runs on {outer.run_on}, and a job inside of another one only runs here"
+            yield Fault(("in",), message, "let the job run by itself, with runOn")
+        return
+    if spec.run_on not in graph.hosts:
+        close = get_close_matches(spec.run_on, [LOCAL, *graph.hosts], 1)
+        hint = f"did you mean {close[0]!r}?" if close else "declare it: kind Host; see `reconciler explain Host`"
+        where = f"namespace {graph.namespace!r}" + ("" if graph.namespace == "default" else " or 'default'")
+        yield Fault(("runOn",), f"there is no host called {spec.run_on!r} in {where}", hint, absent=True)
 
 
 def _namesakes(graph: Graph) -> Iterator[tuple[Key, Fault]]:
@@ -269,8 +305,9 @@ def shared_network(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> st
 
 
 def _volume_faults(graph: Graph, key: Key, spec: VolumeSpec) -> Iterator[Fault]:
-    users = {s.runtime: k for k, s in graph.users() if any(m.volume == key.name for m in s.volumes)}
-    if len(users) > 1:
+    found = [(s, k) for k, s in graph.users() if any(m.volume == key.name for m in s.volumes)]
+    users = {s.runtime: k for s, k in found}
+    if len({s.place for s, _ in found}) > len({s.run_on for s, _ in found}):
         names = " and ".join(str(users[runtime].short) for runtime in sorted(users))
         hint = "share a directory: hostPath in the container"
         yield Fault((), f"a container and a native process share it: {names}", hint)
@@ -293,12 +330,12 @@ def _cycle_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
 
 def _port_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
     """Two that insist on one host port can never both run."""
-    insisting: dict[tuple[int, str], list[tuple[Key, str, int]]] = {}
+    insisting: dict[tuple[str, int, str], list[tuple[Key, str, int]]] = {}
     for key, spec in graph.workloads():
         for i, port in enumerate(spec.ports):
             if isinstance(port.host_port, int) and port.on_conflict != "reassign" and spec.replicas:
-                insisting.setdefault((port.host_port, port.protocol), []).append((key, port.bind, i))
-    for (number, _), users in sorted(insisting.items()):
+                insisting.setdefault((spec.run_on, port.host_port, port.protocol), []).append((key, port.bind, i))
+    for (_, number, _), users in sorted(insisting.items()):
         for i, (key, bind, position) in enumerate(users):
             rival = next((k for k, b, _ in users[:i] if _same_address(bind, b)), None)
             if rival:
@@ -315,12 +352,19 @@ def _same_address(a: str, b: str) -> bool:
     return a == b or a in wild or b in wild
 
 
+def hosts_of(resources: Iterable[Resource], namespace: str) -> dict[str, HostSpec]:
+    """Those that a namespace knows among them, by id: its own, and everybody's."""
+    hosts = [r for r in resources if r.key.kind == "host" and not r.deleting]
+    return {host_id(r.key.namespace, r.key.name): r.spec for r in hosts if r.key.namespace in {namespace, "default"}}
+
+
 def graph_of(namespace: str, resources: Iterable[Resource], **facts: object) -> Graph:
     """A Graph of resources and tombstones of one namespace, sorted."""
-    mine = sorted((r for r in resources if r.key.namespace == namespace), key=lambda r: r.key)
+    given = list(resources)
+    mine = sorted((r for r in given if r.key.namespace == namespace), key=lambda r: r.key)
     live = {r.key: r for r in mine if not r.deleting}
     removed = {r.key: r for r in mine if r.deleting}
-    graph = Graph(namespace, live, removed, **facts)  # type: ignore[arg-type]
+    graph = Graph(namespace, live, removed, **{"hosts": hosts_of(given, namespace), **facts})  # type: ignore[arg-type]
     return replace(graph, unreadable={**doubts(graph), **graph.unreadable}) if graph.damaged else graph
 
 

@@ -37,6 +37,7 @@ from reconciler.model.desired import (
 )
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
+from reconciler.model.place import Place
 from reconciler.model.plan import Reason, Wait
 from reconciler.values import dataclass
 
@@ -56,11 +57,16 @@ class Rendered:
     desired: Mapping[Key, Desired] = field(default_factory=dict)
     waits: Mapping[Key, Wait] = field(default_factory=dict)
     """What can't be rendered now, and why."""
+    grounds: tuple[Desired, ...] = ()
+    """Networks and volumes, in each place where one is needed; `desired` has the first of each."""
 
 
 def render(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras = NO_EXTRAS) -> Rendered:
     """`extras` are indexes of instances beside the replicas, for the time of an update."""
-    desired = {item.key: item for item in (*_networks(graph), *_volumes(graph))}
+    grounds = (*_networks(graph), *_volumes(graph))
+    desired: dict[Key, Desired] = {}
+    for item in grounds:
+        desired.setdefault(item.key, item)
     waits = dict(ports.problems)
     for key, spec in graph.workloads():
         room = _Room(graph, snapshot, ports, key, spec)
@@ -75,7 +81,7 @@ def render(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras =
                     waits[instance] = Wait(instance, unknown.reason, str(unknown))
                 except BadEnvFile as bad:
                     waits[instance] = Wait(instance, Reason.UNREADABLE, bad.message)
-    return Rendered(desired, waits)
+    return Rendered(desired, waits, grounds)
 
 
 def stop_of(spec: ServiceSpec) -> Stop:
@@ -91,7 +97,7 @@ def _networks(graph: Graph) -> Iterator[Desired]:
         spec = graph.network(key.name)
         if spec and not spec.external:
             payload = NetworkPayload(driver=spec.driver, subnet=spec.subnet, internal=spec.internal)
-            yield _desired(graph, key, "docker", payload)
+            yield from (_desired(graph, key, place, payload) for place in graph.network_places(key.name))
 
 
 def _volumes(graph: Graph) -> Iterator[Desired]:
@@ -99,17 +105,18 @@ def _volumes(graph: Graph) -> Iterator[Desired]:
         if key.kind == "volume" and not graph.resources[key].spec.external and not graph.somewhere(key.name):
             spec = graph.resources[key].spec
             payload = VolumePayload(driver=spec.driver, options=spec.options)
-            yield _desired(graph, key, graph.volume_runtime(key.name), payload)
+            yield from (_desired(graph, key, place, payload) for place in graph.volume_places(key.name))
 
 
 def _desired(
-    graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assignment | None = None,
+    graph: Graph, key: Key, place: Place, payload: Payload, ports: Assignment | None = None,
     implied: frozenset[str] = frozenset(),
 ) -> Desired:  # fmt: skip
     resource = graph.resources.get(key.resource)
     return Desired(
         key=key,
-        runtime=runtime,
+        runtime=place.runtime,
+        host=place.host,
         payload=payload,
         fingerprint=fingerprint(payload),
         owner=graph.owner,
@@ -167,7 +174,7 @@ class _Room:
             assert spec.container, "validated: one of the two"
             payload = self._container(spec, spec.container, env, mounts, bindings, stop, restarted_at)
         nobodys = frozenset({*(implied.keys() - written.keys()), *_marks(key)})
-        return _desired(self._graph, key, spec.runtime, payload, self._ports, nobodys)
+        return _desired(self._graph, key, spec.place, payload, self._ports, nobodys)
 
     def _container(
         self, spec: ServiceSpec, container: Container, env: dict[str, str | Sealed], mounts: tuple[Mount, ...],

@@ -206,8 +206,8 @@ def _broken(world: World, seen: Observed, stands: Standing) -> bool:
 
 
 def _current(world: World, key: Key, spec: ServiceSpec) -> Observed | None:
-    seen = world.seen(key, spec.runtime)
-    return seen or next(iter(world.elsewhere(key, spec.runtime)), None)
+    seen = world.seen(key, spec.place)
+    return seen or next(iter(world.elsewhere(key, spec.place)), None)
 
 
 def _slots(world: World, spec: ServiceSpec) -> range:

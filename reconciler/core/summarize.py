@@ -259,7 +259,7 @@ def _static_ready(world: World, plan: Plan, waits: list[Wait], key: Key) -> Cond
     if key in world.graph.unreadable:
         return _condition("Ready", False, Reason.UNREADABLE, world.graph.unreadable[key])
     wanted = plan.desired.get(key)
-    if wanted and world.seen(key, wanted.runtime) is None:
+    if wanted and world.seen(key, wanted.place) is None:
         return _condition("Ready", False, Reason.PENDING, "it does not exist yet")
     return _condition("Ready", True, Reason.READY)
 

@@ -18,6 +18,7 @@ from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import Container, Process
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
+from reconciler.model.place import LOCAL
 from reconciler.model.resource import FORWARD, SOURCE, Resource
 from reconciler.values import dataclass
 
@@ -146,7 +147,9 @@ def keeps_data(tombstone: Resource) -> bool:
 
 def tombstone_of(thing: Observed) -> Resource:
     assert thing.key, "ours"
-    return _tombstone(thing.key.resource, thing.runtime)
+    made = _tombstone(thing.key.resource, thing.runtime)
+    elsewhere = thing.host != LOCAL and isinstance(made.spec, ServiceSpec | JobSpec)
+    return replace(made, spec=replace(made.spec, run_on=thing.host)) if elsewhere else made
 
 
 def _tombstone(key: Key, runtime: str = "docker") -> Resource:

@@ -20,7 +20,7 @@ from reconciler.engine.stillness import Stillness
 from reconciler.engine.supervise import Threads
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
-from reconciler.ports import Alarm
+from reconciler.ports import Alarm, Glancing
 from reconciler.telemetry import Say, get_logger
 
 WORKERS = 4
@@ -88,7 +88,7 @@ class Loop:
         self._left: defaultdict[str, list[float]] = defaultdict(list)
         self._passed = passed
         self._last_round = time.monotonic()
-        self._stillness = Stillness([parts.source, *parts.runtimes.values()])
+        self._stillness = Stillness(_All(parts))
 
     def start(self) -> None:
         for number in range(WORKERS):
@@ -261,3 +261,14 @@ def _title(turn: Turn) -> str:
 def spread(seconds: float) -> float:
     """A little more or less, so that not everybody comes at once."""
     return seconds * random.uniform(1 - JITTER, 1.0)  # noqa: S311 -- guards nothing
+
+
+class _All:
+    """Whoever can tell cheaply whether something has changed, hosts that were declared since included."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[Glancing]:
+        yield self._parts.source
+        yield from self._parts.runtimes.values()

@@ -23,6 +23,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.history import NOTHING
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
+from reconciler.model.place import LOCAL
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
 from reconciler.model.resource import Resource
 from reconciler.model.status import Event, Status
@@ -105,8 +106,8 @@ def _account(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Grap
 
 def _get_ready(parts: Parts, graph: Graph) -> None:
     """While we look."""
-    for name in {spec.runtime for _, spec in graph.workloads()}:
-        parts.runtimes[name].get_ready()
+    for place in {spec.place for _, spec in graph.workloads() if spec.run_on == LOCAL}:
+        parts.runtimes[place].get_ready()
 
 
 def _log(outcomes: Iterable[Outcome]) -> None:
@@ -127,7 +128,7 @@ def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
     ]
     parts.source.keep(leaving_with(parts.source, sources))
     for key in gone:
-        _clear_away(parts, graph.removed.get(key))
+        _clear_away(parts, graph, graph.removed.get(key))
         parts.source.forget(key)
         if key.kind == "source" and parts.feeds:
             parts.feeds.forget(key)
@@ -136,11 +137,12 @@ def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
         parts.store.write_journal({key: None for key in journal if key.resource in gone})
 
 
-def _clear_away(parts: Parts, tombstone: Resource | None) -> None:
+def _clear_away(parts: Parts, graph: Graph, tombstone: Resource | None) -> None:
     """What was made for it besides itself, and can be made again."""
     container = getattr(tombstone.spec, "container", None) if tombstone else None
-    if tombstone and container and container.build:
-        parts.runtimes[tombstone.spec.runtime].clear_away(tombstone.key)
+    spec = graph.placed(tombstone) if tombstone and container and container.build else None
+    if tombstone and spec:
+        parts.runtimes[spec.place].clear_away(tombstone.key)
 
 
 def _tell(

@@ -70,9 +70,9 @@ def _hint(last: Pass, told: str, reason: str) -> str:
 def _looked_closer(parts: Parts, last: Pass, ill: Iterable[Key]) -> Snapshot:
     """A list of an engine leaves out why something ended: that it had no more memory, say."""
     world = World(last.graph, last.snapshot, last.at, last.journal)
-    runtimes = {seen.runtime for key in ill if (seen := _ill(world, key)) and seen.phase is not Phase.RUNNING}
+    places = {seen.place for key in ill if (seen := _ill(world, key)) and seen.phase is not Phase.RUNNING}
     views = (
-        parts.runtimes[view.runtime].observe(deep=True) if view.runtime in runtimes else view
+        parts.runtimes[view.place].observe(deep=True) if view.place in places else view
         for view in last.snapshot.views
     )  # fmt: skip
     return replace(last.snapshot, views=tuple(views))
@@ -97,11 +97,11 @@ def _ill(world: World, key: Key) -> Observed | None:
     """The first instance that is there, and not as it should be."""
     spec = world.graph.spec(key)
     if spec is None or key.kind == "job":
-        return world.seen(key.instance(0), spec.runtime) if spec else None
+        return world.seen(key.instance(0), spec.place) if spec else None
     extra = [k for k, _ in world.ours() if k.resource == key and (k.index or 0) >= spec.replicas]
     instances = [*(key.instance(index) for index in range(spec.replicas)), *extra]
     bad = (instance for instance in instances if not world.standing(instance, spec).good)
-    return next((seen for instance in bad if (seen := world.seen(instance, spec.runtime))), None)
+    return next((seen for instance in bad if (seen := world.seen(instance, spec.place))), None)
 
 
 def _with_detail(message: str, seen: Observed | None) -> str:
@@ -112,7 +112,7 @@ def _with_detail(message: str, seen: Observed | None) -> str:
 
 
 def _tail(parts: Parts, seen: Observed) -> list[str]:
-    reach = parts.reach.get(seen.runtime)
+    reach = parts.reach.get(seen.place)
     if reach is None:
         return []
     try:

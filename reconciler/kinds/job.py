@@ -23,6 +23,7 @@ from reconciler.kinds.workload import (
     workload_faults,
     workload_needs,
 )
+from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
 
 SERVICE = "service/"
@@ -34,7 +35,7 @@ class JobSpec:
 
     __pydantic_config__ = EDGE
 
-    run_on: Literal["local"] = "local"
+    run_on: str = LOCAL
     """The machine it runs on."""
     container: Container | None = None
     """Run it as a container. Exactly one of container, process and in."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from reconciler.model.key import Key
 from reconciler.model.observed import Grant
+from reconciler.model.place import LOCAL, Place
 from reconciler.values import dataclass
 
 
@@ -182,7 +183,7 @@ class Desired:
 
     key: Key
     runtime: str
-    host: str = "local"
+    host: str = LOCAL
     payload: Payload
     fingerprint: str
     owner: str
@@ -198,6 +199,10 @@ class Desired:
     @property
     def name(self) -> str:
         return self.key.engine_name
+
+    @property
+    def place(self) -> Place:
+        return Place(self.runtime, self.host)
 
 
 PLACE = "\0"

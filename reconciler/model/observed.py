@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.model.key import Key
+from reconciler.model.place import LOCAL, Place
 from reconciler.values import dataclass
 
 INSTANCE = "service"
@@ -82,7 +83,7 @@ class Observed:
     kind: str
     """INSTANCE, network or volume."""
     runtime: str
-    host: str = "local"
+    host: str = LOCAL
     key: Key | None = None
     owner: str = ""
     phase: Phase = Phase.RUNNING
@@ -114,10 +115,15 @@ class Observed:
     """Others made it, and a person had us adopt it: what its labels would say stands in a record of ours."""
 
     @property
+    def place(self) -> Place:
+        return Place(self.runtime, self.host)
+
+    @property
     def title(self) -> str:
         """How to name it to a person who may never have heard of it."""
         noun = {INSTANCE: "container" if self.runtime != "process" else "process"}.get(self.kind, self.kind)
-        return f"{noun} {self.name} ({self.id[:12]})"
+        where = "" if self.host == LOCAL else f" on {self.host}"
+        return f"{noun} {self.name} ({self.id[:12]}){where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +162,14 @@ class View:
     """All that one runtime on one host holds, or why that could not be read. Unreadable is not empty."""
 
     runtime: str
-    host: str = "local"
+    host: str = LOCAL
     objects: tuple[Observed, ...] = ()
     problem: str = ""
     hint: str = ""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.runtime, self.host)
 
     @property
     def reachable(self) -> bool:
@@ -193,11 +203,13 @@ class Snapshot:
     ephemeral: tuple[int, int] = (32768, 60999)
     """The range from which the kernel hands out ports by itself; never chosen from."""
 
-    def view(self, runtime: str, host: str = "local") -> View:
+    def view(self, place: str) -> View:
+        """Of a Place, or of a runtime here."""
         for view in self.views:
-            if (view.runtime, view.host) == (runtime, host):
+            if view.place == place:
                 return view
-        return View(runtime, host, problem=f"no {runtime} runtime on {host}")
+        where = Place.of(place)
+        return View(where.runtime, where.host, problem=f"no {where.runtime} runtime on {where.host}")
 
     def objects(self) -> tuple[Observed, ...]:
         return tuple(thing for view in self.views for thing in view.objects)

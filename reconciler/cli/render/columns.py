@@ -55,7 +55,7 @@ RUNNING: Layout = (
 OF_KIND: dict[str, Layout] = {
     "service": (
         *RUNNING,
-        (Column("RUNTIME", wide=True), lambda item: words.runtime_of(item.look, item.sight)),
+        (Column("RUNTIME", wide=True), lambda item: words.place_of(item.look, item.sight)),
         (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
         (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
         (
@@ -69,7 +69,7 @@ OF_KIND: dict[str, Layout] = {
         (Column("AGE"), lambda item: words.age_cell(item.look, item.sight)),
         (Column("SCHEDULE"), lambda item: _spec(item, "schedule")),
         (Column("NEXT RUN"), lambda item: words.next_run_cell(item.look, item.sight)),
-        (Column("RUNTIME", wide=True), lambda item: words.runtime_of(item.look, item.sight)),
+        (Column("RUNTIME", wide=True), lambda item: words.place_of(item.look, item.sight)),
         (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
         (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
     ),

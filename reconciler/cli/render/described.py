@@ -153,7 +153,7 @@ def _source(source: Any) -> str:
 
 
 def _observed(item: Picked) -> Iterator[str]:
-    runtime = words.runtime_of(item.look, item.sight)
+    runtime = words.place_of(item.look, item.sight)
     if problem := item.look.problems.get(runtime):
         yield f"{runtime} can't be read: {problem}"
     elif item.key.is_workload:

@@ -66,7 +66,11 @@ class Row:
 
     @property
     def runtime(self) -> str:
-        return self.thing.runtime if self.thing else words.runtime_of(self.look, self.sight)
+        return self.thing.runtime if self.thing else words.place_of(self.look, self.sight).partition("@")[0]
+
+    @property
+    def place(self) -> str:
+        return words.place_of(self.look, self.sight)
 
     @property
     def judged(self) -> Instance | None:

@@ -85,7 +85,7 @@ def _ending(spec: JobSpec, item: Picked) -> str:
 
 
 def _observed(item: Picked) -> str:
-    runtime = words.runtime_of(item.look, item.sight)
+    runtime = words.place_of(item.look, item.sight)
     if problem := item.look.problems.get(runtime):
         return f"{runtime} can't be read now, so nobody knows how it stands: {problem}"
     if item.key.kind == "source":

@@ -48,15 +48,15 @@ def implied(look: Look, key: Key) -> bool:
     return key in look.plan.desired
 
 
-def runtime_of(look: Look, sight: Sight) -> str:
+def place_of(look: Look, sight: Sight) -> str:
     """Where it lives; empty for what is only a text."""
     if sight.things:
-        return sight.things[0].runtime
+        return sight.things[0].place
     match sight.key.kind:
-        case kind if kind in WORKLOADS and sight.resource and (spec := seen_as_service(sight.resource)):
-            return spec.runtime
+        case kind if kind in WORKLOADS and sight.resource and (spec := look.graph.placed(sight.resource)):
+            return spec.place
         case "volume":
-            return look.graph.volume_runtime(sight.key.name)
+            return look.graph.volume_places(sight.key.name)[0]
         case "service" | "job" | "campaign" | "network":
             return "docker"
         case _:
@@ -82,8 +82,8 @@ def status_word(look: Look, sight: Sight) -> str:
 
 
 def reachable(look: Look, sight: Sight) -> bool:
-    runtime = runtime_of(look, sight)
-    return not runtime or look.snapshot.view(runtime).reachable
+    place = place_of(look, sight)
+    return not place or look.snapshot.view(place).reachable
 
 
 def _bad_word(look: Look, sight: Sight, ready: Condition) -> str:
@@ -114,7 +114,7 @@ def message(look: Look, sight: Sight) -> str:
     if sight.resource is None:
         return "" if implied(look, sight.key) else orphaned(sight.key)
     if not reachable(look, sight):
-        return f"{runtime_of(look, sight)} can't be read"
+        return f"{place_of(look, sight)} can't be read"
     waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
     ready, failure = sight.status.condition("Ready"), last_failure(look, sight)
     if failure and failure.message and not waits:
