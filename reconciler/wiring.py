@@ -12,15 +12,17 @@ from reconciler import failpoints
 from reconciler.api.handover import DaemonOf
 from reconciler.engine.clocks import SteadyClock, WallClock
 from reconciler.engine.controller import Controller
+from reconciler.engine.grounds import Ground, Grounds, Wrapped
 from reconciler.engine.guard import Guard, Guarded
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
+from reconciler.kinds.host import NO_ENGINE, HostSpec
 from reconciler.places import policy_files
 from reconciler.runtimes.docker.connection import READ_SECONDS
-from reconciler.runtimes.docker.endpoint import resolve
+from reconciler.runtimes.docker.endpoint import Endpoint, resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
@@ -57,8 +59,8 @@ def controller(
     """
     home = Home(home_path, note)
     guard = guard_of(home_path, begins=acts)
-    runtimes = _runtimes(home, guard, acts=acts, fetching=fetching)
     source = Applied(home, port_range=port_range, remembers=acts, cause=cause, refusal=guard.refusal)
+    runtimes = _runtimes(home, guard, source, acts=acts, fetching=fetching)
     store = (Diary if acts else ReadDiary)(f"{home_path}/diary.db", note)
     clock = SteadyClock()
     parts = _parts(home, runtimes, Prober(runtimes, clock), source, store, guard)
@@ -86,13 +88,13 @@ def daemon(
     home = Home(home_path, note)
     bell = Bell()
     guard = guard_of(home_path, begins=True)
-    plain = _runtimes(home, guard, acts=True, ours="the daemon")
-    runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in plain.items()}
-    prober = Prober(runtimes, WallClock())
     source = Applied(home, port_range=port_range, refusal=guard.refusal)
+    plain = _runtimes(home, guard, source, acts=True, ours="the daemon")
+    runtimes = Wrapped(plain, lambda runtime: Unhurried(runtime, bell.ring))
+    prober = Prober(runtimes, WallClock())
     parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note), guard)
-    patient = {name: Patient(runtime, bell.ring) for name, runtime in runtimes.items()}
-    parts = replace(parts, observer=Observer(patient, LocalHost(), prober))
+    patient = Wrapped(runtimes, lambda runtime: Patient(runtime, bell.ring))
+    parts = replace(parts, observer=Observer(patient, LocalHost(), prober, plain.know))
     following = Following(parts)
     exits = Exits(home_path)
 
@@ -152,9 +154,9 @@ def _here(home_path: str) -> Machine:
 
 
 def _runtimes(
-    home: Home, guard: Guard, *, acts: bool, ours: str = "this command",
+    home: Home, guard: Guard, source: Applied, *, acts: bool, ours: str = "this command",
     fetching: Callable[[str, str], None] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> Grounds:  # fmt: skip
     failpoints.arm(os.environ)
     owner = home.identity(make=acts).owner
     docker = DockerRuntime(
@@ -165,14 +167,46 @@ def _runtimes(
         progress=fetching,
     )
     processes = ProcessRuntime(str(home.path), owner, ours=ours)
-    return {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
+    here = {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
+
+    def elsewhere(name: str, spec: HostSpec) -> Ground:
+        ground = _ground(home, name, spec, owner, fetching)
+        return Ground(ground.host, {which: Guarded(runtime, guard) for which, runtime in ground.runtimes.items()})
+
+    return Grounds(here, elsewhere, source.hosts)
 
 
-def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary, guard: Guard) -> Parts:
+def _ground(home: Home, name: str, spec: HostSpec, owner: str, fetching: Callable[[str, str], None] | None) -> Ground:
+    """Another machine. Nothing is connected to before it is used."""
+    # Who has no other hosts does not pay for them.
+    from reconciler.hosts.ssh import Ssh
+    from reconciler.hosts.sshline import Target
+    from reconciler.hosts.tunnel import Tunnel
+    from reconciler.runtimes.remote.runtime import RemoteProcesses
+
+    way = spec.ssh
+    assert way is not None, "validated: another machine has one"
+    target = Target(way.host, way.port, way.user, way.identity_file, way.host_key)
+    host = Ssh(name, target, home.path / "ssh")
+    own = home.path / "hosts" / name.replace("/", ".")
+    runtimes: dict[str, Any] = {"process": RemoteProcesses(host, owner, state=spec.state)}
+    if spec.engine != NO_ENGINE:
+        tunnel = Tunnel(host, spec.engine)
+        runtimes["docker"] = DockerRuntime(
+            lambda: Endpoint(f"unix://{tunnel.path()}", f"host {name}", host=name),
+            owner=owner, host=name, logs_dir=f"{own}/logs", adopted_dir=f"{own}/adopted", progress=fetching,
+            nearer=host.reach,
+        )  # fmt: skip
+    return Ground(host, runtimes)
+
+
+def _parts(
+    home: Home, runtimes: Grounds | Wrapped, prober: Prober, source: Applied, store: Diary, guard: Guard
+) -> Parts:
     return Parts(
         runtimes=runtimes,
         reach=runtimes,
-        observer=Observer(runtimes, LocalHost(), prober),
+        observer=Observer(runtimes, LocalHost(), prober, runtimes.know),
         source=source,
         store=store,
         home=home,

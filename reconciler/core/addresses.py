@@ -6,6 +6,10 @@
 | container | process   | the host, as seen in its network   | the host port  |
 | process   | container | where it is published (loopback)   | the host port  |
 | process   | process   | the same                           | the host port  |
+| any       | elsewhere | that host's address                | the host port  |
+
+Whoever is called from another host is published on its host's address, and not on loopback: then those on the same
+host find it there too.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from reconciler.core.graph import Graph, shared_network
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
 from reconciler.model.observed import Snapshot
+from reconciler.model.place import LOCAL
 from reconciler.model.plan import Reason
 from reconciler.values import dataclass
 
@@ -72,7 +77,7 @@ def addresses(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Cal
     """One address for each of the callee's ports, by the port's name; one without a port if it has none."""
     if not callee.bindings:
         return [("", Address(_host(graph, snapshot, caller, callee, None), None))]
-    inside = bool(caller.container and callee.spec.container and shared_network(graph, caller, callee.spec))
+    inside = _together(graph, caller, callee.spec)
     found = []
     for binding in callee.bindings:
         host = _host(graph, snapshot, caller, callee, binding)
@@ -82,11 +87,32 @@ def addresses(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Cal
 
 
 def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee, binding: PortBinding | None) -> str:
+    if caller.run_on != callee.spec.run_on:
+        return address_of(graph, callee.spec.run_on)
+    if _together(graph, caller, callee.spec):
+        return callee.name
     if caller.container:
-        if callee.spec.container and shared_network(graph, caller, callee.spec):
-            return callee.name
+        elsewhere = binding is not None and binding.bind not in WILD and not binding.bind.startswith("127.")
+        lan = graph.hosts.get(callee.spec.run_on)
+        if binding and elsewhere and lan and binding.bind == lan.reached_at:
+            return binding.bind
         return _gateway(graph, snapshot, caller)
     return "127.0.0.1" if binding is None or binding.bind in WILD else binding.bind
+
+
+def address_of(graph: Graph, host: str) -> str:
+    """Where other machines find a host."""
+    spec = graph.hosts.get(host)
+    if spec and spec.reached_at:
+        return spec.reached_at
+    what = "this machine" if host == LOCAL else f"host {host}"
+    raise Unknown(f"nobody says where others find {what}; declare a Host called {host} with its address")
+
+
+def _together(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> bool:
+    """Both are in one network of one engine."""
+    both = bool(caller.container and callee.container) and caller.run_on == callee.run_on
+    return both and bool(shared_network(graph, caller, callee))
 
 
 def _gateway(graph: Graph, snapshot: Snapshot, caller: ServiceSpec) -> str:

@@ -133,6 +133,21 @@ class Graph:
         found = {spec.place for _, spec in self.users() if name in self.network_names(spec)}
         return sorted(found) or [Place("docker")]
 
+    def called_from_elsewhere(self) -> frozenset[str]:
+        """Names of those whom somebody on another host depends on or refers to."""
+        if not any(spec.run_on != LOCAL for _, spec in self.users()):
+            return frozenset()
+        found: set[str] = set()
+        for key, caller in self.users():
+            heads = {reference[0] for _, text in strings(caller) for reference in references(text)}
+            heads |= {d.service for d in caller.dependencies}
+            for name in filter(None, [*(one.config for one in caller.env_from), *(m.config for m in caller.volumes)]):
+                config = self.resources.get(Key("config", key.namespace, name))
+                texts = strings(config.spec.data) if config else ()
+                heads |= {reference[0] for _, text in texts for reference in references(text)}
+            found |= {name for name in heads if (spec := self.service(name)) and spec.run_on != caller.run_on}
+        return frozenset(found)
+
     def somewhere(self, volume: str) -> bool:
         """Nobody can say with whom a volume lies: no service that can be read uses it, and there are others."""
         used = any(mount.volume == volume for _, spec in self.users() for mount in spec.volumes)
@@ -296,6 +311,8 @@ def _target_faults(
 def reachable(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> bool:
     if not (caller.container and callee.container) or shared_network(graph, caller, callee):
         return True
+    if caller.run_on != callee.run_on:
+        return True  # it is published where the other host finds it
     return all(not port.bind.startswith("127.") for port in callee.ports)
 
 

@@ -101,6 +101,7 @@ def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> 
     if not rules.matches(desired.key.namespace, profile.namespaces):
         message = f"nothing may be made in namespace {desired.key.namespace}"
         yield Fault((), message, rules.permitted(profile.namespaces))
+    yield from rules.place(desired.host)
     payload = desired.payload
     match payload:
         case ContainerPayload():
@@ -150,6 +151,7 @@ def _nobody_knows(_reference: Reference) -> str:
 
 
 def _service(spec: ServiceSpec, profile: Profile, machine: Machine) -> Iterator[Fault]:
+    yield from rules.place(spec.run_on)
     if spec.container:
         limits = Limits(
             memory=bytes_of(spec.resources.memory) if spec.resources.memory else None, pids=spec.resources.pids

@@ -107,6 +107,7 @@ class _Desk:
     def __init__(self, world: World, journal: Journal, extras: Extras) -> None:
         self.instances = list(_instances(world.graph, extras))
         self._world = world
+        self._called = world.graph.called_from_elsewhere()
         self._journal = journal
         self._claims = _Claims(world, extras)
         self._free = _automatic(world.graph, world.snapshot)
@@ -125,7 +126,7 @@ class _Desk:
         if isinstance(found, Wait):
             self._problems.setdefault(key, found)
         else:
-            self._claims.give(key, spec.run_on, Binding(found, port.protocol, port.bind))
+            self._claims.give(key, spec.run_on, Binding(found, port.protocol, self._bind(key, spec, port)))
             self._numbers.setdefault(key, {})[port.label] = found
 
     def assignment(self) -> Assignment:
@@ -133,10 +134,19 @@ class _Desk:
         for key, spec in self.instances:
             if key not in self._problems:
                 numbers = self._numbers.get(key, {})
-                bindings[key] = tuple(_binding(port, numbers[port.label]) for port in spec.ports)
+                bindings[key] = tuple(
+                    _binding(port, numbers[port.label], self._bind(key, spec, port)) for port in spec.ports
+                )
                 grants[key] = {port.label: Grant(numbers[port.label], port.request) for port in spec.ports}
         moved, leaving = tuple(sorted(self._moved, key=str)), frozenset(self._leaving)
         return Assignment(bindings, grants, self._problems, moved, self._handovers, self._holders, leaving)
+
+    def _bind(self, key: Key, spec: ServiceSpec, port: Port) -> str:
+        """Where it is published. Who is called from other hosts has to be found by them, and by nobody else."""
+        host = self._world.graph.hosts.get(spec.run_on)
+        if spec.container and host and port.bind.startswith("127.") and key.name in self._called:
+            return host.reached_at or port.bind
+        return port.bind
 
     def _unreadable(self, key: Key, spec: ServiceSpec) -> Wait | None:
         """What it has can't be read now, so a chosen port is not known. A declared one is."""
@@ -160,7 +170,7 @@ class _Desk:
         sticky = self._claims.sticky(key, port)
         weighed: list[Candidate] = []
         for number in self._candidates(key, port, sticky):
-            weighed.append(self._weigh(key, spec.run_on, port, number))
+            weighed.append(self._weigh(key, spec, port, number))
             if weighed[-1].obstacle is Obstacle.NONE:
                 break
         best = min(weighed, key=lambda candidate: candidate.obstacle, default=None)
@@ -174,8 +184,9 @@ class _Desk:
         self._tell_of_move(key, port, best.number, sticky, first)
         return best.number
 
-    def _weigh(self, key: Key, host: str, port: Port, number: int) -> Candidate:
-        obstacle, claim = self._claims.against(key, host, Binding(number, port.protocol, port.bind))
+    def _weigh(self, key: Key, spec: ServiceSpec, port: Port, number: int) -> Candidate:
+        binding = Binding(number, port.protocol, self._bind(key, spec, port))
+        obstacle, claim = self._claims.against(key, spec.run_on, binding)
         refused = key in self._journal and number in self._journal[key].avoid
         return Candidate(number, max(obstacle, Obstacle.REFUSED) if refused else obstacle, claim)
 
@@ -219,8 +230,8 @@ def _automatic(graph: Graph, snapshot: Snapshot) -> Sequence[int]:
     return [number for number in everything if not low <= number <= high]
 
 
-def _binding(port: Port, number: int) -> PortBinding:
-    return PortBinding(port.label, port.port or number, number, port.protocol, port.bind)
+def _binding(port: Port, number: int, bind: str) -> PortBinding:
+    return PortBinding(port.label, port.port or number, number, port.protocol, bind)
 
 
 def _extra(key: Key, spec: ServiceSpec) -> bool:

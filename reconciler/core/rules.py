@@ -13,6 +13,7 @@ from reconciler.kinds.base import Fault
 from reconciler.kinds.workload import Container, Process, VolumeMount, port_range
 from reconciler.model.desired import ContainerPayload, Limits, Mount, ProcessPayload
 from reconciler.model.labels import PREFIX
+from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
 
 FORBIDDEN = (
@@ -215,6 +216,12 @@ def process(
     if not matches(who, allowed.run_as):
         message = f"a process may not run as {who}, which is not in the profile's processes.runAs"
         yield Fault(("process", "user"), message, permitted(allowed.run_as))
+
+
+def place(host: str) -> Iterator[Fault]:
+    """What the rules know of this machine says nothing of another one."""
+    if host != LOCAL:
+        yield Fault(("runOn",), f"it may not run on {host}, but only on this machine", "leave runOn out")
 
 
 def within(inside: str) -> Iterator[Fault]:

@@ -68,9 +68,12 @@ class Grounds(Mapping[str, Any]):
 class Wrapped(Mapping[str, Any]):
     """The same ones, each in something else."""
 
-    def __init__(self, inner: Grounds, wrap: Callable[[Any], Any]) -> None:
+    def __init__(self, inner: Grounds | Wrapped, wrap: Callable[[Any], Any]) -> None:
         self._inner, self._wrap = inner, wrap
         self._made: dict[str, tuple[Any, Any]] = {}
+
+    def know(self, hosts: Mapping[str, HostSpec]) -> dict[str, Ground]:
+        return self._inner.know(hosts)
 
     def __getitem__(self, place: str) -> Any:
         inside = self._inner[place]

@@ -124,6 +124,14 @@ class Ssh:
         """
         return self._line.forward(path)
 
+    def reach(self, address: str, port: int) -> tuple[str, int]:
+        """Where a TCP port that the host reaches is found here, for as long as the connection lasts."""
+        return self._line.reach(address, port)
+
+    def terminal(self, argv: Sequence[str], *, tty: bool, stdin: bool) -> int:
+        """A command there, wired to what we are wired to here. Its exit code."""
+        return self._line.terminal(remote.quote(argv), tty=tty, stdin=stdin)
+
     def offered(self) -> str:
         """The key that the host shows now, as a line for `trust`. Empty where none could be learned."""
         return self._line.offered()

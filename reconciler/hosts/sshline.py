@@ -11,7 +11,9 @@ import fcntl
 import hashlib
 import os
 import re
+import socket
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +86,7 @@ class Line:
     def __init__(self, name: str, target: Target, directory: Path) -> None:
         _check(name, target)
         self._name, self._target, self._directory = name, target, directory
+        self._ports: dict[tuple[str, int], int] = {}
         self._id = hashlib.sha256(repr((str(directory), name, target)).encode()).hexdigest()[:12]
 
     def session(self, mark: str) -> list[str]:
@@ -116,6 +119,25 @@ class Line:
             said = "it does not answer" if done is None else sshsaid.last(done.stderr)
             raise Unreachable(f"{remote} of host {self._name} can't be forwarded: {said}")
         return str(local)
+
+    def reach(self, address: str, port: int) -> tuple[str, int]:
+        """A port of ours, on loopback, that leads to the one that the host finds at that address."""
+        self.open()
+        ours = self._ports.setdefault((address, port), _free_port())
+        target = f"[{address}]" if ":" in address else address
+        done = self._control("forward", "-L", f"127.0.0.1:{ours}:{target}:{port}")
+        if done is None or done.exit_code:
+            self._ports.pop((address, port), None)  # another one has it by now
+            said = "it does not answer" if done is None else sshsaid.last(done.stderr)
+            raise Unreachable(f"port {port} of host {self._name} can't be forwarded: {said}")
+        return "127.0.0.1", ours
+
+    def terminal(self, line: str, *, tty: bool, stdin: bool) -> int:
+        """Over the line; when that breaks, so does this."""
+        self.open()
+        how = ["-t" if tty else "-T", *(() if stdin else ("-n",))]
+        argv = ["ssh", "-F", "none", *how, "-S", str(self._socket), "-o", "ControlMaster=no", "-o", "LogLevel=ERROR"]
+        return subprocess.call([*argv, "-o", "ProxyCommand=false", "--", self._target.host, line])
 
     def close(self) -> None:
         """For every process that shares it."""
@@ -210,6 +232,12 @@ class Line:
     def _room(self) -> Path:
         self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _private(self._directory)
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def _check(name: str, target: Target) -> None:

@@ -74,7 +74,7 @@ def faults(spec: HostSpec) -> Iterator[Fault]:
         if word and not WORD.fullmatch(word):
             yield Fault(path, f"{word!r} is nothing that ssh could be told", "a name or an address")
     if spec.ssh and spec.ssh.host_key and not KEY.fullmatch(spec.ssh.host_key):
-        hint = f"as `ssh-keyscan {spec.ssh.host}` prints it, without the name in front"
+        hint = "as `ssh-keyscan` prints it, without the name in front"
         yield Fault(("ssh", "hostKey"), "a host key is a type and a key, such as 'ssh-ed25519 AAAA…'", hint)
     for name, path_there in (("engine", spec.engine), ("state", spec.state)):
         if path_there and path_there != NO_ENGINE and not SOCKET.fullmatch(path_there):

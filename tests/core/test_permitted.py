@@ -30,6 +30,7 @@ from reconciler.kinds.base import camel
 from reconciler.kinds.build import Build
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.host import HostSpec
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
@@ -407,22 +408,22 @@ spec:
 
 
 JUDGED = {
-    ServiceSpec: "container process env env_from ports volumes restart resources",
+    ServiceSpec: "run_on container process env env_from ports volumes restart resources",
     Container: "image build workspace networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
     Build: "context dockerfile",
     Process: "user", EnvFrom: "file", Port: "host_port bind", VolumeMount: "host_path read_only",
     Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external name",
     CampaignSpec: "container process env env_from ports volumes resources results notify",
     VolumeSpec: "driver options external name", ConfigSpec: "files", SecretSpec: "files env",
-    JobSpec: "container process in_ env env_from ports volumes resources",
+    JobSpec: "run_on container process in_ env env_from ports volumes resources",
 }  # fmt: skip
 HARMLESS = {
-    ServiceSpec: "replicas auto_start run_on probes stop update depends_on",
+    ServiceSpec: "replicas auto_start probes stop update depends_on",
     CampaignSpec: (
         "strategy stop depends_on matrix runs cycles order seed gap_seconds cycle_gap_seconds warmup_seconds leases "
         "timeout_seconds silence_seconds retries max_failures cooldown_seconds auto_teardown"
     ),
-    JobSpec: "command run_on stop depends_on retries timeout_seconds ttl_seconds_after_finished schedule time_zone "
+    JobSpec: "command stop depends_on retries timeout_seconds ttl_seconds_after_finished schedule time_zone "
     "missed_runs suspend",
     Container: "aliases pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
     Build: "args target rebuild_on",
@@ -442,7 +443,7 @@ def test_of_every_field_somebody_has_said_whether_it_reaches_the_host(spec: Any)
 
 
 def test_every_kind_is_judged_or_is_a_source() -> None:
-    assert {kind.spec for kind in KINDS.values()} - JUDGED.keys() == {SourceSpec}
+    assert {kind.spec for kind in KINDS.values()} - JUDGED.keys() == {SourceSpec, HostSpec}
 
 
 def read(kind: str, spec: Mapping[str, Any], name: str = "web") -> Document:

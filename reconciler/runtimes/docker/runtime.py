@@ -46,8 +46,11 @@ class DockerRuntime(DockerReach, DockerAdopting):
         logs_dir: str | None = None,
         adopted_dir: str = "",
         progress: Progress | None = None,
+        nearer: Callable[[str, int], tuple[str, int]] = lambda address, port: (address, port),
     ) -> None:
+        """`nearer` says where an address is found here that the host itself would use."""
         self.host = host
+        self._nearer = nearer
         self._owner = owner
         connection = Connection(locate)
         super().__init__(connection)
@@ -111,6 +114,9 @@ class DockerRuntime(DockerReach, DockerAdopting):
                 self._volumes.create(desired, payload)
             case payload:
                 raise Refused(f"{desired.key}: a container engine can't make a {type(payload).__name__}")
+
+    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
+        return self._nearer(*super().address(seen, port, protocol))
 
     # Everything below changes what was seen, and only what is ours: a second lock on a door that stays shut anyway.
 

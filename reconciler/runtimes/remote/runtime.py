@@ -1,0 +1,260 @@
+"""Native processes on another host."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from reconciler.errors import Denied, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.model import labels as table
+from reconciler.model.desired import Desired, ProcessPayload, Sealed, Stop, places
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, View
+from reconciler.ports import Completed, Entry, Host
+from reconciler.runtimes.remote import scripts
+from reconciler.runtimes.remote.listing import RUNTIME, Listing, read
+
+LOOK_SECONDS = 15.0
+ACT_SECONDS = 30.0
+STOP_ROOM = 20.0
+"""What a stop may take beside the time that the service is given."""
+FOLLOW_SECONDS = 0.5
+NOT_YET = "run it on this machine, or as a container"
+
+
+class FarHost(Host, Protocol):
+    """What is asked of a host besides."""
+
+    def reach(self, address: str, port: int) -> tuple[str, int]: ...
+
+    def terminal(self, argv: Sequence[str], *, tty: bool, stdin: bool) -> int: ...
+
+
+class RemoteProcesses:
+    """The five verbs, and the way in. Each is one command on the host, which does all of it or can be asked again."""
+
+    name = RUNTIME
+
+    def __init__(self, host: FarHost, owner: str, *, state: str = "") -> None:
+        """`state` is a directory there; empty for the usual one of the user that we are there."""
+        self.host = host.name
+        self._there, self._owner, self._state = host, owner, state
+
+    # -- looking
+
+    def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
+        try:
+            return View(self.name, self.host, tuple(self._list().observed(self.host, self._owner)))
+        except ReconcilerError as error:
+            return View(self.name, self.host, problem=error.message, hint=error.hint)
+
+    def glance(self) -> str:
+        """It takes a look to know."""
+        return ""
+
+    def _list(self) -> Listing:
+        done = self._there.run(["sh", "-c", scripts.LIST, "list", self._state], deadline=LOOK_SECONDS)
+        return read(done.stdout.decode(errors="replace"), self.host)
+
+    # -- verbs
+
+    def get_ready(self) -> None:
+        return
+
+    def prepare(self, desired: Desired) -> None:
+        payload = desired.payload
+        if not isinstance(payload, ProcessPayload):
+            return
+        _supported(desired, payload)
+        program, directory = payload.command[0], payload.working_dir or "/"
+        done = self._there.run(["sh", "-c", scripts.CHECK, "check", directory, program], deadline=LOOK_SECONDS)
+        match done.exit_code:
+            case 71:
+                raise Refused(f"{desired.key}: there is no working directory {directory} on {self.host}")
+            case 72:
+                hint = "install it there, or give the path of one that is"
+                raise Refused(f"{desired.key}: {self.host} has no program {program}", hint=hint)
+
+    def create(self, desired: Desired) -> None:
+        if desired.key.kind == "volume":
+            self._make_volume(desired)
+            return
+        if desired.key not in {thing.key for thing in self._list().observed(self.host, self._owner)}:
+            self._launch(desired, secrets.token_hex(16))
+
+    def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
+        raise Refused(f"{desired.key}: {', '.join(changes)} can't be changed while it runs on {seen.host}")
+
+    def start(self, seen: Observed, desired: Desired) -> None:
+        self._launch(desired, seen.id)
+
+    def stop(self, seen: Observed, stop: Stop) -> None:
+        words = [_directory(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds))]
+        done = self._act(scripts.STOP, words, deadline=stop.grace_seconds + STOP_ROOM)
+        if done.exit_code:
+            raise OutcomeUnknown(f"{seen.title} did not end", hint="look at it")
+
+    def clear_away(self, key: Key) -> None:  # noqa: ARG002 -- nothing is made for a process besides
+        return
+
+    def remove(self, seen: Observed) -> None:
+        if seen.key is None:
+            raise Refused(f"{seen.title} is not ours, and so is not touched")
+        folder = "volumes" if seen.kind == "volume" else "processes"
+        self._done(self._act(scripts.REMOVE, [folder, _directory(seen), seen.id]), f"{seen.title} can't be removed")
+
+    def _launch(self, desired: Desired, identity: str) -> None:
+        payload = desired.payload
+        assert isinstance(payload, ProcessPayload), "only processes are launched"
+        _supported(desired, payload)
+        state = self._list().state
+        directory = f"{state}/processes/{_directory_of(desired.key)}"
+        self._deliver(payload, directory)
+        labels = table.write(desired) | {"id": identity, "RECONCILER_OWNER": desired.owner}
+        script = _run_script(desired, payload, _where(payload, state, directory))
+        said = f"{json.dumps(labels, sort_keys=True)}\n{script}".encode()
+        done = self._act(scripts.START, [_directory_of(desired.key), identity, scripts.PARENT], stdin=said)
+        if done.exit_code == 73:
+            raise NameTaken(f"{desired.key}: {directory} on {self.host} is another one's", hint="look at it there")
+        if done.exit_code == 75:
+            raise OutcomeUnknown(f"{desired.key}: somebody else is starting it on {self.host}", hint="look again")
+        self._done(done, f"{desired.key} can't be started on {self.host}")
+
+    def _deliver(self, payload: ProcessPayload, directory: str) -> None:
+        for mount in payload.mounts:
+            for file in mount.files:
+                self._there.write(f"{directory}/files/{mount.name}/{file.name}", file.data(), mode=file.mode)
+
+    def _make_volume(self, desired: Desired) -> None:
+        labels = table.write(desired) | {"id": secrets.token_hex(16)}
+        said = f"{json.dumps(labels, sort_keys=True)}\n".encode()
+        self._done(self._act(scripts.VOLUME, [desired.name], stdin=said), f"{desired.key} can't be made")
+
+    def _act(
+        self, script: str, words: Sequence[str], *, stdin: bytes = b"", deadline: float = ACT_SECONDS
+    ) -> Completed:
+        return self._there.run(["sh", "-c", script, "act", self._state, *words], stdin=stdin, deadline=deadline)
+
+    def _done(self, done: Completed, what: str) -> None:
+        if done.exit_code:
+            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise (Denied if "ermission denied" in said else Refused)(f"{what}: {said or done.exit_code}")
+
+    # -- the way in
+
+    def logs(
+        self,
+        seen: Observed,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,  # noqa: ARG002 -- lines of a process bear no time
+        timestamps: bool = False,  # noqa: ARG002
+    ) -> Iterator[bytes]:
+        name = _directory(seen)
+        position = 1
+        if tail is not None or not follow:
+            before = self._size(name)
+            done = self._act(scripts.TAIL, [name, "all" if tail is None else str(tail)], deadline=LOOK_SECONDS)
+            yield done.stdout
+            position = before + 1
+        while follow:
+            done = self._act(scripts.MORE, [name, str(position)], deadline=LOOK_SECONDS)
+            lives, _, more = done.stdout.partition(b"\n")
+            position += len(more)
+            if more:
+                yield more
+            elif lives == b"over":
+                return
+            else:
+                time.sleep(FOLLOW_SECONDS)
+
+    def _size(self, name: str) -> int:
+        entries = (e for e in self._list().entries if (e.folder, e.name) == ("processes", name))
+        return next((int(e.facts.get("log", "0").strip() or 0) for e in entries), 0)
+
+    def run(
+        self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
+    ) -> Completed:
+        return self._there.run([*_with(seen, env or {}), *argv], deadline=deadline)
+
+    def attach(
+        self,
+        seen: Observed,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        stdin: bool,
+        env: Mapping[str, str],
+        user: str = "",
+        workdir: str = "",
+        alone: str = "",  # noqa: ARG002 -- the connection ends what was begun over it
+    ) -> int:
+        if user:
+            raise Refused(f"{seen.title}: nobody else can be become on {seen.host}", hint="leave the user out")
+        inside = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "in", workdir] if workdir else []
+        return self._there.terminal([*_with(seen, env), *inside, *argv], tty=tty, stdin=stdin)
+
+    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
+        if protocol != "tcp":
+            raise Refused(f"{seen.title}: only TCP leads to {seen.host}")
+        return self._there.reach("127.0.0.1", port)
+
+    def entry(self, seen: Observed, path: str) -> Entry | None:
+        raise Refused(f"{seen.title}: {path} can't be copied from {seen.host}", hint=NOT_YET)
+
+    def fetch(self, seen: Observed, path: str) -> Iterator[bytes]:
+        raise Refused(f"{seen.title}: {path} can't be copied from {seen.host}", hint=NOT_YET)
+
+    def deliver(self, seen: Observed, directory: str, pieces: Iterable[bytes]) -> None:  # noqa: ARG002
+        raise Refused(f"{seen.title}: nothing can be copied to {directory} on {seen.host}", hint=NOT_YET)
+
+
+def _supported(desired: Desired, payload: ProcessPayload) -> None:
+    """What would be passed over in silence is refused."""
+    asked = {
+        "process.user": payload.user,
+        "resources": payload.limits.cpus or payload.limits.memory or payload.limits.pids,
+        "in": payload.inside,
+    }
+    if found := next((name for name in asked if asked[name]), ""):
+        raise Refused(f"{desired.key}: {found} has no effect for a process on {desired.host}", hint=NOT_YET)
+
+
+def _directory_of(key: Key) -> str:
+    return f"{key.namespace}.{key.name}.{key.index}"
+
+
+def _directory(seen: Observed) -> str:
+    if seen.key is None:
+        raise Refused(f"{seen.title} is not ours, and so is not touched")
+    return seen.name if seen.kind == "volume" else _directory_of(seen.key)
+
+
+def _where(payload: ProcessPayload, state: str, directory: str) -> dict[str, str]:
+    return {
+        m.name: f"{state}/volumes/{m.volume}/data" if m.volume else m.host_path or f"{directory}/files/{m.name}"
+        for m in payload.mounts
+    }
+
+
+def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, str]) -> str:
+    """The one place where words become lines of a shell. What it runs replaces it, so its pid is the service's."""
+    env = payload.env
+    told = {name: value.text() if isinstance(value, Sealed) else places(value, where) for name, value in env.items()}
+    unfit = [name for name in told if not name.isidentifier() or not name.isascii()]
+    if unfit:
+        raise Refused(f"{desired.key}: a shell can't set the variable {unfit[0]!r}", hint="give it another name")
+    exports = [f"export {name}={shlex.quote(told[name])}" for name in sorted(told)]
+    directory = places(payload.working_dir, where) or "/"
+    command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
+    return "\n".join([scripts.RUN, *exports, f"cd {shlex.quote(directory)} || exit 126", f"exec {command}", ""])
+
+
+def _with(seen: Observed, env: Mapping[str, str]) -> list[str]:
+    marks = {"RECONCILER_NAMESPACE": seen.key.namespace, "RECONCILER_NAME": seen.key.name} if seen.key else {}
+    return ["env", *(f"{name}={value}" for name, value in sorted({**marks, **env}.items()))]

@@ -1,0 +1,197 @@
+"""Services on several machines: who depends on whom finds it by its variables alone, wherever both are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.image import ensure_images
+from tests.machines.lab import Lab
+from tests.machines.machine import Machine
+from tests.scenarios.documents import SLEEP, box, changed, document, native, server, shell
+from tests.scenarios.stage import Document, Stage, eventually
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+PLACES = ("web", "here", "there")
+ASK = (
+    "for url in $WEB_URL $HERE_URL $THERE_URL; do wget -q -T 5 -O - $url/index.html; done; echo over; exec sleep 10000"
+)
+
+
+@pytest.fixture(scope="module")
+def anna(lab: Lab) -> Iterator[Machine]:
+    """With an engine."""
+    machine = lab.machine("anna", engine=True)
+    ensure_images(machine.engine)
+    yield machine
+
+
+@pytest.fixture(scope="module")
+def bert(lab: Lab) -> Machine:
+    """Without one."""
+    return lab.machine("bert")
+
+
+def host(lab: Lab, machine: Machine, **spec: Any) -> Document:
+    ssh = {
+        "host": machine.address, "user": "root", "identityFile": str(lab.identity), "hostKey": machine.host_key,
+    }  # fmt: skip
+    return document("Host", machine.name, ssh=ssh, **spec)
+
+
+def hosts(lab: Lab, anna: Machine, bert: Machine) -> list[Document]:
+    return [
+        document("Host", "local", address=lab.address),
+        host(lab, anna),
+        host(lab, bert, engine="none"),
+    ]
+
+
+def speaking(name: str, **spec: Any) -> Document:
+    """A process that serves its own name."""
+    script = f"d=$(mktemp -d) && echo {name} > $d/index.html && exec busybox httpd -f -p ${{ports.http}} -h $d"
+    return shell(name, script.replace("$d", "$$d").replace("$(", "$$("), ports=[{"name": "http"}], **spec)
+
+
+def asking(name: str, runs: Document) -> Document:
+    return changed(runs, dependsOn=list(PLACES))
+
+
+def everything() -> list[Document]:
+    ask = ASK.replace("$", "$$")
+    return [
+        server("web", runOn="anna"),
+        speaking("here"),
+        speaking("there", runOn="bert"),
+        asking("ask-here", shell("ask-here", ask)),
+        asking("ask-bert", shell("ask-bert", ask, runOn="bert")),
+        asking("ask-anna", box("ask-anna", "sh", "-c", ask, runOn="anna")),
+    ]
+
+
+def answers(stage: Stage, asker: str) -> list[str]:
+    return stage.cli("logs", asker).out.split()
+
+
+def all_answered(stage: Stage, asker: str) -> bool:
+    return answers(stage, asker) == ["one", "here", "there", "over"]
+
+
+def test_whoever_depends_on_another_reaches_it_from_every_machine(
+    stage: Stage, lab: Lab, anna: Machine, bert: Machine
+) -> None:
+    """A container there, a process here and one on a third machine: each pair exchanges real HTTP."""
+    told = stage.apply(*hosts(lab, anna, bert), *everything(), "--timeout", "90")
+    assert told.json["settled"]
+    for asker in ("ask-here", "ask-bert", "ask-anna"):
+        eventually(lambda asker=asker: all_answered(stage, asker), f"{asker} hears from everybody")
+
+    assert stage.containers() == [], "nothing of it is on the engine here"
+    published = anna.engine.inspect(stage.name("web"))["NetworkSettings"]["Ports"]["80/tcp"]
+    assert [one["HostIp"] for one in published] == [anna.address], "nowhere else than where its callers find it"
+    assert stage.status_of("there")["instances"][0]["host"] == "bert"
+
+    again = stage.apply(*hosts(lab, anna, bert), *everything(), "--timeout", "90")
+    assert again.actions == []
+
+
+def test_what_a_reboot_ended_is_started_again_and_nothing_else_is_touched(
+    stage: Stage, lab: Lab, anna: Machine, bert: Machine
+) -> None:
+    spec = [*hosts(lab, anna, bert), *everything()]
+    stage.apply(*spec, "--timeout", "90")
+    bystander = stage.process("here").pid
+
+    anna.reboot()
+    told = stage.apply(*spec, "--timeout", "90")
+
+    assert told.json["settled"]
+    assert {action for action in told.actions if not action.endswith(("web/0", "ask-anna/0"))} == set()
+    eventually(lambda: all_answered(stage, "ask-anna"), "it hears from everybody again")
+    assert stage.process("here").pid == bystander
+
+
+def test_a_process_is_ended_by_a_reboot_and_begun_again_with_its_port(
+    stage: Stage, lab: Lab, anna: Machine, bert: Machine
+) -> None:
+    spec = [*hosts(lab, anna, bert), speaking("there", runOn="bert")]
+    stage.apply(*spec)
+    before = stage.status_of("there")["instances"][0]
+
+    bert.reboot()
+    seen = stage.status_of("there")["instances"][0]
+    assert seen["phase"] == "Exited"
+    stage.apply(*spec)
+
+    after = stage.status_of("there")["instances"][0]
+    assert after["ports"] == before["ports"]
+    assert after["phase"] == "Running"
+
+
+def test_of_a_host_that_does_not_answer_nothing_is_known_and_nothing_is_deleted(
+    stage: Stage, lab: Lab, anna: Machine, bert: Machine
+) -> None:
+    """The others go on: what is declared on them meanwhile is there."""
+    known = hosts(lab, anna, bert)
+    there, web = native("there", *SLEEP, runOn="bert"), server("web", runOn="anna")
+    stage.apply(*known, there, web)
+    life = anna.engine.inspect(stage.name("web"))["State"]["StartedAt"]
+
+    with anna.partitioned():
+        told = stage.apply(
+            native("more", *SLEEP, runOn="bert"), changed(web, env={"NEW": "1"}), "--timeout", "40", expect=1
+        )
+        assert told.actions == ["Create more/0"]
+        assert ("web/0", "Unreachable") in {(key, reason) for key, reason, _ in told.waits}
+        listed = stage.cli("get", "services", "-o", "json").json["items"]
+        ready = {
+            item["metadata"]["name"]: {c["type"]: c["status"] for c in item["status"]["conditions"]}["Ready"]
+            for item in listed
+        }
+        assert ready == {"more": "True", "there": "True", "web": "Unknown"} or ready["web"] != "True"
+
+    assert anna.engine.inspect(stage.name("web"))["State"]["StartedAt"] == life
+    stage.apply(changed(web, env={"NEW": "1"}), "--timeout", "40")
+    assert "NEW=1" in anna.engine.inspect(stage.name("web"))["Config"]["Env"]
+
+
+def test_moving_a_service_is_changing_one_line(stage: Stage, lab: Lab, anna: Machine, bert: Machine) -> None:
+    """Its caller, told by its variables alone, follows; nothing stays behind."""
+    known = hosts(lab, anna, bert)
+    caller = shell("caller", "echo at $$THERE_HOST; exec sleep 10000", dependsOn=["there"])
+    stage.apply(*known, speaking("there"), caller)
+    eventually(lambda: answers(stage, "caller") == ["at", "127.0.0.1"], "it is told where it is")
+
+    told = stage.apply(speaking("there", runOn="bert"), caller)
+
+    assert "it moved from process to process@bert" in told.causes
+    eventually(lambda: answers(stage, "caller") == ["at", bert.address], "the caller is told anew")
+    assert stage.processes("there") == []
+    assert stage.apply(speaking("there", runOn="bert"), caller).actions == []
+
+
+def test_the_verbs_reach_in_wherever_it_runs(stage: Stage, lab: Lab, anna: Machine, bert: Machine) -> None:
+    word = "hush-" + "x" * 5
+    noisy = shell("there", "echo one; echo two; echo $$WORD >&2; exec sleep 10000", runOn="bert", env={"WORD": word})
+    stage.apply(*hosts(lab, anna, bert), noisy, server("web", runOn="anna"))
+
+    eventually(lambda: answers(stage, "there") == ["one", "two", word], "all that it wrote is shown")
+    assert stage.cli("logs", "there", "--tail", "1").out.split() == [word]
+    assert stage.cli("exec", "there", "--", "cat", "/proc/sys/kernel/hostname").out.strip() == "bert"
+    assert stage.cli("exec", "web", "--", "cat", "/www/index.html").out.strip() == "one"
+    assert stage.cli("exec", "there", "--", "sh", "-c", "exit 7", expect=7).out == ""
+    assert not any(word in line for line in bert.processes()), "no secret stands in a command line"
+
+    stage.cli("delete", "service", "there")
+    assert "sleep 10000" not in bert.processes()
+    assert bert.run("ls", "/root/.local/state/reconciler/processes").split() == []
+
+
+def test_a_host_that_nobody_declares_is_a_fault_with_its_line(stage: Stage) -> None:
+    told = stage.apply(native("api", runOn="nas"), expect=2)
+    assert "there is no host called 'nas'" in told.err
+    assert json.dumps("nas") in told.err
