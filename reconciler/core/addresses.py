@@ -93,7 +93,7 @@ def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee,
         return callee.name
     if caller.container:
         elsewhere = binding is not None and binding.bind not in WILD and not binding.bind.startswith("127.")
-        lan = graph.hosts.get(callee.spec.run_on)
+        lan = graph.machine(callee.spec.run_on)
         if binding and elsewhere and lan and binding.bind == lan.reached_at:
             return binding.bind
         return _gateway(graph, snapshot, caller)
@@ -102,7 +102,7 @@ def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee,
 
 def address_of(graph: Graph, host: str) -> str:
     """Where other machines find a host."""
-    spec = graph.hosts.get(host)
+    spec = graph.machine(host)
     if spec and spec.reached_at:
         return spec.reached_at
     what = "this machine" if host == LOCAL else f"host {host}"

@@ -56,8 +56,8 @@ class Graph:
 
     def services(self) -> Iterator[tuple[Key, ServiceSpec]]:
         for key in sorted(self.resources):
-            if key.kind == "service":
-                yield key, self.resources[key].spec
+            if key.kind == "service" and (spec := self.placed(self.resources[key])):
+                yield key, spec
 
     def workloads(self) -> Iterator[tuple[Key, ServiceSpec]]:
         """Everything that passes have instances made of, each seen as a service."""
@@ -122,6 +122,10 @@ class Graph:
         resource = self.resources.get(key)
         external = resource is not None and getattr(resource.spec, "external", False)
         return (resource.spec.name or name) if resource and external else key.engine_name
+
+    def machine(self, host: str) -> HostSpec | None:
+        """What was said of a host, or of this machine, under `local`."""
+        return self.hosts.get(self.host_id(host))
 
     def volume_places(self, name: str) -> list[Place]:
         """Where a volume lies: with each who uses it; unused ones with the engine here. They share a name, no data."""

@@ -143,7 +143,7 @@ class _Desk:
 
     def _bind(self, key: Key, spec: ServiceSpec, port: Port) -> str:
         """Where it is published. Who is called from other hosts has to be found by them, and by nobody else."""
-        host = self._world.graph.hosts.get(spec.run_on)
+        host = self._world.graph.machine(spec.run_on)
         if spec.container and host and port.bind.startswith("127.") and key.name in self._called:
             return host.reached_at or port.bind
         return port.bind

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.advice import without_key
-from reconciler.core.graph import Graph, seen_as_service
+from reconciler.core.graph import Graph
 from reconciler.core.jobs import outlook
 from reconciler.core.jobstatus import job_status
 from reconciler.core.standing import Standing, Stands
@@ -112,7 +112,7 @@ class _Shares:
 def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journal: Journal) -> Status:
     key = resource.key
     waits, drifted = shares.waits[key], shares.actions[key]
-    spec = seen_as_service(resource)
+    spec = world.graph.placed(resource)
     if spec and key.kind == "job":
         found = outlook(world, key, plan.desired.get(key.instance(0)))
         return job_status(resource, found, shares.instances[key], waits, drifted)

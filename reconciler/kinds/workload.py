@@ -11,6 +11,7 @@ from reconciler.kinds.base import EDGE, VARIABLE_REST, VARIABLE_START, Argv, Fau
 from reconciler.kinds.build import Build, image_faults
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.quantity import bytes_of
+from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
 
 
@@ -76,7 +77,8 @@ class Process:
     command: Argv
     """Program and arguments. A list; no shell is involved."""
     working_dir: str = ""
-    """Directory in which it starts; relative to the spec file. By default the spec file's own."""
+    """Directory in which it starts; relative to the spec file. By default the spec file's own. On another host relative
+    to the home of the user there, and by default that."""
     user: str = ""
     """User to run as; needs root."""
 
@@ -358,7 +360,10 @@ def anchor(spec: Any, absolute: Callable[[str], str]) -> Any:
     """The same spec with its relative paths made absolute."""
     env_from = tuple(replace(e, file=absolute(e.file)) if e.file else e for e in spec.env_from)
     volumes = tuple(replace(v, host_path=absolute(v.host_path)) if v.host_path else v for v in spec.volumes)
-    process = spec.process and replace(spec.process, working_dir=absolute(spec.process.working_dir or "."))
+    here = getattr(spec, "run_on", LOCAL) == LOCAL  # the directory of a spec is on no other host
+    process = spec.process
+    if process and here:
+        process = replace(process, working_dir=absolute(process.working_dir or "."))
     container = spec.container and _anchored(spec.container, absolute)
     return replace(spec, env_from=env_from, volumes=volumes, process=process, container=container)
 

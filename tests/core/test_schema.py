@@ -36,13 +36,14 @@ GAPS = {
         "source-without-verify", "source-of-two-kinds", "source-directory-with-verify",
     ),
     "what stands inside a string": (
+        "bad-host",
         "bad-image", "image-like-a-flag", "bad-alias", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern",
         "bad-subnet", "bad-variable-name", "config-key-with-slash", "malformed-expression",
         "source-urls", "source-refs-and-paths",
     ),
     "the environment": ("variable-not-set", "variable-of-wrong-type", "secret-variable-not-set"),
     "rules between documents": (
-        "declared-twice", "circle-of-dependencies", "depends-on-itself", "unknown-dependency", "unknown-references",
+        "declared-twice", "circle-of-dependencies", "depends-on-itself", "unknown-dependency", "unknown-host", "unknown-references",
         "two-services-on-one-host-port",
     ),
     "how a number is written": ("infinite-cpus", "exponent-as-whole-number"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,11 +22,11 @@ ASK = (
 
 
 @pytest.fixture(scope="module")
-def anna(lab: Lab) -> Iterator[Machine]:
+def anna(lab: Lab) -> Machine:
     """With an engine."""
     machine = lab.machine("anna", engine=True)
     ensure_images(machine.engine)
-    yield machine
+    return machine
 
 
 @pytest.fixture(scope="module")

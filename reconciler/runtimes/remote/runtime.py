@@ -70,7 +70,7 @@ class RemoteProcesses:
         if not isinstance(payload, ProcessPayload):
             return
         _supported(desired, payload)
-        program, directory = payload.command[0], payload.working_dir or "/"
+        program, directory = payload.command[0], payload.working_dir or "."
         done = self._there.run(["sh", "-c", scripts.CHECK, "check", directory, program], deadline=LOOK_SECONDS)
         match done.exit_code:
             case 71:
@@ -250,7 +250,7 @@ def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, s
     if unfit:
         raise Refused(f"{desired.key}: a shell can't set the variable {unfit[0]!r}", hint="give it another name")
     exports = [f"export {name}={shlex.quote(told[name])}" for name in sorted(told)]
-    directory = places(payload.working_dir, where) or "/"
+    directory = places(payload.working_dir, where) or "."
     command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
     return "\n".join([scripts.RUN, *exports, f"cd {shlex.quote(directory)} || exit 126", f"exec {command}", ""])
 
