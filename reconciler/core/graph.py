@@ -375,7 +375,7 @@ def _same_address(a: str, b: str) -> bool:
 
 def hosts_of(resources: Iterable[Resource], namespace: str) -> dict[str, HostSpec]:
     """Those that a namespace knows among them, by id: its own, and everybody's."""
-    hosts = [r for r in resources if r.key.kind == "host" and not r.deleting]
+    hosts = [r for r in resources if r.key.kind == "host"]  # one that is deleted too: things may have to leave it
     return {host_id(r.key.namespace, r.key.name): r.spec for r in hosts if r.key.namespace in {namespace, "default"}}
 
 

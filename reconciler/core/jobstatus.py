@@ -75,7 +75,7 @@ def _instance(key: Key, seen: Observed, found: Outlook) -> Instance:
     return Instance(
         index=key.index or 0,
         id=seen.id,
-        host=seen.host,
+        host=seen.host.removeprefix(f"{key.namespace}/"),
         runtime=seen.runtime,
         phase=_phase(seen, found),
         ready=False,

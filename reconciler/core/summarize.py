@@ -182,7 +182,7 @@ def _instance(key: Key, seen: Observed, stands: Standing, record: Record) -> Ins
     return Instance(
         index=key.index or 0,
         id=seen.id,
-        host=seen.host,
+        host=seen.host.removeprefix(f"{key.namespace}/"),
         runtime=seen.runtime,
         phase=phase_word(seen, stands, record),
         ready=stands.stands is Stands.READY,

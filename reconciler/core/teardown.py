@@ -13,6 +13,7 @@ from reconciler.core.graph import DEFAULT_NETWORK, PLANNED, Graph, seen_as_servi
 from reconciler.core.instances import Decision, take_down, unsettled
 from reconciler.core.ports import NO_EXTRAS, Extras
 from reconciler.core.world import World
+from reconciler.kinds.host import host_id
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
@@ -126,8 +127,18 @@ def buried(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome] = ()) -
     """
     done = set(_done(graph, snapshot, outcomes))
     for key, resource in graph.removed.items():
+        if key.kind == "host" and _inhabited(graph, snapshot, key, done):
+            continue
         if key in done and not (_stays(key, resource) and _users_of(graph, key) - done):
             yield key
+
+
+def _inhabited(graph: Graph, snapshot: Snapshot, host: Key, done: set[Key]) -> bool:
+    """Whether something of ours is there, or is to be, as far as this namespace knows."""
+    name = host_id(host.namespace, host.name)
+    left = [r for r in (*graph.resources.values(), *graph.removed.values()) if r.key not in done]
+    there = any((spec := graph.placed(r)) and spec.run_on == name for r in left if r.key.is_workload)
+    return there or any(thing.host == name for _, thing in World(graph, snapshot, 0.0).ours())
 
 
 def _users_of(graph: Graph, volume: Key) -> set[Key]:

@@ -189,8 +189,7 @@ class Applied:
             for file, key in self._files(one):
                 if key.kind == "host":
                     with suppress(document.Damaged, FileNotFoundError):
-                        resource = self._resource(file, key)
-                        found |= {} if resource.deleting else {host_id(one, key.name): resource.spec}
+                        found[host_id(one, key.name)] = self._resource(file, key).spec
         return found
 
     def keep(self, resources: Sequence[Resource]) -> None:

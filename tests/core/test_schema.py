@@ -43,8 +43,8 @@ GAPS = {
     ),
     "the environment": ("variable-not-set", "variable-of-wrong-type", "secret-variable-not-set"),
     "rules between documents": (
-        "declared-twice", "circle-of-dependencies", "depends-on-itself", "unknown-dependency", "unknown-host", "unknown-references",
-        "two-services-on-one-host-port",
+        "declared-twice", "circle-of-dependencies", "depends-on-itself", "unknown-dependency", "unknown-references",
+        "two-services-on-one-host-port", "unknown-host",
     ),
     "how a number is written": ("infinite-cpus", "exponent-as-whole-number"),
 }  # fmt: skip
