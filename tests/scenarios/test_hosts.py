@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 PLACES = ("web", "here", "there")
 ASK = (
-    "for url in $WEB_URL $HERE_URL $THERE_URL; do wget -q -T 5 -O - $url/index.html; done; echo over; exec sleep 10000"
+    "for url in $WEB_URL $HERE_URL $THERE_URL; do wget -q -O - $url/index.html; done; echo over; exec sleep 10000"
 )
 
 
