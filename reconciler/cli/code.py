@@ -10,6 +10,8 @@ from reconciler.cli import editor, entering, inside, line, names, picking, wired
 from reconciler.cli.context import Context
 from reconciler.cli.diagnosis import at
 from reconciler.cli.verb import verb
+from reconciler.errors import ReconcilerError
+from reconciler.model.place import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +58,10 @@ def _to_show(parts: Parts, key: Key, index: int | None) -> Observed | None:
 
 def _address(context: Context, parts: Parts, key: Key, thing: Observed | None, path: str, index: int) -> str:
     spec = next((r.spec for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
+    host = getattr(spec, "run_on", LOCAL)
+    if host != LOCAL:
+        hint = f"a shell in it: reconciler attach {key.short} -n {key.namespace}"
+        raise ReconcilerError(f"{key.short} runs on {host}, where no editor is opened from here", hint=hint)
     runtime = thing.runtime if thing else str(spec.runtime) if spec else "docker"
     if runtime == "process":
         own = spec.process.working_dir if spec and spec.process else _directory(thing)

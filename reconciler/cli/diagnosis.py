@@ -133,7 +133,7 @@ def by_hand(sight: Sight) -> list[str]:
     running = next((thing for thing in sight.things if thing.phase is Phase.RUNNING), None)
     if running:
         own = at(sight.key, "attach")
-        return [own, f"docker exec -it {running.name} sh"] if running.runtime == "docker" else [own]
+        return [own, f"docker exec -it {running.name} sh"] if running.place == "docker" else [own]
     match spec:
         case ServiceSpec(container=container) if container and container.image:
             return [shlex.join(["docker", "run", "--rm", "-it", "--entrypoint", "sh", container.image])]

@@ -16,9 +16,7 @@ from tests.scenarios.stage import Document, Stage, eventually
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 PLACES = ("web", "here", "there")
-ASK = (
-    "for url in $WEB_URL $HERE_URL $THERE_URL; do wget -q -O - $url/index.html; done; echo over; exec sleep 10000"
-)
+ASK = "for url in $WEB_URL $HERE_URL $THERE_URL; do wget -q -O - $url/index.html; done; echo over; exec sleep 10000"
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +76,7 @@ def answers(stage: Stage, asker: str) -> list[str]:
 
 def all_answered(stage: Stage, asker: str) -> bool:
     found = answers(stage, asker)
-    assert found == ["one", "here", "there", "over"]
+    assert found[-4:] == ["one", "here", "there", "over"], "a container that is started again goes on in its log"
     return True
 
 
