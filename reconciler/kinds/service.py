@@ -24,7 +24,7 @@ from reconciler.kinds.workload import (
     workload_faults,
     workload_needs,
 )
-from reconciler.model.place import LOCAL, Place
+from reconciler.model.place import LOCAL, Place, place
 from reconciler.values import dataclass
 
 
@@ -122,7 +122,7 @@ class ServiceSpec:
     @property
     def place(self) -> Place:
         """As long as nobody but a Graph has to say which host is meant."""
-        return Place(self.runtime, self.run_on)
+        return place(self.runtime, self.run_on)
 
     @property
     def dependencies(self) -> tuple[Dependency, ...]:

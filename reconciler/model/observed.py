@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.model.key import Key
-from reconciler.model.place import LOCAL, Place
+from reconciler.model.place import LOCAL, Place, place
 from reconciler.values import dataclass
 
 INSTANCE = "service"
@@ -116,7 +116,7 @@ class Observed:
 
     @property
     def place(self) -> Place:
-        return Place(self.runtime, self.host)
+        return place(self.runtime, self.host)
 
     @property
     def title(self) -> str:
@@ -169,7 +169,7 @@ class View:
 
     @property
     def place(self) -> Place:
-        return Place(self.runtime, self.host)
+        return place(self.runtime, self.host)
 
     @property
     def reachable(self) -> bool:

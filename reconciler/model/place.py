@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Self
 
 LOCAL = "local"
@@ -35,3 +36,9 @@ class Place(str):
     def engine(self) -> Place:
         """Where networks and volumes of containers on the same host lie."""
         return Place("docker", self.host)
+
+
+@lru_cache(maxsize=1024)
+def place(runtime: str, host: str) -> Place:
+    """The same one, for who asks again and again."""
+    return Place(runtime, host)

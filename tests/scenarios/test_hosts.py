@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.image import ensure_images
 from tests.machines.lab import Lab
 from tests.machines.machine import Machine
+from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import SLEEP, box, changed, document, native, server, shell
 from tests.scenarios.stage import Document, Stage, eventually
 
@@ -195,3 +197,25 @@ def test_a_host_that_nobody_declares_is_a_fault_with_its_line(stage: Stage) -> N
     told = stage.apply(native("api", runOn="nas"), expect=2)
     assert "there is no host called 'nas'" in told.err
     assert json.dumps("nas") in told.err
+
+
+@pytest.fixture
+def daemon(stage: Stage) -> Iterator[Daemon]:
+    it = Daemon(stage)
+    yield it
+    it.kill()
+
+
+def test_the_loop_keeps_up_what_runs_elsewhere(
+    stage: Stage, lab: Lab, anna: Machine, bert: Machine, daemon: Daemon
+) -> None:
+    spec = native("there", *SLEEP, runOn="bert", restart={"initialSeconds": 0})
+    stage.apply(*hosts(lab, anna, bert), spec, server("web", runOn="anna"))
+    first = stage.status_of("there")["instances"][0]["pid"]
+    container = anna.engine.inspect(stage.name("web"))
+
+    daemon.start("--resync", "1")
+    bert.run("kill", "-9", str(first))
+    anna.engine.remove(stage.name("web"))
+    eventually(lambda: stage.status_of("there")["instances"][0]["pid"] not in {None, first}, "it runs again")
+    eventually(lambda: anna.engine.inspect(stage.name("web"))["Id"] != container["Id"], "so does the container")
