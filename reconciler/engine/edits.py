@@ -9,6 +9,7 @@ from reconciler.core.advice import command_line
 from reconciler.core.render import MARKS, REBUILT, RESTARTED
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.host import HostSpec
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
@@ -164,6 +165,8 @@ def _tombstone(key: Key, runtime: str = "docker") -> Resource:
             return Resource(key, SecretSpec(), deleting=True)
         case "source":
             return Resource(key, SourceSpec(directory="/gone", prune=False), deleting=True)
+        case "host":
+            return Resource(key, HostSpec(address="gone"), deleting=True)
         case "job" if runtime == "process":
             return Resource(key, JobSpec(process=Process(command=("gone",))), deleting=True)
         case "job":
