@@ -14,6 +14,7 @@ import re
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,7 @@ class Line:
         _check(name, target)
         self._name, self._target, self._directory = name, target, directory
         self._ports: dict[tuple[str, int], int] = {}
+        self._failed: tuple[float, Unreachable] | None = None
         self._id = hashlib.sha256(repr((str(directory), name, target)).encode()).hexdigest()[:12]
 
     def session(self, mark: str) -> list[str]:
@@ -99,13 +101,20 @@ class Line:
 
     def open(self) -> bool:
         """Opens it, and tells whether it was not open. Raises Unreachable, Denied, HostKeyUnknown, HostKeyChanged."""
+        asked_at = time.monotonic()
         with self._turn():
             if self._answers():
                 return False
+            if self._failed and self._failed[0] > asked_at:
+                raise self._failed[1]  # while we waited for our turn somebody has found that out
             self._socket.unlink(missing_ok=True)  # whoever made it was killed
             begin = ["-f", "-N", "-M", "-S", str(self._socket), "-o", f"ControlPersist={PERSIST_SECONDS}"]
             sockets = ["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]
-            self._reach([*begin, *sockets])
+            try:
+                self._reach([*begin, *sockets])
+            except Unreachable as error:
+                self._failed = time.monotonic(), error
+                raise
             return True
 
     def forward(self, remote: str) -> str:

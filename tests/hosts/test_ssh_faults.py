@@ -221,3 +221,13 @@ def test_F35_the_frozen_and_the_cut_off_are_told_within_15_s_and_others_go_on(
         "frozen": "frozen",
         "away": "away",
     }
+
+
+def test_who_waits_while_another_finds_a_host_away_is_told_with_him(lab: Lab, dial: Dial) -> None:
+    """Each runtime there asks at the same time: a host that is away costs one deadline, not one for each."""
+    machine = lab.machine("gone")
+    host = dial(machine)
+    with machine.partitioned(), ThreadPoolExecutor(3) as pool:
+        told = list(pool.map(lambda _: until_told(Unreachable, lambda: host.run(["true"])), range(3)))
+    assert max(told) < 1.6 * min(told)
+    assert host.run(["true"]).exit_code == 0, "and he who asks later finds out for himself"
