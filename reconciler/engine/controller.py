@@ -73,7 +73,9 @@ class Controller:
         with self._turn(timeout):
             given = admit(given) if admit else given
             given = self._with_volumes(given) if adopt else given
-            plans = [(space, mine, self._edit(space, mine, prune=prune)) for space, mine in _by_namespace(given)]
+            known = _everybodys_hosts(given)
+            spaces = _by_namespace(given)
+            plans = [(space, mine, self._edit(space, mine, known, prune=prune)) for space, mine in spaces]
             warned = [warnings(self.parts.source, edit.keep) for _, _, edit in plans]
             adopted = self._adopt({space: edit for space, _, edit in plans}, adopt) if adopt else {}
             self.parts.source.keep([resource for _, _, edit in plans for resource in edit.keep])
@@ -92,9 +94,10 @@ class Controller:
     def preview(self, given: Sequence[Resource], *, prune: bool = False, adopt: Adopt | None = None) -> list[Foresight]:
         """What `apply` would do, for each namespace. Changes nothing, not even our home."""
         found = []
+        known = _everybodys_hosts(given)
         for namespace, mine in _by_namespace(self._with_volumes(given) if adopt else given):
-            edit = self._edit(namespace, mine, prune=prune)
-            before, graph = self._kept(namespace), self._edited(namespace, edit)
+            edit = self._edit(namespace, mine, known, prune=prune)
+            before, graph = self._kept(namespace), self._edited(namespace, edit, known)
             changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
             foresight = self._fold(graph, adopt)
             results = acted_on(edit.results, foresight.actions)
@@ -231,7 +234,8 @@ class Controller:
         ]
         return replace(report, results={**report.results, **lost}, notes=(*report.notes, *notes)) if lost else report
 
-    def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:
+    def _edit(self, namespace: str, given: Sequence[Resource], known: Sequence[Resource] = (), *, prune: bool) -> Edit:
+        """`known` are hosts that come in another namespace at the same time."""
         before = self._kept(namespace, tombstones=True)
         damaged, up = self.parts.source.damaged(namespace), running(self.parts, given, before)
         edit = edits.apply(before, given, damaged, up)
@@ -239,13 +243,13 @@ class Controller:
             live = {key: r for key, r in before.items() if not r.deleting}
             gone = edits.prune(live, [r.key for r in given], self.orphans(namespace).values())
             edit = Edit(edit.keep + gone.keep, {**edit.results, **gone.results})
-        self._check(namespace, before, edit, {r.key for r in given})
+        self._check(namespace, before, edit, {r.key for r in given}, known)
         return edit
 
-    def _edited(self, namespace: str, edit: Edit) -> Graph:
+    def _edited(self, namespace: str, edit: Edit, known: Sequence[Resource] = ()) -> Graph:
         """As it will be once this is kept."""
         after = {**self._kept(namespace, tombstones=True), **{r.key: r for r in edit.keep}}
-        return self.parts.source.graph(namespace, self.parts.home.identity(make=False), after.values())
+        return self.parts.source.graph(namespace, self.parts.home.identity(make=False), [*after.values(), *known])
 
     def _with_volumes(self, given: Sequence[Resource]) -> list[Resource]:
         from reconciler.engine.adopting import with_volumes  # noqa: PLC0415 -- a rare word
@@ -260,11 +264,14 @@ class Controller:
         graphs = {namespace: self._edited(namespace, edit) for namespace, edit in wanted.items()}
         return take_over(self.parts, graphs, replacing=how == "replace")
 
-    def _check(self, namespace: str, before: Mapping[Key, Resource], edit: Edit, given: set[Key]) -> None:
+    def _check(
+        self, namespace: str, before: Mapping[Key, Resource], edit: Edit, given: set[Key],
+        known: Sequence[Resource] = (),
+    ) -> None:  # fmt: skip
         """Nothing is kept that can't work together. Faults that were there before are not the newcomers'."""
         identity = self.parts.home.identity(make=False)
         after = {**before, **{r.key: r for r in edit.keep}}
-        graph = self.parts.source.graph(namespace, identity, after.values())
+        graph = self.parts.source.graph(namespace, identity, [*after.values(), *known])
         old = set(link_faults(self.parts.source.graph(namespace, identity, before.values())))
         faults = [(key, fault) for key, fault in link_faults(graph) if key in given or (key, fault) not in old]
         doubted = doubts(graph)  # they wait for what they need, as they would for anything else
@@ -369,6 +376,10 @@ class Controller:
         journal = self.parts.store.journal(graph.namespace)
         waves = (explained(wave, self.parts.store.payload) for wave in fold(graph, snapshot, journal, now))
         return Foresight(graph, snapshot, tuple(waves))
+
+
+def _everybodys_hosts(given: Iterable[Resource]) -> list[Resource]:
+    return [r for r in given if r.key.kind == "host" and r.key.namespace == "default"]
 
 
 def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:

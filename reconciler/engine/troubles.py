@@ -49,7 +49,7 @@ def _held_up(last: Pass, wait: Wait, told: str) -> Trouble:
     """What is not declared, a network of ours or a tombstone; or whose old one serves while the new one can't come."""
     key, record = wait.key.resource, last.journal.get(wait.key)
     reason = record.reason if record and record.reason else wait.reason
-    return Trouble(key, reason, without_key(wait.message, key), _hint(last, told, reason))
+    return Trouble(key, reason, without_key(wait.message, key), _hint(last, told, reason, wait.message))
 
 
 def _complaint(status: Status) -> Condition | None:
@@ -60,10 +60,11 @@ def _complaint(status: Status) -> Condition | None:
     return progressing if halted else None
 
 
-def _hint(last: Pass, told: str, reason: str) -> str:
+def _hint(last: Pass, told: str, reason: str, message: str) -> str:
     """What the runtime advised, else what is advised for such a reason."""
     if reason == Reason.UNREACHABLE:
-        told = next((view.hint for view in last.snapshot.views if view.problem and view.hint), told)
+        silent = [view for view in last.snapshot.views if view.problem and view.problem in message]
+        told = next((view.hint for view in silent if view.hint), told)
     return told or next((hint for known, hint in HINTS.items() if known == reason), "")
 
 
@@ -82,11 +83,11 @@ def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: 
     message = without_key(condition.message, key)
     spec = last.graph.spec(key)
     if spec is None:
-        return Trouble(key, condition.reason, message, _hint(last, told, condition.reason))
+        return Trouble(key, condition.reason, message, _hint(last, told, condition.reason, condition.message))
     seen = _ill(world, key)
     log = [masking(last.graph)(line) for line in _tail(parts, seen)] if seen else []
     found = advice(key, condition.reason, message, spec, seen, silent=not log)
-    hint = found or _hint(last, told, condition.reason)
+    hint = found or _hint(last, told, condition.reason, condition.message)
     if any(wait.key.resource == key and wait.reason is Reason.ROLLING for wait in last.plan.waits):
         back = f"go back: {command_line(key, 'rollout undo')}"
         hint = f"{hint}; or {back}" if hint else f"put it right and apply it again, or {back}"
