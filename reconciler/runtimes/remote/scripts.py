@@ -55,47 +55,81 @@ echo end
 START = (
     COMMON
     + r"""
-directory=$state/processes/$2 wanted=$3
+directory=$state/processes/$2
 mkdir -p "$directory" || exit 1
-mkdir "$directory/turn" 2>/dev/null || { lives "$directory" && exit 0; rmdir "$directory/turn" 2>/dev/null; exit 75; }
-trap 'rmdir "$directory/turn"' EXIT
+trap 'rm -f "$directory"/*.$$' EXIT
 trap 'exit 1' HUP INT TERM
-if [ -e "$directory/labels.json" ] && ! ours "$directory" "$wanted"; then exit 73; fi
 IFS= read -r labels || exit 1
-lives "$directory" && exit 0
-cat > "$directory/run" || exit 1
-rm -f "$directory/pid" "$directory/exit"
-[ ! -e "$directory/log" ] || mv -f "$directory/log" "$directory/previous.log"
-printf '%s\n' "$labels" > "$directory/labels.new" && mv -f "$directory/labels.new" "$directory/labels.json" || exit 1
+cat > "$directory/run.$$" || exit 1
+printf '%s\n' "$labels" > "$directory/labels.$$" || exit 1
 alone=
 command -v setsid >/dev/null && alone=setsid
-said=$($alone sh -c "$4" parent "$directory" "$boot" "$alone" 2>&1 </dev/null &)
-case $said in *started) ;; *) echo "x: $said" >&2; exit 1 ;; esac
+said=$($alone sh -c "$4" parent "$1" "$2" "$3" "$$" "$alone" 2>&1 </dev/null &)
+case $said in
+  *started) ;;
+  *taken) exit 73 ;;
+  *busy) exit 75 ;;
+  *) echo "x: ${said:-it ended before it began}" >&2; exit 1 ;;
+esac
 """
 )
-"""One at a time, and only where nobody else's thing is. 73: it is somebody else's; 75: somebody else is at it."""
+"""73: it is somebody else's; 75: somebody else is at it. Until PARENT is there nothing has happened but drafts; from
+then on no lost connection stops it half-way.
+"""
 
-PARENT = r"""
-directory=$1 boot=$2 alone=$3
+PARENT = (
+    COMMON
+    + r"""
+directory=$state/processes/$2 wanted=$3 draft=$4 alone=$5
 trap '' HUP INT
-$alone sh "$directory/run" "$directory/run" </dev/null >>"$directory/log" 2>&1 &
+turn=$directory/turn mine=$$.$(began $$).$boot
+held() { held=$(ls -ld "$turn" 2>/dev/null) && held=${held##*-> }; }
+release() { held && [ "$held" = "$mine" ] && rm -f "$turn"; }
+alive() {
+  pid=${1%%.*} rest=${1#*.}
+  [ "${rest#*.}" = "$boot" ] && [ "$(began "$pid")" = "${rest%%.*}" ]
+}
+tries=0
+until said=$(ln -s "$mine" "$turn" 2>&1); do
+  if held && ! alive "$held"; then mv -f "$turn" "$turn.$$" && rm -f "$turn.$$"; continue; fi
+  if [ $((tries += 1)) -ge 50 ]; then held && said=busy; echo "$said"; exit; fi
+  sleep 0.1 2>/dev/null || sleep 1
+done
+trap release EXIT
+for stray in "$directory"/*.[0-9]*; do [ -e "/proc/${stray##*.}" ] || rm -f "$stray"; done
+if [ -e "$directory/labels.json" ] && ! ours "$directory" "$wanted"; then echo taken; exit; fi
+if lives "$directory"; then echo started; exit; fi
+mv -f "$directory/run.$draft" "$directory/run" || exit
+rm -f "$directory/pid" "$directory/exit"
+[ ! -e "$directory/log" ] || mv -f "$directory/log" "$directory/previous.log"
+mv -f "$directory/labels.$draft" "$directory/labels.json" || exit
+$alone sh "$directory/run" "$directory" "$boot" 3>&1 </dev/null >>"$directory/log" 2>&1 &
 pid=$!
-read -r stat < "/proc/$pid/stat" 2>/dev/null && { set -- ${stat##*) }; start=${20}; }
-printf '%s %s %s %s\n' "$pid" "${start:-0}" "$boot" "$(date +%s)" > "$directory/pid.new" || exit 1
-mv -f "$directory/pid.new" "$directory/pid" || exit 1
-echo started
 exec >/dev/null 2>&1
 wait "$pid"
 code=$?
 printf '%s %s\n' "$code" "$(date +%s)" > "$directory/exit.new" && mv -f "$directory/exit.new" "$directory/exit"
 """
-"""It stays for as long as the service does, to write down how that ended."""
+)
+"""One at a time, and only where nobody else's thing is: a turn is a link that says whose it is, so that nobody waits for
+the dead. It stays for as long as the service does, to write down how that ended.
+"""
 
 RUN = """\
-rm -f "$1"
+rm -f "$1/run"
+directory=$1 boot=$2
+read -r stat < /proc/$$/stat && set -- ${stat##*) }
+{ printf '%s %s %s %s\\n' "$$" "${20}" "$boot" "$(date +%s)" > "$directory/pid.new"; } 2>&3 || exit 125
+mv -f "$directory/pid.new" "$directory/pid" 2>&3 || exit 125
+rm -f "$directory/turn"
+echo started >&3
+exec 3>&-
+unset directory boot stat
 set --
 """
-"""What the service begins with: its environment, which may hold secrets, is gone from the disk before it is used."""
+"""What the service begins with. Its environment, which may hold secrets, is gone from the disk before it is used. And
+it is written down that it runs before it does: whatever is cut off when, it is never begun twice.
+"""
 
 STOP = (
     COMMON
@@ -112,7 +146,7 @@ while lives "$directory" && [ "$(date +%s)" -lt "$ends" ]; do nap; done
 lives "$directory" && send KILL
 last=$(($(date +%s) + 5))
 while { lives "$directory" || [ ! -s "$directory/exit" ]; } && [ "$(date +%s)" -lt "$last" ]; do nap; done
-send KILL
+kill -KILL "-$pid" 2>/dev/null
 ! lives "$directory"
 """
 )
@@ -125,7 +159,7 @@ ours "$directory" "$4" || exit 0
 [ "$2" = volumes ] || ! lives "$directory" || exit 1
 [ ! -e "$directory/data" ] || rm -rf "$directory/data" || exit 1
 [ ! -e "$directory/files" ] || rm -rf "$directory/files" || exit 1
-rm -rf "$directory"
+mv "$directory" "$state/$2/.gone.$4" && rm -rf "$state/$2"/.gone.*
 """
 )
 
