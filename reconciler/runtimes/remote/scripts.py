@@ -111,8 +111,8 @@ code=$?
 printf '%s %s\n' "$code" "$(date +%s)" > "$directory/exit.new" && mv -f "$directory/exit.new" "$directory/exit"
 """
 )
-"""One at a time, and only where nobody else's thing is: a turn is a link that says whose it is, so that nobody waits for
-the dead. It stays for as long as the service does, to write down how that ended.
+"""One at a time, and only where nobody else's thing is: a turn is a link that says whose it is, so that nobody waits
+for the dead. It stays for as long as the service does, to write down how that ended.
 """
 
 RUN = """\
