@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
+from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts
+from reconciler.core.linking import link_faults
 from reconciler.core.preview import fold
 from reconciler.core.summarize import stalled
 from reconciler.core.world import World

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.graph import link_faults
+from reconciler.core.linking import link_faults
 from reconciler.core.planner import plan
 from reconciler.kinds.host import HostSpec, SshAccess
 from reconciler.kinds.service import Dependency
