@@ -9,7 +9,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from reconciler.errors import Refused
 from reconciler.hosts.remote import WHOLE
@@ -33,15 +33,28 @@ class Heard:
 
 def exchange(argv: Sequence[str], *, mark: str, stdin: bytes, deadline: float, most: int) -> Heard:
     """Raises TimeoutError at the deadline. Output beyond `most` bytes is read and dropped."""
-    pipe = subprocess.PIPE
-    try:
-        child = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0)
-    except OSError as error:
-        raise Refused(f"{argv[0]} can't be run: {error.strerror}", hint="install the OpenSSH client") from error
+    child = _begin(argv)
     try:
         return _Exchange(child, mark.encode(), stdin, time.monotonic() + deadline, most).to_its_end()
     finally:
         _end(child)
+
+
+def flow(argv: Sequence[str], *, mark: str, deadline: float, most: int) -> Generator[bytes, None, Heard]:
+    """What the command writes, as it comes. It ends when nobody listens any more."""
+    child = _begin(argv)
+    try:
+        return (yield from _Exchange(child, mark.encode(), b"", time.monotonic() + deadline, most).flowing())
+    finally:
+        _end(child)
+
+
+def _begin(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0)
+    except OSError as error:
+        raise Refused(f"{argv[0]} can't be run: {error.strerror}", hint="install the OpenSSH client") from error
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -67,6 +80,18 @@ class _Exchange:
         """Of the command, that is: what it left behind may hold the wire for ever. Our end of the input stays open
         until then, for it is the command's lifeline.
         """
+        for _ in self._turns():
+            pass
+        return self._heard()
+
+    def flowing(self) -> Generator[bytes, None, Heard]:
+        out, _ = self._ears.values()
+        for _ in self._turns():
+            if piece := out.taken():
+                yield piece
+        return self._heard()
+
+    def _turns(self) -> Iterator[None]:
         with selectors.DefaultSelector() as selector:
             for fd in self._ears:
                 os.set_blocking(fd, False)
@@ -76,7 +101,7 @@ class _Exchange:
                 selector.register(self._stdin, selectors.EVENT_WRITE)
             while not all(ear.done for ear in self._ears.values()):
                 self._turn(selector)
-        return self._heard()
+                yield
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         left = self._until - time.monotonic()
@@ -121,8 +146,7 @@ class _Ear:
 
     def __init__(self, mark: bytes, most: int) -> None:
         self._begin = mark + b" begun\n"
-        self._end = re.compile(re.escape(mark) + rb" (\w{1,8})\n")
-        self._longest = len(mark) + 10
+        self._mark, self._end = mark + b" ", re.compile(re.escape(mark) + rb" (\w{1,8})\n")
         self._most = most
         self._tail = b""
         self.kept, self.noise = bytearray(), b""
@@ -138,10 +162,22 @@ class _Ear:
         if self.begun and (end := self._end.search(text)):
             text, self.ended, self.done = text[: end.start()], end[1].decode(), True
         elif chunk:
-            text, self._tail = text[: -self._longest], text[-self._longest :]  # where a mark may have begun
+            whole = len(text) - self._begun_mark(text)
+            text, self._tail = text[:whole], text[whole:]
         else:
             self.done = True
         self.kept += text[: self._most - len(self.kept)]
+
+    def taken(self) -> bytes:
+        """What was kept since the last time."""
+        piece = bytes(self.kept) if self.begun else b""
+        del self.kept[: len(piece)]
+        return piece
+
+    def _begun_mark(self, text: bytes) -> int:
+        """How many of the last bytes may be the first ones of a mark."""
+        longest = range(min(len(text), len(self._mark) + 9), 0, -1)
+        return next((n for n in longest if text[-n:].startswith(self._mark) or self._mark.startswith(text[-n:])), 0)
 
     def _from_beginning(self, text: bytes) -> bytes:
         before, found, after = text.partition(self._begin)

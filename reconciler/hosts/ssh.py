@@ -6,12 +6,12 @@ import posixpath
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from reconciler.errors import Denied, Gone, OutcomeUnknown, Refused, Unreachable
 from reconciler.hosts import listening, remote, sshsaid
-from reconciler.hosts.exchange import Heard, exchange
+from reconciler.hosts.exchange import Heard, exchange, flow
 from reconciler.hosts.local import EPHEMERAL, EPHEMERAL_DEFAULT, EPHEMERAL_ELSEWHERE, READ_BYTES
 from reconciler.hosts.running import OUTPUT_BYTES
 from reconciler.hosts.sshline import Line, Target
@@ -21,6 +21,8 @@ from reconciler.ports import Completed
 READ_SECONDS = 60.0
 LOOK_SECONDS = 15.0
 BUSY_SECONDS = 10.0
+LASTING_SECONDS = 86400.0
+"""Of what goes on for as long as somebody listens."""
 
 READ = r"""
 export LC_ALL=C
@@ -83,6 +85,21 @@ class Ssh:
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         return self._run(argv, stdin=stdin, deadline=deadline, most=OUTPUT_BYTES)
 
+    def stream(self, argv: Sequence[str], *, deadline: float = LASTING_SECONDS) -> Iterator[bytes]:
+        """What a command writes, as it comes; it ends with us. Raises when it failed, or when the connection was lost:
+        nothing is begun again, for nobody knows how much of it was heard.
+        """
+        self._line.open()
+        mark = secrets.token_hex(8)
+        line = remote.wrapped(argv, mark=mark, size=0, deadline=deadline)
+        try:
+            heard = yield from flow([*self._line.session(mark), line], mark=mark, deadline=deadline, most=OUTPUT_BYTES)
+        except TimeoutError:
+            raise self._late(argv[0], deadline) from None
+        done = self._completed(argv[0], heard)
+        if done.exit_code:
+            raise Refused(f"{argv[0]} failed on {self.name}: {sshsaid.last(done.stderr)}")
+
     def read(self, path: str) -> bytes:
         done = self._look(READ, path, deadline=READ_SECONDS, most=READ_BYTES + 1)
         if done.exit_code:
@@ -117,6 +134,10 @@ class Ssh:
             return EPHEMERAL_ELSEWHERE
         except (Refused, ValueError):
             return EPHEMERAL_DEFAULT
+
+    def connection(self) -> int:
+        """Another number for each; 0 while there is none."""
+        return self._line.began()
 
     def forward(self, path: str) -> str:
         """The path of a socket here that leads to the one there. To be asked for anew before each use: it goes when
@@ -163,16 +184,18 @@ class Ssh:
             raise Unreachable(error.message, hint="it is asked again") from error
 
     def _run(self, argv: Sequence[str], *, deadline: float, most: int, stdin: bytes = b"") -> Completed:
-        heard = self._heard(argv, stdin=stdin, deadline=deadline, most=most)
+        return self._completed(argv[0], self._heard(argv, stdin=stdin, deadline=deadline, most=most))
+
+    def _completed(self, program: str, heard: Heard) -> Completed:
         match heard.ended:
             case "missing":
-                raise Refused(f"no program is called {argv[0]!r} on {self.name}", hint="install it, or look at PATH")
+                raise Refused(f"no program is called {program!r} on {self.name}", hint="install it, or look at PATH")
             case "denied":
-                raise Denied(f"{argv[0]} may not be run on {self.name}")
+                raise Denied(f"{program} may not be run on {self.name}")
             case status if status.isdecimal():
                 return Completed(int(status), heard.stdout, heard.stderr)
             case _:
-                raise self._unended(argv[0], heard)
+                raise self._unended(program, heard)
 
     def _heard(self, argv: Sequence[str], *, stdin: bytes, deadline: float, most: int) -> Heard:
         """Nothing is said twice: again only when it is certain that nobody heard the first time. Somebody who is busy,
@@ -187,10 +210,7 @@ class Ssh:
                     [*self._line.session(mark), line], mark=mark, stdin=stdin, deadline=deadline, most=most
                 )
             except TimeoutError:
-                raise OutcomeUnknown(
-                    f"{argv[0]} did not end within {deadline:g} s on {self.name} and was killed",
-                    hint="look at what it has done so far",
-                ) from None
+                raise self._late(argv[0], deadline) from None
             if not _unserved(heard, mark):
                 return heard
             if not self._line.open() and time.monotonic() > until:
@@ -198,6 +218,10 @@ class Ssh:
                     f"host {self.name} takes no more commands at once",
                     hint="it is tried again; if it stays so, raise MaxSessions in its sshd_config",
                 )
+
+    def _late(self, program: str, deadline: float) -> OutcomeUnknown:
+        said = f"{program} did not end within {deadline:g} s on {self.name} and was killed"
+        return OutcomeUnknown(said, hint="look at what it has done so far")
 
     def _unended(self, program: str, heard: Heard) -> Refused | OutcomeUnknown:
         if heard.begun or heard.exit_code in {255, -1}:

@@ -30,6 +30,8 @@ CONTROL_SECONDS = 5.0
 KEEPALIVE_SECONDS, KEEPALIVES = 4, 2
 """Who says nothing for twelve seconds is gone."""
 PERSIST_SECONDS = 600
+LOST = 255
+"""How ssh ends when it was not the command that did."""
 SOCKET_LENGTH = 107
 SUFFIX_LENGTH = 17
 """What ssh appends while it makes a control socket."""
@@ -117,6 +119,13 @@ class Line:
                 raise
             return True
 
+    def began(self) -> int:
+        """Another number for each connection; 0 while there is none."""
+        try:
+            return self._socket.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def forward(self, remote: str) -> str:
         """A socket here that leads to the one at `remote` there, for as long as the line is open."""
         if not SOCKET.fullmatch(remote):
@@ -142,11 +151,15 @@ class Line:
         return "127.0.0.1", ours
 
     def terminal(self, line: str, *, tty: bool, stdin: bool) -> int:
-        """Over the line; when that breaks, so does this."""
+        """Over the line; when that breaks, so does this, and nobody knows what has become of the command."""
         self.open()
         how = ["-t" if tty else "-T", *(() if stdin else ("-n",))]
         argv = ["ssh", "-F", "none", *how, "-S", str(self._socket), "-o", "ControlMaster=no", "-o", "LogLevel=ERROR"]
-        return subprocess.call([*argv, "-o", "ProxyCommand=false", "--", self._target.host, line])
+        code = subprocess.call([*argv, "-o", "ProxyCommand=false", "--", self._target.host, line])
+        if code == LOST and not self._answers():
+            hint = "look at what it has done so far"
+            raise OutcomeUnknown(f"the connection to host {self._name} was lost meanwhile", hint=hint)
+        return code
 
     def close(self) -> None:
         """For every process that shares it."""

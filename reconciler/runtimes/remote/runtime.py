@@ -5,36 +5,26 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 from reconciler.errors import Denied, NameTaken, OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model import labels as table
 from reconciler.model.desired import Desired, ProcessPayload, Sealed, Stop, places
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
-from reconciler.ports import Completed, Entry, Host
+from reconciler.ports import Completed
 from reconciler.runtimes.remote import scripts
 from reconciler.runtimes.remote.listing import RUNTIME, Listing, read
+from reconciler.runtimes.remote.reach import FarHost, RemoteReach, directory_of
 
 LOOK_SECONDS = 15.0
 ACT_SECONDS = 30.0
 STOP_ROOM = 20.0
 """What a stop may take beside the time that the service is given."""
-FOLLOW_SECONDS = 0.5
 NOT_YET = "run it on this machine, or as a container"
 
 
-class FarHost(Host, Protocol):
-    """What is asked of a host besides."""
-
-    def reach(self, address: str, port: int) -> tuple[str, int]: ...
-
-    def terminal(self, argv: Sequence[str], *, tty: bool, stdin: bool) -> int: ...
-
-
-class RemoteProcesses:
+class RemoteProcesses(RemoteReach):
     """The five verbs, and the way in. Each is one command on the host, which does all of it or can be asked again."""
 
     name = RUNTIME
@@ -42,7 +32,8 @@ class RemoteProcesses:
     def __init__(self, host: FarHost, owner: str, *, state: str = "") -> None:
         """`state` is a directory there; empty for the usual one of the user that we are there."""
         self.host = host.name
-        self._there, self._owner, self._state = host, owner, state
+        super().__init__(host, state)
+        self._owner = owner
 
     # -- looking
 
@@ -93,7 +84,7 @@ class RemoteProcesses:
         self._launch(desired, seen.id)
 
     def stop(self, seen: Observed, stop: Stop) -> None:
-        words = [_directory(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds))]
+        words = [directory_of(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds))]
         done = self._act(scripts.STOP, words, deadline=stop.grace_seconds + STOP_ROOM)
         if done.exit_code:
             raise OutcomeUnknown(f"{seen.title} did not end", hint="look at it")
@@ -105,7 +96,7 @@ class RemoteProcesses:
         if seen.key is None:
             raise Refused(f"{seen.title} is not ours, and so is not touched")
         folder = "volumes" if seen.kind == "volume" else "processes"
-        self._done(self._act(scripts.REMOVE, [folder, _directory(seen), seen.id]), f"{seen.title} can't be removed")
+        self._done(self._act(scripts.REMOVE, [folder, directory_of(seen), seen.id]), f"{seen.title} can't be removed")
 
     def _launch(self, desired: Desired, identity: str) -> None:
         payload = desired.payload
@@ -144,75 +135,6 @@ class RemoteProcesses:
             said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
             raise (Denied if "ermission denied" in said else Refused)(f"{what}: {said or done.exit_code}")
 
-    # -- the way in
-
-    def logs(
-        self,
-        seen: Observed,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        since: float | None = None,  # noqa: ARG002 -- lines of a process bear no time
-        timestamps: bool = False,  # noqa: ARG002
-    ) -> Iterator[bytes]:
-        name = _directory(seen)
-        position = 1
-        if tail is not None or not follow:
-            before = self._size(name)
-            done = self._act(scripts.TAIL, [name, "all" if tail is None else str(tail)], deadline=LOOK_SECONDS)
-            yield done.stdout
-            position = before + 1
-        while follow:
-            done = self._act(scripts.MORE, [name, str(position)], deadline=LOOK_SECONDS)
-            lives, _, more = done.stdout.partition(b"\n")
-            position += len(more)
-            if more:
-                yield more
-            elif lives == b"over":
-                return
-            else:
-                time.sleep(FOLLOW_SECONDS)
-
-    def _size(self, name: str) -> int:
-        entries = (e for e in self._list().entries if (e.folder, e.name) == ("processes", name))
-        return next((int(e.facts.get("log", "0").strip() or 0) for e in entries), 0)
-
-    def run(
-        self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
-    ) -> Completed:
-        return self._there.run([*_with(seen, env or {}), *argv], deadline=deadline)
-
-    def attach(
-        self,
-        seen: Observed,
-        argv: Sequence[str],
-        *,
-        tty: bool,
-        stdin: bool,
-        env: Mapping[str, str],
-        user: str = "",
-        workdir: str = "",
-        alone: str = "",  # noqa: ARG002 -- the connection ends what was begun over it
-    ) -> int:
-        if user:
-            raise Refused(f"{seen.title}: nobody else can be become on {seen.host}", hint="leave the user out")
-        inside = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "in", workdir] if workdir else []
-        return self._there.terminal([*_with(seen, env), *inside, *argv], tty=tty, stdin=stdin)
-
-    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
-        if protocol != "tcp":
-            raise Refused(f"{seen.title}: only TCP leads to {seen.host}")
-        return self._there.reach("127.0.0.1", port)
-
-    def entry(self, seen: Observed, path: str) -> Entry | None:
-        raise Refused(f"{seen.title}: {path} can't be copied from {seen.host}", hint=NOT_YET)
-
-    def fetch(self, seen: Observed, path: str) -> Iterator[bytes]:
-        raise Refused(f"{seen.title}: {path} can't be copied from {seen.host}", hint=NOT_YET)
-
-    def deliver(self, seen: Observed, directory: str, pieces: Iterable[bytes]) -> None:  # noqa: ARG002
-        raise Refused(f"{seen.title}: nothing can be copied to {directory} on {seen.host}", hint=NOT_YET)
-
 
 def _supported(desired: Desired, payload: ProcessPayload) -> None:
     """What would be passed over in silence is refused."""
@@ -227,12 +149,6 @@ def _supported(desired: Desired, payload: ProcessPayload) -> None:
 
 def _directory_of(key: Key) -> str:
     return f"{key.namespace}.{key.name}.{key.index}"
-
-
-def _directory(seen: Observed) -> str:
-    if seen.key is None:
-        raise Refused(f"{seen.title} is not ours, and so is not touched")
-    return seen.name if seen.kind == "volume" else _directory_of(seen.key)
 
 
 def _where(payload: ProcessPayload, state: str, directory: str) -> dict[str, str]:
@@ -253,8 +169,3 @@ def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, s
     directory = places(payload.working_dir, where) or "."
     command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
     return "\n".join([scripts.RUN, *exports, f"cd {shlex.quote(directory)} || exit 126", f"exec {command}", ""])
-
-
-def _with(seen: Observed, env: Mapping[str, str]) -> list[str]:
-    marks = {"RECONCILER_NAMESPACE": seen.key.namespace, "RECONCILER_NAME": seen.key.name} if seen.key else {}
-    return ["env", *(f"{name}={value}" for name, value in sorted({**marks, **env}.items()))]

@@ -178,22 +178,3 @@ cd "$1" || exit 71
 command -v "$2" >/dev/null || exit 72
 """
 """As far as that can be known before: the launch has the last word."""
-
-TAIL = (
-    COMMON
-    + r"""
-log=$state/processes/$2/log
-[ -e "$log" ] || exit 0
-if [ "$3" = all ]; then cat "$log"; else tail -n "$3" "$log"; fi
-"""
-)
-
-MORE = (
-    COMMON
-    + r"""
-directory=$state/processes/$2
-lives "$directory" && echo lives || echo over
-[ ! -e "$directory/log" ] || tail -c "+$3" "$directory/log" | dd bs=32768 count=1 2>/dev/null
-:
-"""
-)
