@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -170,15 +172,18 @@ def _runtimes(
     here = {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
 
     def elsewhere(name: str, spec: HostSpec) -> Ground:
-        ground = _ground(home, name, spec, owner, fetching)
+        ground = _ground(home, name, spec, owner, fetching, acts=acts)
         return Ground(ground.host, {which: Guarded(runtime, guard) for which, runtime in ground.runtimes.items()})
 
     return Grounds(here, elsewhere, source.hosts)
 
 
-def _ground(home: Home, name: str, spec: HostSpec, owner: str, fetching: Callable[[str, str], None] | None) -> Ground:
+def _ground(
+    home: Home, name: str, spec: HostSpec, owner: str, fetching: Callable[[str, str], None] | None, *, acts: bool
+) -> Ground:
     """Another machine. Nothing is connected to before it is used."""
     # Who has no other hosts does not pay for them.
+    from reconciler.engine.leases import Lease, Leased
     from reconciler.hosts.ssh import Ssh
     from reconciler.hosts.sshline import Target
     from reconciler.hosts.tunnel import Tunnel
@@ -189,7 +194,8 @@ def _ground(home: Home, name: str, spec: HostSpec, owner: str, fetching: Callabl
     target = Target(way.host, way.port, way.user, way.identity_file, way.host_key)
     host = Ssh(name, target, home.path / "ssh")
     own = home.path / "hosts" / name.replace("/", ".")
-    runtimes: dict[str, Any] = {"process": RemoteProcesses(host, owner, state=spec.state)}
+    processes = RemoteProcesses(host, owner, state=spec.state, who=_who(), acts=acts)
+    runtimes: dict[str, Any] = {"process": processes}
     if spec.engine != NO_ENGINE:
         tunnel = Tunnel(host, spec.engine)
         runtimes["docker"] = DockerRuntime(
@@ -197,7 +203,16 @@ def _ground(home: Home, name: str, spec: HostSpec, owner: str, fetching: Callabl
             owner=owner, host=name, logs_dir=f"{own}/logs", adopted_dir=f"{own}/adopted", progress=fetching,
             nearer=host.reach,
         )  # fmt: skip
-    return Ground(host, runtimes)
+    lease = Lease(processes)
+    return Ground(host, {which: Leased(runtime, lease) for which, runtime in runtimes.items()})
+
+
+def _who() -> str:
+    """As others are told who looks after a host."""
+    try:
+        return f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}"
+    except KeyError:
+        return f"{os.geteuid()}@{socket.gethostname()}"
 
 
 def _parts(

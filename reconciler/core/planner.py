@@ -15,6 +15,7 @@ from reconciler.core.gates import gate
 from reconciler.core.graph import Graph
 from reconciler.core.instances import Case, Decision, decide, together
 from reconciler.core.jobs import Stage, outlook
+from reconciler.core.leased import withheld
 from reconciler.core.running import Errand, Errands, run
 from reconciler.core.teardown import teardown
 from reconciler.core.world import World
@@ -65,7 +66,8 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
     notes += [*layout.assignment.moved, *_impostor_notes(world)]
     draft.sequences.sort(key=lambda sequence: sequence[0].key)
     wake = min(draft.wakes, default=None)
-    return Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes), wake)
+    planned = Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes), wake)
+    return withheld(planned, graph, snapshot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
+from reconciler.core.hoststatus import host_status
 from reconciler.core.jobs import outlook
 from reconciler.core.jobstatus import job_status
 from reconciler.core.standing import Standing, Stands
@@ -50,6 +51,10 @@ def statuses(
     for key in sorted(graph.resources):
         if key.kind == "source":  # its syncs say how it stands
             found[key] = before.get(key) or NOT_SYNCED
+            continue
+        if key.kind == "host":
+            status = host_status(graph, key, world.snapshot, before.get(key))
+            found[key] = _with_transitions(status, before.get(key), world.now)
             continue
         status = _status(graph.resources[key], world, plan, shares, journal)
         status = stalled(status, shares.waits[key]) if _gave_up(before.get(key), status) else status

@@ -17,6 +17,7 @@ from reconciler.core.world import World
 from reconciler.engine.brought import leaving_with
 from reconciler.engine.causes import explained
 from reconciler.engine.executor import perform
+from reconciler.engine.leases import released
 from reconciler.engine.observer import Observer
 from reconciler.engine.unruled import Unruled
 from reconciler.errors import ReconcilerError
@@ -80,6 +81,7 @@ def reconcile(
         planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
         outcomes = perform(planned, parts.runtimes, tell, parts.clock.now)
         _log(outcomes)
+        released(parts.runtimes, graph, snapshot, outcomes)
         _bury(parts, graph, set(buried(graph, snapshot, outcomes)), journal)
         current = _tell(parts, graph, snapshot, journal, planned, outcomes)
         if parts.feeds:

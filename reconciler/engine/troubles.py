@@ -62,7 +62,7 @@ def _complaint(status: Status) -> Condition | None:
 
 def _hint(last: Pass, told: str, reason: str, message: str) -> str:
     """What the runtime advised, else what is advised for such a reason."""
-    if reason == Reason.UNREACHABLE:
+    if reason == Reason.UNREACHABLE or reason in {view.reason for view in last.snapshot.views if view.problem}:
         silent = [view for view in last.snapshot.views if view.problem and view.problem in message]
         told = next((view.hint for view in silent if view.hint), told)
     return told or next((hint for known, hint in HINTS.items() if known == reason), "")

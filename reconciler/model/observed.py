@@ -7,10 +7,12 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
+from reconciler.model.hostfacts import HostFacts, Lease
 from reconciler.model.key import Key
 from reconciler.model.place import LOCAL, Place, place
 from reconciler.values import dataclass
 
+ENGINELESS = "run it as a process there, or on another host; or install an engine there and name its socket"
 INSTANCE = "service"
 """What kind of thing every instance is in a view, ours and others', whichever kind of workload it belongs to."""
 
@@ -158,6 +160,26 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """An address of a host, on one of its interfaces."""
+
+    device: str
+    address: str
+    """With the length of its network's prefix: 192.168.1.20/24."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """How a host stands in its networks."""
+
+    legs: tuple[Leg, ...] = ()
+    met_at: str = ""
+    """Its own address, in the connection through which it was asked."""
+    lacking: str = ""
+    """Why it can't be made part of a mesh."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All that one runtime on one host holds, or why that could not be read. Unreadable is not empty."""
 
@@ -166,6 +188,16 @@ class View:
     objects: tuple[Observed, ...] = ()
     problem: str = ""
     hint: str = ""
+    footing: Footing | None = None
+    """Where it was asked for, and could be read."""
+    reason: str = "Unreachable"
+    """Of the problem, where there is one."""
+    machine: HostFacts | None = None
+    """What another host said about itself, to who asked it."""
+    lease: Lease | None = None
+    """Who may change things there, where somebody has said that he does."""
+    engine: str = ""
+    """Of another host: which engine answered, and its version."""
 
     @property
     def place(self) -> Place:
@@ -209,6 +241,9 @@ class Snapshot:
             if view.place == place:
                 return view
         where = Place.of(place)
+        if where.host != LOCAL and any(view.host == where.host for view in self.views):
+            problem = f"host {where.host} has no container engine: its document says so (engine: none)"
+            return View(where.runtime, where.host, problem=problem, hint=ENGINELESS)
         return View(where.runtime, where.host, problem=f"no {where.runtime} runtime on {where.host}")
 
     def objects(self) -> tuple[Observed, ...]:

@@ -57,6 +57,26 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostStatus:
+    """What another machine said about itself, when it was last heard."""
+
+    os: str = ""
+    kernel: str = ""
+    arch: str = ""
+    user: str = ""
+    engine: str = ""
+    """Which one answered, and its version; empty for none."""
+    cgroups: str = ""
+    wg: str = ""
+    """kernel, wireguard-go or none."""
+    boot_id: str = ""
+    clock_skew: float = 0.0
+    """By how many seconds its clock is ahead of ours."""
+    held_by: str = ""
+    """Who looks after it, where that is another installation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     observed_generation: int = 0
     replicas: int = 0
@@ -72,6 +92,8 @@ class Status:
     """Of a Job with a schedule."""
     revisions: tuple[Arrival, ...] = ()
     """Of a Source: the last few, newest first; the first one is in force."""
+    host: HostStatus | None = None
+    """Of a Host that has been heard."""
 
     @property
     def revision(self) -> str:
@@ -90,6 +112,7 @@ class Status:
                 "instances": tuple(Instance(**item) for item in tree["instances"]),
                 "conditions": tuple(Condition(**item) for item in tree["conditions"]),
                 "revisions": tuple(Arrival(**item) for item in tree.get("revisions", ())),
+                "host": HostStatus(**tree["host"]) if tree.get("host") else None,
             }
         )
 

@@ -90,6 +90,19 @@ OF_KIND: dict[str, Layout] = {
     "volume": (*STATUS, (Column("DRIVER"), lambda item: _spec(item, "driver")), *USED_BY, *ENGINE),
     "config": (*STATUS, (Column("KEYS", flexible=True), _keys), *USED_BY),
     "secret": (*STATUS, (Column("KEYS", flexible=True), _keys), *USED_BY),
+    "host": (
+        *STATUS,
+        (Column("ADDRESS"), lambda item: words.address_cell(item.sight)),
+        (Column("OS"), lambda item: words.host_cell(item.sight, "os")),
+        (Column("ARCH"), lambda item: words.host_cell(item.sight, "arch")),
+        (Column("ENGINE"), lambda item: words.host_cell(item.sight, "engine")),
+        (Column("WG"), lambda item: words.host_cell(item.sight, "wg")),
+        (Column("AGE"), lambda item: words.stands_cell(item.look, item.sight)),
+        (Column("CGROUPS", wide=True), lambda item: words.host_cell(item.sight, "cgroups")),
+        (Column("KERNEL", wide=True), lambda item: words.host_cell(item.sight, "kernel")),
+        (Column("HELD BY", wide=True), lambda item: words.host_cell(item.sight, "held_by")),
+        (Column("MESSAGE", flexible=True, last=True), lambda item: words.message(item.look, item.sight)),
+    ),
     "source": (
         *STATUS,
         (Column("REVISION"), lambda item: words.short_revision(item.sight.status.revision)),
@@ -110,7 +123,7 @@ AT_A_GLANCE: Layout = (
 def layout(kind: str, *, prefixed: bool, everywhere: bool) -> Layout:
     """`prefixed`: service/web, where several kinds are shown one after another."""
     name: Layout = ((Column("NAME"), lambda item: item.key.short if prefixed else item.key.name),)
-    return (*(NAMESPACE if everywhere else ()), *name, *OF_KIND[kind], *(() if kind == "source" else MESSAGE))
+    return (*(NAMESPACE if everywhere else ()), *name, *OF_KIND[kind], *(() if kind in {"source", "host"} else MESSAGE))
 
 
 def rows(shape: Layout, items: Iterable[Picked]) -> list[list[object]]:

@@ -74,6 +74,8 @@ def status_word(look: Look, sight: Sight) -> str:
     ready = sight.status.condition("Ready")
     if ready is None or ready.reason == Reason.UNREACHABLE or not reachable(look, sight):
         return "Unknown"
+    if ready.status == "False" and sight.key.kind == "host":
+        return f"Blocked ({ready.reason})"
     if ready.status != "True":
         return _bad_word(look, sight, ready)
     if ready.reason == Reason.STOPPED:
@@ -202,6 +204,22 @@ def since_cell(look: Look, sight: Sight) -> str:
     """How long the revision of a Source has been in force."""
     arrived = sight.status.revisions
     return age(look.at - arrived[0].time) if arrived else ""
+
+
+def host_cell(sight: Sight, fact: str) -> str:
+    """Something that a host said about itself."""
+    return str(getattr(sight.status.host, fact)) if sight.status.host else ""
+
+
+def address_cell(sight: Sight) -> str:
+    return sight.resource.spec.reached_at if sight.resource else ""
+
+
+def stands_cell(look: Look, sight: Sight) -> str:
+    """For how long it has been Ready, or not."""
+    ready = sight.status.condition("Ready")
+    since = ready.last_transition_time if ready else 0.0
+    return age(look.at - since) if since and look.at > since else ""
 
 
 def subject_cell(sight: Sight) -> str:

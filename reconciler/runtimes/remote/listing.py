@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
+from itertools import takewhile
 from typing import Any
 
+from reconciler.core import hostfacts
 from reconciler.errors import Unreachable
 from reconciler.model import labels as table
+from reconciler.model.hostfacts import HostFacts, Lease
 from reconciler.model.observed import INSTANCE, Binding, Observed, Phase
 from reconciler.values import dataclass
 
 RUNTIME = "process"
+WHO_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,16 @@ class Listing:
     state: str
     boot: str
     entries: tuple[Entry, ...]
+    facts: HostFacts | None = None
+    lease: Lease | None = None
 
     def observed(self, host: str, owner: str) -> Iterator[Observed]:
         for entry in self.entries:
             yield _observed(entry, host, owner, self.boot)
 
 
-def read(text: str, host: str) -> Listing:
+def read(text: str, host: str, before: float, after: float) -> Listing:
+    """`before` and `after` it was asked for."""
     lines = text.splitlines()
     if not lines or lines[-1] != "end":
         raise Unreachable(f"host {host} did not tell all of what runs there", hint="it is asked again")
@@ -48,7 +55,16 @@ def read(text: str, host: str) -> Listing:
             entries.append((folder, name, {}))
         else:
             (entries[-1][2] if entries else head)[word] = rest
-    return Listing(head.get("state", ""), head.get("boot", ""), tuple(Entry(*entry) for entry in entries))
+    facts = hostfacts.read(takewhile(lambda line: not line.startswith("= "), lines), before, after)
+    found = tuple(Entry(*entry) for entry in entries)
+    return Listing(head.get("state", ""), head.get("boot", ""), found, facts, read_lease(head.get("lease", "")))
+
+
+def read_lease(text: str) -> Lease | None:
+    owner, _, rest = text.partition(" ")
+    left, _, who = rest.partition(" ")
+    told = "".join(c if c.isprintable() else "?" for c in who)[:WHO_LENGTH]
+    return Lease(owner[:WHO_LENGTH], told, int(left)) if left.isdecimal() else None
 
 
 def _observed(entry: Entry, host: str, owner: str, boot: str) -> Observed:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 
-from reconciler.errors import Denied, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.core.leased import why_taken
+from reconciler.errors import Denied, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model import labels as table
 from reconciler.model.desired import Desired, ProcessPayload, Sealed, Stop, places
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 from reconciler.ports import Completed
-from reconciler.runtimes.remote import scripts
-from reconciler.runtimes.remote.listing import RUNTIME, Listing, read
+from reconciler.runtimes.remote import leases, scripts
+from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_lease
+from reconciler.runtimes.remote.looking import LOOK
 from reconciler.runtimes.remote.reach import FarHost, RemoteReach, directory_of
 
 LOOK_SECONDS = 15.0
 ACT_SECONDS = 30.0
 STOP_ROOM = 20.0
 """What a stop may take beside the time that the service is given."""
+LEASES = scripts.COMMON + leases.SCRIPT
 NOT_YET = "run it on this machine, or as a container"
 
 
@@ -29,27 +33,49 @@ class RemoteProcesses(RemoteReach):
 
     name = RUNTIME
 
-    def __init__(self, host: FarHost, owner: str, *, state: str = "") -> None:
-        """`state` is a directory there; empty for the usual one of the user that we are there."""
+    def __init__(self, host: FarHost, owner: str, *, state: str = "", who: str = "", acts: bool = False) -> None:
+        """`state` is a directory there; empty for the usual one of the user that we are there. `who` we are is said
+        to others who would change things there too. Only who `acts` keeps them away.
+        """
         self.host = host.name
         super().__init__(host, state)
         self._owner = owner
+        self._who, self._acts = leases.word(who), acts and bool(owner)
 
     # -- looking
 
     def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
         try:
-            return View(self.name, self.host, tuple(self._list().observed(self.host, self._owner)))
+            seen = self._list()
+            there = tuple(seen.observed(self.host, self._owner))
         except ReconcilerError as error:
-            return View(self.name, self.host, problem=error.message, hint=error.hint)
+            return View(self.name, self.host, problem=error.message, hint=error.hint, reason=error.reason)
+        return View(self.name, self.host, there, machine=seen.facts, lease=seen.lease)
 
     def glance(self) -> str:
         """It takes a look to know."""
         return ""
 
     def _list(self) -> Listing:
-        done = self._there.run(["sh", "-c", scripts.LIST, "list", self._state], deadline=LOOK_SECONDS)
-        return read(done.stdout.decode(errors="replace"), self.host)
+        words = [self._state, self._owner if self._acts else "-", str(leases.SECONDS), self._who]
+        before = time.time()
+        done = self._there.run(["sh", "-c", LOOK, "look", *words], deadline=LOOK_SECONDS)
+        return read(done.stdout.decode(errors="replace"), self.host, before, time.time())
+
+    # -- whose it is
+
+    def claim(self) -> None:
+        """That we may change things there. Raises HostTaken if somebody else does; where nothing can be written,
+        nobody can say.
+        """
+        done = self._act(LEASES + leases.CLAIM, [self._owner, str(leases.SECONDS), self._who])
+        other = read_lease(done.stdout.decode(errors="replace").removeprefix("lease ").strip())
+        if done.exit_code == 76:
+            raise HostTaken(why_taken(self.host, other), hint="declare it on another host, or ask whose it is")
+
+    def release(self) -> None:
+        """Nothing of ours is there any more."""
+        self._act(LEASES + leases.RELEASE, [self._owner, self._who])
 
     # -- verbs
 
