@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from reconciler.core.backoff import crashes
 from reconciler.core.graph import Graph
@@ -39,6 +39,7 @@ class World:
                 self._ours.setdefault(thing.key, []).append(thing)
             for network in thing.networks:
                 self._users.setdefault((thing.place, network), []).append(thing)
+        self._ours = {key: self._once(key, things) for key, things in self._ours.items()}
 
     def _claims(self, thing: Observed) -> bool:
         key, graph = thing.key, self.graph
@@ -46,6 +47,25 @@ class World:
             return False
         # Only instances can be renamed; a network or volume with our labels and another name is a copy.
         return key.index is not None if key.is_workload else thing.name == key.engine_name
+
+    def _once(self, key: Key, things: list[Observed]) -> list[Observed]:
+        """A machine that goes by two names shows all it has under both. It is not to be taken down under the one for
+        having moved to the other: what counts is where it is wanted, or else the first. Ids of volumes are mere names.
+        """
+        if key.kind == "volume" or len({thing.id for thing in things}) == len(things):
+            return things
+        wanted = self._wanted(key)
+        kept: dict[str, list[Observed]] = {}
+        for thing in sorted(things, key=lambda thing: thing.place not in wanted):
+            if thing.place in wanted or thing.id not in kept:
+                kept.setdefault(thing.id, []).append(thing)
+        return [thing for thing in things if any(thing is one for one in kept[thing.id])]
+
+    def _wanted(self, key: Key) -> Collection[str]:
+        if key.kind == "network":
+            return self.graph.network_places(key.name)
+        spec = self.graph.spec(key)
+        return [spec.place] if spec else []
 
     def ours(self) -> Iterator[tuple[Key, Observed]]:
         """Each key of ours with the one thing that counts for it in each place, sorted."""

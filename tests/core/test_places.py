@@ -144,3 +144,27 @@ def test_who_is_elsewhere_waits_for_an_address_that_nobody_said() -> None:
     desired = graph(process("db", ports=(http(),)), process("api", run_on="b", depends_on=("db",)), OWN, EVERYBODYS)
     wait = rendered(desired, WORLD).waits[key("api")]
     assert "declare a Host called local with its address" in wait.message
+
+
+@pytest.mark.parametrize("home", ["a", "b", "local"])
+def test_a_machine_that_goes_by_several_names_is_not_taken_for_several(home: str) -> None:
+    """Its engine shows everything under each: nothing moved, nothing is left over."""
+    desired = graph(container("web", run_on=home), *HOSTS)
+    there = settled(desired, WORLD)
+
+    everything = there.objects()
+    views = tuple(
+        replace(view, objects=tuple(replace(thing, host=view.host) for thing in everything if view.runtime == "docker"))
+        for view in there.views
+    )
+    shown = replace(there, views=views)
+
+    assert plan(desired, shown, {}, NOW).settled
+    gone = graph(replace(container("web", run_on=home), deleting=True), *HOSTS)
+    taken = plan(gone, shown, {}, NOW).actions
+    assert [(action.key, action.verb) for action in taken if action.key.is_workload] == [
+        (key("web"), Verb.STOP), (key("web"), Verb.REMOVE)
+    ]  # fmt: skip
+    for other in {"a", "b", "local"} - {home}:
+        renamed = graph(container("web", run_on=other), *HOSTS)
+        assert [a for a in plan(renamed, shown, {}, NOW).actions if a.key.is_workload] == [], other
