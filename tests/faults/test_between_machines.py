@@ -29,8 +29,8 @@ RUNS = "echo $$STEP >> {file}; exec sleep 100000"
 
 
 @pytest.fixture(scope="module")
-def anna(lab: Lab) -> Machine:
-    machine = lab.machine("anna", engine=True)
+def quay(lab: Lab) -> Machine:
+    machine = lab.machine("quay", engine=True)
     ensure_images(machine.engine)
     return machine
 
@@ -51,10 +51,10 @@ class There:
         ssh = {"host": "127.0.0.1", "port": self.wire.port, "user": "root", "hostKey": self.machine.host_key}
         ssh["identityFile"] = str(self.lab.identity)
         self.spec = [
-            document("Host", "anna", ssh=ssh, address=self.machine.address),
-            shell("bare", RUNS.format(file=f"{self.folder}/bare"), runOn="anna", env={"STEP": "1"}),
+            document("Host", "quay", ssh=ssh, address=self.machine.address, state=f"/root{self.folder}"),
+            shell("bare", RUNS.format(file=f"{self.folder}/bare"), runOn="quay", env={"STEP": "1"}),
             box(
-                "boxed", "sh", "-c", RUNS.format(file="/starts/boxed"), runOn="anna", env={"STEP": "1"},
+                "boxed", "sh", "-c", RUNS.format(file="/starts/boxed"), runOn="quay", env={"STEP": "1"},
                 volumes=[{"hostPath": self.folder, "mountPath": "/starts"}],
             ),
         ]  # fmt: skip
@@ -78,10 +78,10 @@ class There:
 
 
 @pytest.fixture
-def everywhere(stage: Stage, lab: Lab, anna: Machine) -> Iterator[list[There]]:
+def everywhere(stage: Stage, lab: Lab, quay: Machine) -> Iterator[list[There]]:
     """Several installations that work on the same machine at once, each behind a wire of its own."""
     stages = [stage, *(stage.other_home(f"home{i}", f"{stage.namespace}-{i}") for i in range(1, AT_ONCE))]
-    made = [There(one, lab, anna, Proxy(anna.address)) for one in stages]
+    made = [There(one, lab, quay, Proxy(quay.address)) for one in stages]
     for there in made:
         there.clean()
     yield made
