@@ -189,7 +189,7 @@ def test_the_verbs_reach_in_wherever_it_runs(stage: Stage, lab: Lab, anna: Machi
 
     stage.cli("delete", "service", "there")
     assert "sleep 10000" not in bert.processes()
-    left = bert.run("ls", "/root/.local/state/reconciler/processes").decode().split()
+    left = bert.run("ls", "/root/.local/state/reconciler-hosted/processes").decode().split()
     assert [name for name in left if name.startswith(stage.namespace)] == []
 
 

@@ -10,10 +10,11 @@ COMMON = r"""
 export LC_ALL=C
 umask 077
 state=$1
-[ -n "$state" ] || state=${XDG_STATE_HOME:-$HOME/.local/state}/reconciler
+[ -n "$state" ] || state=${XDG_STATE_HOME:-$HOME/.local/state}/reconciler-hosted
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
 began() {
-  read -r stat < "/proc/$1/stat" || return
+  stat=
+  while read -r line; do stat="$stat $line"; done < "/proc/$1/stat" || return
   set -- ${stat##*) }
   [ "$1" != Z ] && [ "$1" != X ] && echo "${20}"
 } 2>/dev/null
@@ -26,7 +27,10 @@ ours() {
   case $first in *"\"id\": \"$2\""*) ;; *) return 1 ;; esac
 } 2>/dev/null
 """
-"""`began` says since which tick of the clock a pid has been the one that it is; nothing of who is dead."""
+"""`began` says since which tick of the clock a pid has been the one that it is; nothing of who is dead. (A program may
+call itself what it likes: that name is told in several lines, if it has some.) By default nothing lies where a
+reconciler that is at home on that machine would take it for its own.
+"""
 
 LIST = (
     COMMON
@@ -34,6 +38,9 @@ LIST = (
 echo "state $state"
 echo "boot $boot"
 tell() {
+  for directory in "$state" "$state/$1"; do
+    [ ! -e "$directory" ] || { [ -r "$directory" ] && [ -x "$directory" ]; } || exit
+  done
   for directory in "$state/$1"/*/; do
     directory=${directory%/}
     [ -e "$directory/labels.json" ] || continue
@@ -50,7 +57,7 @@ tell volumes
 echo end
 """
 )
-"""The last word proves that nothing is missing."""
+"""The last word proves that nothing is missing. What can't be read is not empty: of that it says nothing."""
 
 START = (
     COMMON
@@ -124,11 +131,13 @@ mv -f "$directory/pid.new" "$directory/pid" 2>&3 || exit 125
 rm -f "$directory/turn"
 echo started >&3
 exec 3>&-
-unset directory boot stat
+unset directory boot stat LC_ALL SSH_CLIENT SSH_CONNECTION SSH_TTY
+umask 022
 set --
 """
 """What the service begins with. Its environment, which may hold secrets, is gone from the disk before it is used. And
-it is written down that it runs before it does: whatever is cut off when, it is never begun twice.
+it is written down that it runs before it does: whatever is cut off when, it is never begun twice. Of how we came it
+knows nothing; what it makes, others may read, as on this machine.
 """
 
 STOP = (
@@ -146,10 +155,13 @@ while lives "$directory" && [ "$(date +%s)" -lt "$ends" ]; do nap; done
 lives "$directory" && send KILL
 last=$(($(date +%s) + 5))
 while { lives "$directory" || [ ! -s "$directory/exit" ]; } && [ "$(date +%s)" -lt "$last" ]; do nap; done
-kill -KILL "-$pid" 2>/dev/null
+[ -n "$(began "$pid")" ] || kill -KILL "-$pid" 2>/dev/null
 ! lives "$directory"
 """
 )
+"""Last of all whoever it left behind in its group: as long as there is somebody, nobody else gets that number. But if
+all are gone, another one may have it by then.
+"""
 
 REMOVE = (
     COMMON
