@@ -51,7 +51,7 @@ class HostSpec:
     engine: str = "/var/run/docker.sock"
     """The socket of its container engine; none, if it has no engine."""
     state: str = ""
-    """The directory for the processes that run there; by default .local/state/reconciler in the user's home."""
+    """The directory for the processes that run there; by default .local/state/reconciler-hosted in the user's home."""
 
     @property
     def reached_at(self) -> str:
