@@ -22,6 +22,7 @@ from reconciler.engine.brought import leaving_with, warnings
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
 from reconciler.engine.handover import Handover, Hands, handed_over
+from reconciler.engine.lodgers import in_turn, staying
 from reconciler.engine.news import Progress, Silent, news_of
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Change, Foresight, Report, acted_on, joined, outlived, pending
@@ -134,7 +135,7 @@ class Controller:
         reports = []
         named = set(keys)
         keys = self._with_brought(keys)
-        for namespace in sorted({key.namespace for key in keys}):
+        for namespace in in_turn(keys):
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
                 edit = self._burial(namespace, mine, data=data)
@@ -142,6 +143,7 @@ class Controller:
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [f"{r.key.short} kept its data; delete it with --volumes" for r in edit.keep if edits.keeps_data(r)]
+            notes += staying(self.parts.source, edit.keep)
             reports.append(report.telling(edit.results).noting([*warned, *notes]))
         return joined(reports)
 

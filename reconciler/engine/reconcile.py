@@ -18,6 +18,7 @@ from reconciler.engine.brought import leaving_with
 from reconciler.engine.causes import explained
 from reconciler.engine.executor import perform
 from reconciler.engine.leases import released
+from reconciler.engine.lodgers import needed
 from reconciler.engine.observer import Observer
 from reconciler.engine.unruled import Unruled
 from reconciler.errors import ReconcilerError
@@ -82,7 +83,7 @@ def reconcile(
         outcomes = perform(planned, parts.runtimes, tell, parts.clock.now)
         _log(outcomes)
         released(parts.runtimes, graph, snapshot, outcomes)
-        _bury(parts, graph, set(buried(graph, snapshot, outcomes)), journal)
+        _bury(parts, graph, _gone(parts, buried(graph, snapshot, outcomes)), journal)
         current = _tell(parts, graph, snapshot, journal, planned, outcomes)
         if parts.feeds:
             parts.feeds.found[namespace] = current.statuses
@@ -119,6 +120,11 @@ def _log(outcomes: Iterable[Outcome]) -> None:
             Say.ACTION_ENDED, action=str(action.verb), key=str(action.key), result=str(outcome.result),
             cause=action.cause, message=outcome.message,
         )  # fmt: skip
+
+
+def _gone(parts: Parts, keys: Iterable[Key]) -> set[Key]:
+    """Everybody's host goes when it is left by all, and a pass knows of one namespace only."""
+    return {key for key in keys if key.kind != "host" or not needed(parts.source, key)}
 
 
 def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
