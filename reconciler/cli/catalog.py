@@ -37,6 +37,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "suspend": "Follow Sources no longer; all that they brought stays.",
         "resume": "Follow suspended Sources again, from now on.",
     },
+    "Other machines": {
+        "host": "Add other machines, and see what they are.",
+    },
     "Reach in": {
         "env": "Bring up directories and branches to work in.",
         "logs": "Print what services have written.",

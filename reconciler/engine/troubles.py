@@ -21,6 +21,7 @@ HINTS = {
     Reason.PORT_IN_USE: "free the port, choose another hostPort, or set onConflict: reassign",
     Reason.NAME_CONFLICT: "rename or remove what has the name; it is not ours, so it is left alone",
     Reason.UNREACHABLE: "see: reconciler doctor",
+    Reason.HOST_TAKEN: "declare it on another host, or ask whose it is; see: reconciler host check",
     Reason.EXTERNAL_MISSING: "make it first, or drop external: true",
     Reason.VOLUME_DIFFERS: "put the old driver and options back, or remove it by name with --volumes",
     Reason.IMAGE: "check the image's name, or build or pull it by hand",
@@ -63,7 +64,9 @@ def _complaint(status: Status) -> Condition | None:
 def _hint(last: Pass, told: str, reason: str, message: str) -> str:
     """What the runtime advised, else what is advised for such a reason."""
     if reason == Reason.UNREACHABLE or reason in {view.reason for view in last.snapshot.views if view.problem}:
-        silent = [view for view in last.snapshot.views if view.problem and view.problem in message]
+        places = {spec.place for _, spec in last.graph.workloads()} - {view.place for view in last.snapshot.views}
+        views = [*last.snapshot.views, *map(last.snapshot.view, sorted(places))]
+        silent = [view for view in views if view.problem and view.problem in message]
         told = next((view.hint for view in silent if view.hint), told)
     return told or next((hint for known, hint in HINTS.items() if known == reason), "")
 

@@ -157,6 +157,10 @@ class Ssh:
         """The key that the host shows now, as a line for `trust`. Empty where none could be learned."""
         return self._line.offered()
 
+    def known(self) -> list[str]:
+        """The keys that are known to be its own, as lines of known_hosts; those that a person told us first."""
+        return self._line.known()
+
     def trust(self, line: str) -> None:
         """From now on, and in place of what was trusted under that name before. A person has to have said so."""
         self._line.trust(line)

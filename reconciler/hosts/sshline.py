@@ -174,6 +174,12 @@ class Line:
         found: list[str] = OFFERED.findall(done.stderr.decode(errors="replace"))
         return found[-1] if found else ""
 
+    def known(self) -> list[str]:
+        """The lines by which it is known now."""
+        from reconciler.hosts.sshkeys import known  # noqa: PLC0415 -- for who compares them
+
+        return known(self._target, self._room() / "known_hosts")
+
     def trust(self, line: str) -> None:
         """In place of other keys of the same name."""
         name = line.split(maxsplit=1)[0]

@@ -241,7 +241,7 @@ class Snapshot:
             if view.place == place:
                 return view
         where = Place.of(place)
-        if where.host != LOCAL and any(view.host == where.host for view in self.views):
+        if where.runtime == "docker" and where.host in {view.host for view in self.views} - {LOCAL}:
             problem = f"host {where.host} has no container engine: its document says so (engine: none)"
             return View(where.runtime, where.host, problem=problem, hint=ENGINELESS)
         return View(where.runtime, where.host, problem=f"no {where.runtime} runtime on {where.host}")

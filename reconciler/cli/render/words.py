@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from reconciler.kinds import find
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.key import WORKLOADS, Key
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Action, Reason, Record, Wait
 from reconciler.model.status import Condition, Endpoint
 
@@ -27,6 +29,8 @@ VAGUE = frozenset({Reason.NOT_READY, Reason.STARTING, Reason.PENDING})
 """Reasons for which the phase of an instance is the better word."""
 LONGEST_COMMAND = 60
 WORST_FIRST = ("Failed", "CrashLoop", "Exited", "Paused", "Created", "Removing", "Starting", "Unknown")
+OF_HOST = re.compile(r"^host \S+ \([^)]*\):? ")
+"""With which messages about a host begin that stand beside its name and address already."""
 ORPHAN = "nobody declares it: delete it, or declare it again"
 ORPHANED_DATA = "nobody declares it, but its data stays: declare it again, or delete it with --volumes"
 
@@ -121,6 +125,8 @@ def message(look: Look, sight: Sight) -> str:
     ready, failure = sight.status.condition("Ready"), last_failure(look, sight)
     if failure and failure.message and not waits:
         return without_key(failure.message, sight.key)
+    if ready and sight.key.kind == "host":
+        return OF_HOST.sub("", ready.message)
     if ready and ready.status != "True" and ready.message:
         return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
@@ -172,6 +178,16 @@ def age_cell(look: Look, sight: Sight) -> str:
 
 def next_run_cell(look: Look, sight: Sight) -> str:
     return f"in {age(sight.status.next_run - look.at)}" if sight.status.next_run else ""
+
+
+def host_of(look: Look, sight: Sight) -> str:
+    """Where it runs; nothing for what runs nowhere."""
+    host = Place.of(place_of(look, sight)).host if sight.key.is_workload else ""
+    return host.removeprefix(f"{look.namespace}/")
+
+
+def knows_others(look: Look) -> bool:
+    return any(name != LOCAL for name in look.graph.hosts)
 
 
 def ports_cell(sight: Sight) -> str:
