@@ -94,8 +94,8 @@ def _begin(parts: Parts, key: Key, thing: Observed) -> str:
     """Where its relative paths begin."""
     if thing.runtime != "process":
         return "/"
-    if thing.phase is Phase.RUNNING and thing.pid:
-        return os.readlink(f"/proc/{thing.pid}/cwd")
+    if found := inside.directory(parts.reach[thing.place], thing):
+        return found
     spec = next((r.spec for r in parts.source.resources(key.namespace) if r.key == key), None)
     return str(spec.process.working_dir) if spec and spec.process else "/"
 

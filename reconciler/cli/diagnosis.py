@@ -14,6 +14,7 @@ from reconciler.core.advice import AT_ONCE_SECONDS, NOTHING_TO_DO, command_line,
 from reconciler.core.graph import seen_as_service
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import LOCAL
 from reconciler.model.plan import Reason
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def by_hand(sight: Sight) -> list[str]:
     if running:
         own = at(sight.key, "attach")
         return [own, f"docker exec -it {running.name} sh"] if running.place == "docker" else [own]
+    if spec and spec.run_on != LOCAL:
+        return []  # nothing that is typed here would try it there
     match spec:
         case ServiceSpec(container=container) if container and container.image:
             return [shlex.join(["docker", "run", "--rm", "-it", "--entrypoint", "sh", container.image])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,14 @@ from reconciler.cli.diagnosis import at
 from reconciler.engine.grounds import place_of
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import LOCAL
 
 if TYPE_CHECKING:
     from reconciler.engine.reconcile import Parts
     from reconciler.model.key import Key
+    from reconciler.ports import Reach
 
+ASKING_SECONDS = 10.0
 RUNS = frozenset({Phase.RUNNING, Phase.PAUSED})
 
 
@@ -91,6 +95,16 @@ def not_running(parts: Parts, key: Key) -> NotRunning:
         f"{key.short} is not running: {'; '.join(told)}",
         hint=f"start it: {at(key, again)}; see more: {at(key, 'describe')}",
     )
+
+
+def directory(reach: Reach, thing: Observed) -> str:
+    """Where a process works that runs; empty where that can't be told."""
+    if thing.phase is not Phase.RUNNING or not thing.pid:
+        return ""
+    if thing.host == LOCAL:
+        return os.readlink(f"/proc/{thing.pid}/cwd")
+    done = reach.run(thing, ["sh", "-c", "pwd -P"], deadline=ASKING_SECONDS)
+    return done.stdout.decode(errors="surrogateescape").removesuffix("\n") if done.exit_code == 0 else ""
 
 
 def last_lines(parts: Parts, thing: Observed, count: int) -> list[str]:

@@ -45,9 +45,13 @@ ENGINE: Layout = (
     (Column("ENGINE NAME", wide=True), lambda item: words.few([thing.name for thing in item.sight.things], 1)),
     (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
 )
+HOST = Column("HOST")
+"""Told only where somebody knows of others than this machine."""
+WHERE: Layout = ((HOST, lambda item: words.host_of(item.look, item.sight)),)
 RUNNING: Layout = (
     (Column("READY"), lambda item: words.ready_cell(item.sight)),
     *STATUS,
+    *WHERE,
     (Column("RESTARTS", right=True), lambda item: words.restarts(item.sight)),
     (Column("AGE"), lambda item: words.age_cell(item.look, item.sight)),
     (Column("PORTS", flexible=True), lambda item: words.ports_cell(item.sight)),
@@ -65,6 +69,7 @@ OF_KIND: dict[str, Layout] = {
     ),
     "job": (
         *STATUS,
+        *WHERE,
         (Column("ATTEMPTS", right=True), lambda item: item.sight.status.attempts),
         (Column("AGE"), lambda item: words.age_cell(item.look, item.sight)),
         (Column("SCHEDULE"), lambda item: _spec(item, "schedule")),
@@ -130,7 +135,9 @@ def rows(shape: Layout, items: Iterable[Picked]) -> list[list[object]]:
     return [[cell(item) for _, cell in shape] for item in items]
 
 
-def printed(context: Context, shape: Layout, items: Iterable[Picked], *, headers: bool = True) -> str:
+def printed(context: Context, shape: Layout, items: Sequence[Picked], *, headers: bool = True) -> str:
+    if not any(words.knows_others(item.look) for item in items):
+        shape = [part for part in shape if part[0] is not HOST]
     return table(
         [column for column, _ in shape], rows(shape, items), headers=headers, wide=context.output == "wide",
         color=context.color, limit=context.width, longest=PIPED,

@@ -19,6 +19,7 @@ from reconciler.engine.brought import source_of
 from reconciler.kinds.job import JobSpec, as_service
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Wait
 from reconciler.model.status import Event
 
@@ -80,9 +81,9 @@ def _expected(item: Picked) -> Iterator[str]:
     elif resource.deleting:
         yield "that it is gone: it was deleted"
     elif isinstance(resource.spec, ServiceSpec):
-        yield from pairs({**_service(resource.spec), "update": _update(item.look.graph, resource.spec)})
+        yield from pairs({**_where(item), **_service(resource.spec), "update": _update(item.look.graph, resource.spec)})
     elif isinstance(resource.spec, JobSpec):
-        yield from pairs(_job(resource.spec))
+        yield from pairs({**_where(item), **_job(resource.spec)})
     else:
         from reconciler.core.unparse import spec_tree
 
@@ -96,6 +97,13 @@ def _plain(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(value) if name in HIDDEN else ", ".join(f"{k}={v}" for k, v in value.items())
     return str(value)
+
+
+def _where(item: Picked) -> dict[str, object]:
+    """The host, and where it is reached by others of its LAN."""
+    name = words.host_of(item.look, item.sight)
+    host = item.look.graph.hosts.get(item.look.graph.host_id(name))
+    return {} if name == LOCAL else {"runs on": f"{name} ({host.reached_at})" if host else name}
 
 
 def _service(spec: ServiceSpec) -> dict[str, object]:
@@ -185,8 +193,8 @@ def _instances(item: Picked) -> Iterator[str]:
     rows = [
         (
             i.index, i.phase, "yes" if i.ready else "no", i.exit_code, i.restarts, i.pid,
-            ", ".join(f"{name}={port}" for name, port in i.ports.items()), iso(i.started_at), i.runtime, i.id[:12],
-            images.get(i.id, ""),
+            ", ".join(f"{name}={port}" for name, port in i.ports.items()), iso(i.started_at), Place(i.runtime, i.host),
+            i.id[:12], images.get(i.id, ""),
         )
         for i in status.instances
     ]  # fmt: skip

@@ -27,10 +27,10 @@ from reconciler.runtimes.docker.endpoint import SYSTEM_SOCKET, Endpoint
 from reconciler.runtimes.docker.errors import garbled
 from reconciler.runtimes.docker.glance import LISTS, digest, digest_of_ours
 from reconciler.runtimes.docker.images import Images, Progress
-from reconciler.runtimes.docker.lastlog import LastLog
 from reconciler.runtimes.docker.networks import Networks, Volumes
 from reconciler.runtimes.docker.reach import DockerReach
 from reconciler.runtimes.docker.uptime import Moments
+from reconciler.runtimes.lastlog import LastLog
 
 
 class DockerRuntime(DockerReach, DockerAdopting):

@@ -15,6 +15,7 @@ from reconciler.model.desired import Desired, ProcessPayload, Sealed, Stop, plac
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 from reconciler.ports import Completed
+from reconciler.runtimes.lastlog import LastLog
 from reconciler.runtimes.remote import leases, scripts
 from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_lease
 from reconciler.runtimes.remote.looking import LOOK
@@ -33,13 +34,16 @@ class RemoteProcesses(RemoteReach):
 
     name = RUNTIME
 
-    def __init__(self, host: FarHost, owner: str, *, state: str = "", who: str = "", acts: bool = False) -> None:
+    def __init__(
+        self, host: FarHost, owner: str, *, state: str = "", who: str = "", acts: bool = False, logs_dir: str = ""
+    ) -> None:
         """`state` is a directory there; empty for the usual one of the user that we are there. `who` we are is said
-        to others who would change things there too. Only who `acts` keeps them away.
+        to others who would change things there too. Only who `acts` keeps them away. What those that are removed
+        have said last is kept in `logs_dir`.
         """
         self.host = host.name
         super().__init__(host, state)
-        self._owner = owner
+        self._owner, self._last_log = owner, LastLog(self, logs_dir or None)
         self._who, self._acts = leases.word(who), acts and bool(owner)
 
     # -- looking
@@ -122,6 +126,8 @@ class RemoteProcesses(RemoteReach):
         if seen.key is None:
             raise Refused(f"{seen.title} is not ours, and so is not touched")
         folder = "volumes" if seen.kind == "volume" else "processes"
+        if folder == "processes":
+            self._last_log.save(seen)
         self._done(self._act(scripts.REMOVE, [folder, directory_of(seen), seen.id]), f"{seen.title} can't be removed")
 
     def _launch(self, desired: Desired, identity: str) -> None:

@@ -117,7 +117,7 @@ ENTRY = r"""
 PACK = r"""
 cd "$1" || exit 1
 command -v tar >/dev/null || { echo "x: there is no tar" >&2; exit 1; }
-tar -cf - "./$2"
+tar -cf - -- "$2"
 status=$?
 [ "$status" -le 1 ]
 """
