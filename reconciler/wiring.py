@@ -26,6 +26,7 @@ from reconciler.places import policy_files
 from reconciler.runtimes.docker.connection import READ_SECONDS
 from reconciler.runtimes.docker.endpoint import Endpoint, resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
+from reconciler.runtimes.mesh.runtime import MeshRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
 from reconciler.sources.feeds import Followed
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from reconciler.daemon.run import Daemon
     from reconciler.engine.following import Following
     from reconciler.engine.loop import Loop
+    from reconciler.hosts.ssh import Ssh
     from reconciler.ports import Alarm
 
 
@@ -169,7 +171,8 @@ def _runtimes(
         progress=fetching,
     )
     processes = ProcessRuntime(str(home.path), owner, ours=ours)
-    here = {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
+    mesh = MeshRuntime(LocalHost(), owner, state=str(home.path))
+    here = {name: Guarded(one, guard) for name, one in (("docker", docker), ("mesh", mesh), ("process", processes))}
 
     def elsewhere(name: str, spec: HostSpec) -> Ground:
         ground = _ground(home, name, spec, owner, fetching, acts=acts)
@@ -178,28 +181,34 @@ def _runtimes(
     return Grounds(here, elsewhere, source.hosts)
 
 
+def ssh(home_path: str, name: str, spec: HostSpec) -> Ssh:
+    """The way to another machine, which all commands of this home share."""
+    from reconciler.hosts.ssh import Ssh
+    from reconciler.hosts.sshline import Target
+
+    way = spec.ssh
+    assert way is not None, "validated: another machine has one"
+    return Ssh(name, Target(way.host, way.port, way.user, way.identity_file, way.host_key), Path(home_path) / "ssh")
+
+
 def _ground(
     home: Home, name: str, spec: HostSpec, owner: str, fetching: Callable[[str, str], None] | None, *, acts: bool
 ) -> Ground:
     """Another machine. Nothing is connected to before it is used."""
     # Who has no other hosts does not pay for them.
     from reconciler.engine.leases import Lease, Leased
-    from reconciler.hosts.ssh import Ssh
-    from reconciler.hosts.sshline import Target
     from reconciler.hosts.tunnel import Tunnel
     from reconciler.runtimes.remote.runtime import RemoteProcesses
 
-    way = spec.ssh
-    assert way is not None, "validated: another machine has one"
-    target = Target(way.host, way.port, way.user, way.identity_file, way.host_key)
-    host = Ssh(name, target, home.path / "ssh")
+    host = ssh(str(home.path), name, spec)
     own = home.path / "hosts" / name.replace("/", ".")
     processes = RemoteProcesses(host, owner, state=spec.state, who=_who(), acts=acts, logs_dir=f"{own}/logs")
     runtimes: dict[str, Any] = {"process": processes}
+    runtimes["mesh"] = MeshRuntime(host, owner, state=spec.state)
     if spec.engine != NO_ENGINE:
         tunnel = Tunnel(host, spec.engine)
         runtimes["docker"] = DockerRuntime(
-            lambda: Endpoint(f"unix://{tunnel.path()}", f"host {name}", host=name),
+            lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {name}", host=name),
             owner=owner, host=name, logs_dir=f"{own}/logs", adopted_dir=f"{own}/adopted", progress=fetching,
             nearer=host.reach,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ VAGUE = frozenset({Reason.NOT_READY, Reason.STARTING, Reason.PENDING})
 """Reasons for which the phase of an instance is the better word."""
 LONGEST_COMMAND = 60
 WORST_FIRST = ("Failed", "CrashLoop", "Exited", "Paused", "Created", "Removing", "Starting", "Unknown")
+OF_HOST = re.compile(r"^host \S+ \([^)]*\):? ")
+"""With which messages about a host begin that stand beside its name and address already."""
 ORPHAN = "nobody declares it: delete it, or declare it again"
 ORPHANED_DATA = "nobody declares it, but its data stays: declare it again, or delete it with --volumes"
 
@@ -122,6 +125,8 @@ def message(look: Look, sight: Sight) -> str:
     ready, failure = sight.status.condition("Ready"), last_failure(look, sight)
     if failure and failure.message and not waits:
         return without_key(failure.message, sight.key)
+    if ready and sight.key.kind == "host":
+        return OF_HOST.sub("", ready.message)
     if ready and ready.status != "True" and ready.message:
         return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
