@@ -81,7 +81,8 @@ class Graph:
     def host_id(self, name: str) -> str:
         """Of the namespace's own host, or else of that of all: what a place is called."""
         own = host_id(self.namespace, name)
-        return own if own in self.hosts else name
+        # One that can't be read is no reason to go over to a namesake.
+        return own if own in self.hosts or Key("host", self.namespace, name) in self.damaged else name
 
     def called(self, name: str) -> Key:
         """Who is meant by a bare name: a service, or else a job."""
@@ -199,6 +200,7 @@ def doubts(graph: Graph) -> dict[Key, str]:
         needs = list(KINDS[key.kind.capitalize()].needs(graph.resources[key].spec))
         wanted = {Key(need.kind, graph.namespace, need.name) for need in needs if need.kind != "service"}
         wanted |= {graph.called(need.name) for need in needs if need.kind == "service"}
+        wanted.add(Key("host", graph.namespace, spec.run_on.rpartition("/")[2]))
         texts = [spec, *(graph.resources[k].spec for k in wanted if k.kind == "config" and k in graph.resources)]
         heads = {reference[0] for value in texts for _, text in strings(value) for reference in references(text)}
         wanted |= {graph.called(head) for head in heads}

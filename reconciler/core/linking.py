@@ -53,7 +53,8 @@ def _host_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
             message = f"service {inside.name!r} runs on {outer.run_on}, and a job inside of another one only runs here"
             yield Fault(("in",), message, "let the job run by itself, with runOn")
         return
-    if spec.run_on not in graph.hosts:
+    damaged = Key("host", graph.namespace, spec.run_on.rpartition("/")[2]) in graph.damaged
+    if spec.run_on not in graph.hosts and not damaged:
         close = get_close_matches(spec.run_on, [LOCAL, *graph.hosts], 1)
         hint = f"did you mean {close[0]!r}?" if close else "declare it: kind Host; see `reconciler explain Host`"
         where = f"namespace {graph.namespace!r}" + ("" if graph.namespace == "default" else " or 'default'")

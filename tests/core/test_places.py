@@ -55,6 +55,19 @@ def test_a_host_that_nobody_declared_is_a_fault_where_it_is_named() -> None:
     assert found[1].hint == "did you mean 'b'?"
 
 
+def test_a_host_whose_document_cannot_be_read_is_no_other_and_who_runs_there_is_left_alone() -> None:
+    api, everybodys = process("api", run_on="a"), Resource(Key("host", "default", "a"), OWN.spec)
+    there = settled(graph(api, *HOSTS, everybodys), WORLD)
+    damaged = {Key("host", "shop", "a"): "its file is cut off"}
+
+    desired = graph(process("api", run_on="a", env={"NEW": "1"}), HERE, everybodys, damaged=damaged)
+
+    assert list(link_faults(desired)) == []
+    found = plan(desired, there, {}, NOW)
+    assert found.actions == ()
+    assert ("api", "it needs host/a, and its file is cut off") in {(w.key.name, w.message) for w in found.waits}
+
+
 def test_a_number_can_be_had_on_each_host_and_once_on_each() -> None:
     given = [process(name, run_on=host, ports=(http(8080),)) for name, host in (("x", "local"), ("y", "a"), ("z", "b"))]
     desired = graph(*given, *HOSTS)
