@@ -19,6 +19,7 @@ from reconciler.kinds import KINDS, campaign, job
 from reconciler.kinds.base import Fault
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.host import HostSpec
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.quantity import bytes_of
@@ -90,6 +91,8 @@ def _by_kind(resource: Resource, spec: object, profile: Profile, machine: Machin
             pass
         case SecretSpec():
             yield from _variables(spec, profile)
+        case HostSpec():  # it says where connections of ours go, and with which key of ours
+            yield Fault((), "a Host may not be declared", "a person can apply it")
         case _ if profile.sources == "deny":
             yield Fault((), f"a {resource.key.kind} may not be declared", "a person can apply it")
 

@@ -475,3 +475,11 @@ def _starts(field: str, faults: Any) -> bool:
     found = [show_path(fault.path) for fault in faults]
     assert any(path.startswith(field) for path in found), found
     return True
+
+
+@pytest.mark.parametrize("sources", ["allow", "deny"])
+def test_H24_nobody_who_is_limited_says_where_our_keys_are_shown(sources: str) -> None:
+    """Not even who may bring other Sources: to connect is to act in our name."""
+    document = read("Host", {"ssh": {"host": "evil.example", "identityFile": "~/.ssh/id_ed25519"}})
+    profile = replace(PROFILE, sources=sources)
+    assert _starts("", violations(document.resource, profile, MACHINE))
