@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 UNDECIDED: Final = frozenset(
     {"image", "user", "networks", "capAdd", "capDrop", "devices", "gpus", "extraHosts", "hostPath", "bind", "hostPort",
-     "memory", "files", "file", "options", "driver", "context", "dockerfile", "workspace"}
+     "memory", "files", "file", "options", "driver", "context", "dockerfile", "workspace", "path"}
 )  # fmt: skip
 """Fields that are judged by their text: what a reference will put there can't be judged before it is there."""
 FREE: Final = (("env",), ("data",), ("probes",), ("container", "labels"))
@@ -213,5 +213,6 @@ def _files(kind: str, spec: object, profile: Profile, machine: Machine, root: st
     for path, tree in found.trees(spec) if found else ():
         landing = machine.landing(tree.path)
         if landing.special or not may_read(landing.path, machine, profile, root):
-            message = f"{rules.shown(tree.path, landing)} does not belong to the source, and may not be built from"
+            what = "built from" if tree.dockerfile else "delivered"
+            message = f"{rules.shown(tree.path, landing)} does not belong to the source, and may not be {what}"
             yield Fault(path, message, rules.permitted(profile.files.roots, "the source's own files"))

@@ -15,6 +15,7 @@ from reconciler.kinds.host import HostSpec
 from reconciler.kinds.host import SshAccess
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.package import Package
 from reconciler.kinds.probes import Exec
 from reconciler.kinds.probes import HttpGet
 from reconciler.kinds.probes import Log
@@ -423,7 +424,7 @@ SCHEMAS: dict[type, Any] = {
         'schema': {
          'type': 'dataclass',
          'cls': Process,
-         'fields': ['command', 'working_dir', 'user'],
+         'fields': ['command', 'working_dir', 'user', 'package'],
          'schema': {
           'type': 'dataclass-args',
           'dataclass_name': 'Process',
@@ -448,6 +449,92 @@ SCHEMAS: dict[type, Any] = {
             'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
             'init': True,
             'validation_alias': 'user',
+           },
+           {
+            'type': 'dataclass-field',
+            'name': 'package',
+            'schema': {
+             'type': 'default',
+             'schema': {
+              'type': 'nullable',
+              'schema': {
+               'type': 'dataclass',
+               'cls': Package,
+               'fields': ['path', 'include', 'exclude', 'setup', 'env'],
+               'schema': {
+                'type': 'dataclass-args',
+                'dataclass_name': 'Package',
+                'fields': [
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'path',
+                  'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '.'},
+                  'init': True,
+                  'validation_alias': 'path',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'include',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                   'default': (),
+                  },
+                  'init': True,
+                  'validation_alias': 'include',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'exclude',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                   'default': (),
+                  },
+                  'init': True,
+                  'validation_alias': 'exclude',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'setup',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {
+                    'type': 'nullable',
+                    'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0, 'min_length': 1},
+                   },
+                   'default': None,
+                  },
+                  'init': True,
+                  'validation_alias': 'setup',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'env',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+                   'default_factory': dict,
+                   'default_factory_takes_data': False,
+                  },
+                  'init': True,
+                  'validation_alias': 'env',
+                 },
+                ],
+                'computed_fields': [],
+                'collect_init_only': False,
+               },
+               'post_init': False,
+               'frozen': False,
+               'slots': True,
+               'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'Package'},
+               'ref': 'reconciler.kinds.package.Package',
+              },
+             },
+             'default': None,
+            },
+            'init': True,
+            'validation_alias': 'package',
            },
           ],
           'computed_fields': [],
@@ -1668,7 +1755,7 @@ SCHEMAS: dict[type, Any] = {
        'schema': {
         'type': 'dataclass',
         'cls': Process,
-        'fields': ['command', 'working_dir', 'user'],
+        'fields': ['command', 'working_dir', 'user', 'package'],
         'schema': {
          'type': 'dataclass-args',
          'dataclass_name': 'Process',
@@ -1693,6 +1780,92 @@ SCHEMAS: dict[type, Any] = {
            'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
            'init': True,
            'validation_alias': 'user',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'package',
+           'schema': {
+            'type': 'default',
+            'schema': {
+             'type': 'nullable',
+             'schema': {
+              'type': 'dataclass',
+              'cls': Package,
+              'fields': ['path', 'include', 'exclude', 'setup', 'env'],
+              'schema': {
+               'type': 'dataclass-args',
+               'dataclass_name': 'Package',
+               'fields': [
+                {
+                 'type': 'dataclass-field',
+                 'name': 'path',
+                 'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '.'},
+                 'init': True,
+                 'validation_alias': 'path',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'include',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'include',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'exclude',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'exclude',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'setup',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {
+                   'type': 'nullable',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0, 'min_length': 1},
+                  },
+                  'default': None,
+                 },
+                 'init': True,
+                 'validation_alias': 'setup',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'env',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+                  'default_factory': dict,
+                  'default_factory_takes_data': False,
+                 },
+                 'init': True,
+                 'validation_alias': 'env',
+                },
+               ],
+               'computed_fields': [],
+               'collect_init_only': False,
+              },
+              'post_init': False,
+              'frozen': False,
+              'slots': True,
+              'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'Package'},
+              'ref': 'reconciler.kinds.package.Package',
+             },
+            },
+            'default': None,
+           },
+           'init': True,
+           'validation_alias': 'package',
           },
          ],
          'computed_fields': [],
@@ -2560,7 +2733,7 @@ SCHEMAS: dict[type, Any] = {
        'schema': {
         'type': 'dataclass',
         'cls': Process,
-        'fields': ['command', 'working_dir', 'user'],
+        'fields': ['command', 'working_dir', 'user', 'package'],
         'schema': {
          'type': 'dataclass-args',
          'dataclass_name': 'Process',
@@ -2585,6 +2758,92 @@ SCHEMAS: dict[type, Any] = {
            'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
            'init': True,
            'validation_alias': 'user',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'package',
+           'schema': {
+            'type': 'default',
+            'schema': {
+             'type': 'nullable',
+             'schema': {
+              'type': 'dataclass',
+              'cls': Package,
+              'fields': ['path', 'include', 'exclude', 'setup', 'env'],
+              'schema': {
+               'type': 'dataclass-args',
+               'dataclass_name': 'Package',
+               'fields': [
+                {
+                 'type': 'dataclass-field',
+                 'name': 'path',
+                 'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '.'},
+                 'init': True,
+                 'validation_alias': 'path',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'include',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'include',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'exclude',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'exclude',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'setup',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {
+                   'type': 'nullable',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0, 'min_length': 1},
+                  },
+                  'default': None,
+                 },
+                 'init': True,
+                 'validation_alias': 'setup',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'env',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+                  'default_factory': dict,
+                  'default_factory_takes_data': False,
+                 },
+                 'init': True,
+                 'validation_alias': 'env',
+                },
+               ],
+               'computed_fields': [],
+               'collect_init_only': False,
+              },
+              'post_init': False,
+              'frozen': False,
+              'slots': True,
+              'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'Package'},
+              'ref': 'reconciler.kinds.package.Package',
+             },
+            },
+            'default': None,
+           },
+           'init': True,
+           'validation_alias': 'package',
           },
          ],
          'computed_fields': [],
@@ -3833,6 +4092,7 @@ WRITTEN: dict[type, str] = {
  SshAccess: 'host: str; port: PortNumber | None; user: str; identity_file: str; host_key: str',
  JobSpec: "run_on: str; container: Container | None; process: Process | None; in_: str; command: Argv | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; depends_on: tuple[str | Dependency, ...]; resources: Resources; retries: Annotated[int, Ge(0), Le(100)]; timeout_seconds: Annotated[float, Ge(0.1), Le(86400 * 365)] | None; ttl_seconds_after_finished: Seconds | None; schedule: str; time_zone: str; missed_runs: Literal['Once', 'Skip']; suspend: bool",
  NetworkSpec: 'driver: str; subnet: str; internal: bool; external: bool; name: str',
+ Package: 'path: str; include: tuple[str, ...]; exclude: tuple[str, ...]; setup: Argv | None; env: dict[str, str]',
  Exec: 'command: Argv',
  HttpGet: "port: str | PortNumber; path: str; scheme: Literal['http', 'https']; http_headers: dict[str, str]",
  Log: 'pattern: str',
@@ -3852,7 +4112,7 @@ WRITTEN: dict[type, str] = {
  Container: "image: str; build: Build | None; workspace: str; pull_policy: Literal['Always', 'IfNotPresent', 'Never']; entrypoint: Argv | None; command: Argv | None; keep_alive: bool; user: str; working_dir: str; hostname: str; tty: bool; init: bool; networks: tuple[str, ...]; aliases: tuple[str, ...]; privileged: bool; cap_add: tuple[str, ...]; cap_drop: tuple[str, ...]; devices: tuple[str, ...]; gpus: str; shm_size: str; extra_hosts: tuple[str, ...]; labels: dict[str, str]",
  EnvFrom: 'file: str; config: str; secret: str',
  Port: "name: str; port: PortNumber | None; host_port: PortNumber | str; on_conflict: Literal['fail', 'reassign'] | None; protocol: Literal['tcp', 'udp']; bind: str",
- Process: 'command: Argv; working_dir: str; user: str',
+ Process: 'command: Argv; working_dir: str; user: str; package: Package | None',
  Resources: 'cpus: Annotated[float, Ge(0.001)] | None; memory: str; pids: Annotated[int, Ge(1)] | None',
  Stopping: 'signal: str; grace_seconds: Annotated[float, Ge(0), Le(3600)]',
  VolumeMount: 'volume: str; host_path: str; config: str; secret: str; mount_path: str; read_only: bool',

@@ -8,12 +8,13 @@ from dataclasses import field
 from reconciler.core import addresses
 from reconciler.core.addresses import Address, Callee, Unknown
 from reconciler.core.envfile import BadEnvFile, parse_env
-from reconciler.core.fingerprint import build_digest, fingerprint
+from reconciler.core.fingerprint import build_digest, fingerprint, package_of
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
 from reconciler.core.ports import NO_EXTRAS, Assignment, Extras
 from reconciler.core.references import Lookup, Reference, fill, fill_all, literal
 from reconciler.kinds.base import Tree
 from reconciler.kinds.build import Build as BuildSpec
+from reconciler.kinds.package import Package as PackageSpec
 from reconciler.kinds.quantity import bytes_of
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container, Resources, VolumeMount
@@ -22,11 +23,13 @@ from reconciler.kinds.workspace import working_directory
 from reconciler.model.desired import (
     Build,
     ContainerPayload,
+    Context,
     Desired,
     File,
     Limits,
     Mount,
     NetworkPayload,
+    Package,
     Payload,
     PortBinding,
     ProcessPayload,
@@ -165,9 +168,10 @@ class _Room:
         restarted_at = self._graph.resources[self._key].annotations.get(RESTARTED, "")
         payload: Payload
         if spec.process:
+            package = self._package(spec.process.package) if spec.process.package else None
             payload = ProcessPayload(
                 command=spec.process.command, inside=str(self._inside or ""), working_dir=spec.process.working_dir,
-                user=spec.process.user, env=env,
+                user=spec.process.user, package=package, env={**(package.env if package else {}), **env},
                 ports=bindings, mounts=mounts, limits=_limits(spec.resources), stop=stop, restarted_at=restarted_at,
             )  # fmt: skip
         else:
@@ -200,12 +204,19 @@ class _Room:
         )  # fmt: skip
 
     def _build(self, wanted: BuildSpec) -> Build:
-        tree = Tree(wanted.context, wanted.dockerfile, whole=wanted.rebuild_on == "Context")
-        context = self._graph.contexts.get(tree)
-        if context is None:
-            raise Unknown(f"what is in the build context {wanted.context} is not known")
+        context = self._content(Tree(wanted.context, wanted.dockerfile, whole=wanted.rebuild_on == "Context"))
         rebuilt_at = self._graph.resources[self._key].annotations.get(REBUILT, "")
         return Build(context=context, args=wanted.args, target=wanted.target, rebuilt_at=rebuilt_at)
+
+    def _package(self, wanted: PackageSpec) -> Package:
+        tree = Tree(wanted.path, "", include=wanted.include, exclude=wanted.exclude)
+        return package_of(self._content(tree), wanted.setup or (), wanted.env)
+
+    def _content(self, tree: Tree) -> Context:
+        context = self._graph.contexts.get(tree)
+        if context is None:
+            raise Unknown(f"what is in {tree.title} is not known")
+        return context
 
     def _name_of(self, build: Build) -> str:
         """By all that it is made from, so that a name is never that of something else."""

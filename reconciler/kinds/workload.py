@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 from reconciler.kinds.base import EDGE, VARIABLE_REST, VARIABLE_START, Argv, Fault, Need, PortNumber, Tree, camel
 from reconciler.kinds.build import Build, image_faults
 from reconciler.kinds.limits import Ge, Le
+from reconciler.kinds.package import Package, package_faults
 from reconciler.kinds.quantity import bytes_of
 from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
@@ -81,6 +82,8 @@ class Process:
     to the home of the user there, and by default that."""
     user: str = ""
     """User to run as; needs root."""
+    package: Package | None = None
+    """Files to bring along. Then workingDir is relative to these, and by default the directory that they lie in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +229,8 @@ def _runtime_faults(spec: Workload) -> Iterator[Fault]:
         yield from _container_faults(spec.container)
     if spec.process and not spec.process.command[0]:
         yield Fault(("process", "command", 0), "the program's name is empty", "like [./run, --fast]")
+    if spec.process:
+        yield from package_faults(spec.process)
     if spec.stop.signal.removeprefix("SIG") not in SIGNALS:
         yield Fault(
             ("stop", "signal"), f"no signal is called {spec.stop.signal!r}", "one of " + ", ".join(sorted(SIGNALS))
@@ -362,7 +367,10 @@ def anchor(spec: Any, absolute: Callable[[str], str]) -> Any:
     volumes = tuple(replace(v, host_path=absolute(v.host_path)) if v.host_path else v for v in spec.volumes)
     here = getattr(spec, "run_on", LOCAL) == LOCAL  # the directory of a spec is on no other host
     process = spec.process
-    if process and here:
+    if process and process.package:
+        package = process.package
+        process = replace(process, package=replace(package, path=absolute(package.path or ".")))
+    elif process and here:
         process = replace(process, working_dir=absolute(process.working_dir or "."))
     container = spec.container and _anchored(spec.container, absolute)
     return replace(spec, env_from=env_from, volumes=volumes, process=process, container=container)
@@ -387,6 +395,9 @@ def trees(spec: Workload) -> Iterator[tuple[tuple[str | int, ...], Tree]]:
     if build:
         tree = Tree(build.context, build.dockerfile, whole=build.rebuild_on == "Context")
         yield ("container", "build", "context"), tree
+    package = spec.process.package if spec.process else None
+    if package:
+        yield ("process", "package", "path"), Tree(package.path, "", include=package.include, exclude=package.exclude)
 
 
 def _is_label(text: str) -> bool:

@@ -88,7 +88,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a build is given: a directory as it was when it was looked at, known by its digest."""
+    """What a build or a package is given: a directory as it was when it was looked at, known by its digest."""
 
     digest: str
     """Of all that is to count."""
@@ -107,6 +107,17 @@ class Build:
     target: str = ""
     rebuilt_at: str = ""
     """When it was last asked for without need: then nothing of an older build is taken over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """Files that a process is delivered with, and how they are set up where it runs."""
+
+    id: str
+    """Of all of it: what it is called on each host."""
+    content: Context
+    setup: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 Environment = Mapping[str, str | Sealed]
@@ -152,7 +163,9 @@ class ProcessPayload:
     inside: str = ""
     """The key of a workload, or of one instance, in which the command is run; empty for one on the host itself."""
     working_dir: str = ""
+    """With a package relative to that."""
     user: str = ""
+    package: Package | None = None
     env: Environment = field(default_factory=dict)
     ports: tuple[PortBinding, ...] = ()
     mounts: tuple[Mount, ...] = ()

@@ -33,6 +33,7 @@ from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.host import HostSpec
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.package import Package
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import Restart, ServiceSpec
 from reconciler.kinds.source import SourceSpec
@@ -79,6 +80,10 @@ def publishing(**port: Any) -> dict[str, Any]:
 
 def process(**fields: Any) -> dict[str, Any]:
     return {"process": {**PROCESS["process"], **fields}}
+
+
+def packaged(**package: Any) -> dict[str, Any]:
+    return process(package=package)
 
 
 def with_env(name: str) -> dict[str, Any]:
@@ -149,6 +154,8 @@ SERVICES: list[tuple[str, dict[str, Any]]] = [
         )
     ),
     *(("ports[0].hostPort", publishing(hostPort=port)) for port in (1, 80, 443, 1023, "80-90", "1000-1100")),
+    ("process.package.setup", packaged(setup=["./setup"])),
+    ("process.package.env.LD_PRELOAD", packaged(env={"LD_PRELOAD": "x"})),
     *(
         ("process.user", process(user=user))
         for user in ("root", "0", "00", "000", "toor", "svc-toor", "", "www-data", "33", "1000", "nobody")
@@ -249,6 +256,7 @@ def test_the_hosts_network_stays_forbidden_to_who_may_use_what_others_made() -> 
             ("Service", "container.build.context", container(image="", build={"context": path}))
             for path in ("/", "..", "/etc", "/root/.ssh", "../outside", "/srv/apps")
         ),
+        *(("Service", "process.package.path", packaged(path=path)) for path in ("/", "..", "/root/.ssh", "~")),
         ("Source", "", {"directory": "/srv/specs", "profile": "trusted"}),
         ("Source", "", {"git": {"url": "https://evil.example/x.git"}, "verify": "none", "profile": "trusted"}),
     ],
@@ -411,7 +419,8 @@ JUDGED = {
     ServiceSpec: "run_on container process env env_from ports volumes restart resources",
     Container: "image build workspace networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
     Build: "context dockerfile",
-    Process: "user", EnvFrom: "file", Port: "host_port bind", VolumeMount: "host_path read_only",
+    Process: "user package", Package: "path setup env", EnvFrom: "file", Port: "host_port bind",
+    VolumeMount: "host_path read_only",
     Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external name",
     CampaignSpec: "container process env env_from ports volumes resources results notify",
     VolumeSpec: "driver options external name", ConfigSpec: "files", SecretSpec: "files env",
@@ -426,7 +435,7 @@ HARMLESS = {
     JobSpec: "command stop depends_on retries timeout_seconds ttl_seconds_after_finished schedule time_zone "
     "missed_runs suspend",
     Container: "aliases pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
-    Build: "args target rebuild_on",
+    Build: "args target rebuild_on", Package: "include exclude",
     Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",
     VolumeMount: "volume config secret mount_path", Resources: "cpus",
     Restart: "policy initial_seconds max_seconds reset_after_seconds", NetworkSpec: "internal",

@@ -114,7 +114,9 @@ def _service(spec: ServiceSpec) -> dict[str, object]:
         entries |= {name: shlex.join(argv) for name, argv in commands.items() if argv}
         entries |= {"keepAlive": "it stays up to be attached to"} if spec.container.keep_alive else {}
     if spec.process:
-        entries |= {"process": shlex.join(spec.process.command), "directory": spec.process.working_dir}
+        package = spec.process.package
+        entries |= {"process": shlex.join(spec.process.command)}
+        entries |= {"package": package.path} if package else {"directory": spec.process.working_dir}
     lists = {
         "variables": [*sorted(spec.env), *(_source(source) for source in spec.env_from)],
         "ports": [f"{port.label}{f' {port.port}' if port.port else ''} on {port.host_port}" for port in spec.ports],
