@@ -13,6 +13,7 @@ from reconciler.cli.context import Context
 from reconciler.cli.render.text import clean, mark, paint
 from reconciler.cli.userconfig import label
 from reconciler.core.hostcheck import Fact, check
+from reconciler.core.hostfacts import explained
 from reconciler.errors import UsageError
 from reconciler.kinds.host import HostSpec, SshAccess, faults, host_id, named_faults
 from reconciler.model.key import Key
@@ -105,7 +106,8 @@ def checked(controller: Controller, hosts: Mapping[str, HostSpec]) -> dict[str, 
         engine = Place("docker", name)
         account = runtimes[Place("process", name)].observe()
         seen = runtimes[engine].observe() if account.reachable and engine in set(runtimes) else None
-        return list(check(hosts[name], account, seen, owner))
+        account, *engines = explained((account, seen) if seen else (account,))
+        return list(check(hosts[name], account, next(iter(engines), None), owner))
 
     with ThreadPoolExecutor(len(hosts)) as pool:
         return dict(zip(hosts, pool.map(facts, hosts), strict=True))

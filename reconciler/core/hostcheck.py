@@ -64,8 +64,7 @@ def _engine(spec: HostSpec, engine: View | None) -> Fact:
     if spec.engine == NO_ENGINE or engine is None:
         return Fact("engine", "missing", "none, as its spec says: no containers there")
     if engine.problem:
-        hint = "install one, name its socket with spec.engine, or say engine: none; processes go on without"
-        return Fact("engine", "failed", engine.problem, hint)
+        return Fact("engine", "failed", engine.problem, engine.hint)
     return Fact("engine", "ok", f"{engine.engine} at {spec.engine}")
 
 
@@ -79,7 +78,7 @@ def _wireguard(facts: HostFacts) -> Fact:
     if facts.wireguard != "none":
         return Fact("wg", "ok", facts.wireguard)
     why = "wireguard-go is there, but no /dev/net/tun that this user may use" if facts.wireguard_go else "none"
-    return Fact("wg", "missing", f"{why}: it can't be part of a mesh", "load the wireguard module, or install it")
+    return Fact("wg", "missing", f"{why}: it can't be part of a mesh", "load the wireguard module there, or install wireguard-go and have root run it")
 
 
 def _clock(facts: HostFacts) -> Fact:

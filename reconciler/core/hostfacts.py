@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from math import inf
 
 from reconciler.model.hostfacts import HostFacts
+from reconciler.model.observed import View
 
 SCRIPT = r"""
 say() { printf 'fact %s %s\n' "$1" "$2"; }
@@ -24,6 +26,7 @@ first /proc/sys/kernel/random/boot_id boot
 for socket in "${DOCKER_HOST#unix://}" /var/run/docker.sock "$XDG_RUNTIME_DIR/docker.sock" \
     /run/podman/podman.sock "$XDG_RUNTIME_DIR/podman/podman.sock"; do
   if [ -S "$socket" ] && [ -w "$socket" ]; then say engine "$socket"; break; fi
+  [ -S "$socket" ] && say locked "$socket"
 done
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then say cgroups v2
 elif [ -f /sys/fs/cgroup/unified/cgroup.controllers ]; then say cgroups hybrid
@@ -52,6 +55,7 @@ def read(lines: Iterable[str], before: float, after: float) -> HostFacts:
         home=said.get("home", ""),
         boot_id=said.get("boot", ""),
         engine_socket=said.get("engine", ""),
+        locked_socket=said.get("locked", ""),
         cgroups=said.get("cgroups", ""),
         wg=said.get("wg", ""),
         wireguard_go=said.get("wireguard_go", ""),
@@ -61,6 +65,20 @@ def read(lines: Iterable[str], before: float, after: float) -> HostFacts:
         clock_skew=skew,
         clock_error=error,
     )
+
+
+def explained(views: tuple[View, ...]) -> tuple[View, ...]:
+    """Why an engine elsewhere does not answer, where the account there has seen why."""
+    seen = {view.host: view.machine for view in views if view.machine}
+    return tuple(_locked(view, facts) if (facts := seen.get(view.host)) else view for view in views)
+
+
+def _locked(view: View, facts: HostFacts) -> View:
+    if view.reachable or view.runtime != "docker" or facts.engine_socket or not facts.locked_socket:
+        return view
+    problem = f"user {facts.user} may not speak to the container engine at {facts.locked_socket} of host {view.host}"
+    hint = f"add {facts.user} to its group there (`sudo usermod -aG docker {facts.user}`); processes go on without"
+    return replace(view, problem=problem, hint=hint)
 
 
 def _said(lines: Iterable[str]) -> dict[str, str]:

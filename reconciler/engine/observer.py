@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from reconciler.core import hostfacts
 from reconciler.core.graph import Graph
 from reconciler.core.masking import masking
+from reconciler.core.topology import RUNTIME as MESH
 from reconciler.engine.grounds import Ground
 from reconciler.engine.prober import Prober
 from reconciler.errors import ReconcilerError
@@ -43,6 +45,7 @@ class Observer:
         """`once` asks every probe now and takes its answer: for who looks without a loop."""
         far = self._know(graph.hosts)
         views, listeners = self._views(far, graph, deep=deep)
+        views = hostfacts.explained(views) if far else views
         listeners[self._host.name] = self._listeners(graph, views)
         snapshot = Snapshot(views, listeners, {}, self._host.ephemeral_ports())
         targets = _targets(graph, snapshot)
@@ -79,9 +82,10 @@ class Observer:
 
 
 def _places(runtimes: Mapping[str, Looker], far: Mapping[str, Ground]) -> list[str]:
-    """Everything here, and on the hosts that this namespace knows."""
+    """Everything here, and on the hosts that this namespace knows. A mesh of one has nobody to look for."""
     there = [Place(runtime, name) for name, ground in far.items() for runtime in ground.runtimes]
-    return sorted([*(name for name in runtimes if Place.of(name).host == LOCAL), *there])
+    here = (name for name in runtimes if Place.of(name).host == LOCAL and (far or name != MESH))
+    return sorted([*here, *there])
 
 
 def _publishes(graph: Graph, host: str) -> bool:

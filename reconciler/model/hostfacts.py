@@ -18,6 +18,8 @@ class HostFacts:
     boot_id: str = ""
     engine_socket: str = ""
     """Of a container engine that this user may talk to."""
+    locked_socket: str = ""
+    """Of one that is there, and to which it may not."""
     cgroups: str = ""
     """v2, hybrid or v1."""
     wg: str = ""

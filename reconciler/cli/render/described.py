@@ -21,7 +21,7 @@ from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Wait
-from reconciler.model.status import Event
+from reconciler.model.status import Event, HostStatus
 
 if TYPE_CHECKING:
     from reconciler.cli.picking import Picked
@@ -170,10 +170,22 @@ def _observed(item: Picked) -> Iterator[str]:
         yield from _instances(item)
     elif item.key.kind == "source":
         yield from _revisions(item)
+    elif item.key.kind == "host" and item.sight.status.host:
+        yield from _machine(item.sight.status.host)
     elif item.sight.things:
         yield from (f"{thing.title}, {thing.runtime} on {thing.host}" for thing in item.sight.things)
     elif runtime:
         yield "nothing"
+
+
+def _machine(host: HostStatus) -> Iterator[str]:
+    skew = "the same time as here" if not host.clock_skew else f"{host.clock_skew:+g} s"
+    facts = {
+        "system": f"{host.os} {host.kernel} {host.arch}, as {host.user}", "engine": host.engine or "none",
+        "cgroups": host.cgroups or "none", "WireGuard": host.wg, "clock": skew, "boot": host.boot_id,
+        "looked after": f"by {host.held_by}" if host.held_by else "",
+    }  # fmt: skip
+    yield from pairs({name: told for name, told in facts.items() if told})
 
 
 def _revisions(item: Picked) -> Iterator[str]:
