@@ -78,7 +78,8 @@ def _wireguard(facts: HostFacts) -> Fact:
     if facts.wireguard != "none":
         return Fact("wg", "ok", facts.wireguard)
     why = "wireguard-go is there, but no /dev/net/tun that this user may use" if facts.wireguard_go else "none"
-    return Fact("wg", "missing", f"{why}: it can't be part of a mesh", "load the wireguard module there, or install wireguard-go and have root run it")
+    hint = "load the wireguard module there, or install wireguard-go, which root has to run"
+    return Fact("wg", "missing", f"{why}: it can't be part of a mesh", hint)
 
 
 def _clock(facts: HostFacts) -> Fact:

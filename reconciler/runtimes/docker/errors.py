@@ -19,7 +19,7 @@ from reconciler.errors import (
 from reconciler.runtimes.docker.endpoint import Endpoint
 
 START_IT = "is it running? start it (`sudo systemctl start docker`), or set DOCKER_HOST to the one that you mean"
-NONE_THERE = "install one there, or name its socket in the host's document (engine); none says that there is none. Processes go on without"
+NONE_THERE = "install one there, or name its socket in the host's document, or none (engine); processes go on without"
 JOIN_GROUP = "add yourself to its group (`sudo usermod -aG docker $USER`, then log in again), or run as root"
 STUCK = "it may be stuck or overloaded; see its log (`journalctl -u docker`)"
 
