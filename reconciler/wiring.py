@@ -84,6 +84,7 @@ def daemon(
     from reconciler.engine.breaker import Patient
     from reconciler.engine.following import Following
     from reconciler.engine.loop import Loop, Turn
+    from reconciler.engine.outposts import Outposts
     from reconciler.engine.unhurried import Unhurried
     from reconciler.runtimes.docker.events import EngineEvents
     from reconciler.runtimes.process.exits import Exits
@@ -101,9 +102,11 @@ def daemon(
     parts = replace(parts, observer=Observer(patient, LocalHost(), prober, plain.know))
     following = Following(parts)
     exits = Exits(home_path)
+    outposts = Outposts(lambda: plain.know(source.hosts()))
 
     def passed(current: Pass) -> None:
         following.learn(current)
+        outposts.look_again()
         exits.look_again()  # after each: what a command had the daemon do, no pass of the loop has done
 
     alarms: dict[str, Alarm] = {
@@ -113,6 +116,7 @@ def daemon(
             lambda: resolve(os.environ), owner=home.identity(make=True).owner, adopted_dir=f"{home.path}/adopted"
         ),
         "exits": exits,
+        "other hosts": outposts,
         "files": Directories(following.paths, note),
         "sources": following,
     }
@@ -176,7 +180,8 @@ def _runtimes(
 
     def elsewhere(name: str, spec: HostSpec) -> Ground:
         ground = _ground(home, name, spec, owner, fetching, acts=acts)
-        return Ground(ground.host, {which: Guarded(runtime, guard) for which, runtime in ground.runtimes.items()})
+        guarded = {which: Guarded(runtime, guard) for which, runtime in ground.runtimes.items()}
+        return replace(ground, runtimes=guarded)
 
     return Grounds(here, elsewhere, source.hosts)
 
@@ -213,7 +218,23 @@ def _ground(
             nearer=host.reach,
         )  # fmt: skip
     lease = Lease(processes)
-    return Ground(host, {which: Leased(runtime, lease) for which, runtime in runtimes.items()})
+    leased = {which: Leased(runtime, lease) for which, runtime in runtimes.items()}
+    return Ground(host, leased, lambda: _alarms(host, spec, owner, f"{own}/adopted"))
+
+
+def _alarms(host: Ssh, spec: HostSpec, owner: str, adopted_dir: str) -> dict[str, Alarm]:
+    from reconciler.hosts.tunnel import Tunnel
+    from reconciler.runtimes.docker.events import EngineEvents
+    from reconciler.runtimes.remote.deaths import Deaths
+
+    alarms: dict[str, Alarm] = {"exits": Deaths(host, spec.state)}
+    if spec.engine != NO_ENGINE:
+        tunnel = Tunnel(host, spec.engine)
+        alarms["engine events"] = EngineEvents(
+            lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {host.name}", host=host.name),
+            owner=owner, adopted_dir=adopted_dir,
+        )  # fmt: skip
+    return alarms
 
 
 def _who() -> str:

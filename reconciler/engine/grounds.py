@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.graph import seen_as_service
 from reconciler.kinds.host import HostSpec
 from reconciler.model.place import LOCAL, Place
-from reconciler.ports import Host
+from reconciler.ports import Alarm, Host
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ class Ground:
     host: Host
     runtimes: Mapping[str, Any]
     """By runtime."""
+    alarms: Callable[[], Mapping[str, Alarm]] = dict
+    """Made for who listens."""
 
 
 class Grounds(Mapping[str, Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import selectors
@@ -40,11 +41,13 @@ def exchange(argv: Sequence[str], *, mark: str, stdin: bytes, deadline: float, m
         _end(child)
 
 
-def flow(argv: Sequence[str], *, mark: str, deadline: float, most: int) -> Generator[bytes, None, Heard]:
-    """What the command writes, as it comes. It ends when nobody listens any more."""
+def flow(argv: Sequence[str], *, mark: str, deadline: float, most: int, tick: float) -> Generator[bytes, None, Heard]:
+    """What the command writes, as it comes; nothing at all after a `tick` without a word. It ends when nobody listens
+    any more.
+    """
     child = _begin(argv)
     try:
-        return (yield from _Exchange(child, mark.encode(), b"", time.monotonic() + deadline, most).flowing())
+        return (yield from _Exchange(child, mark.encode(), b"", time.monotonic() + deadline, most).flowing(tick))
     finally:
         _end(child)
 
@@ -84,14 +87,15 @@ class _Exchange:
             pass
         return self._heard()
 
-    def flowing(self) -> Generator[bytes, None, Heard]:
+    def flowing(self, tick: float) -> Generator[bytes, None, Heard]:
         out, _ = self._ears.values()
-        for _ in self._turns():
-            if piece := out.taken():
+        for silent in self._turns(tick):
+            if (piece := out.taken()) or silent:
                 yield piece
         return self._heard()
 
-    def _turns(self) -> Iterator[None]:
+    def _turns(self, tick: float = math.inf) -> Iterator[bool]:
+        """Each time somebody has spoken, or nobody for a whole tick."""
         with selectors.DefaultSelector() as selector:
             for fd in self._ears:
                 os.set_blocking(fd, False)
@@ -100,18 +104,19 @@ class _Exchange:
                 os.set_blocking(self._stdin, False)
                 selector.register(self._stdin, selectors.EVENT_WRITE)
             while not all(ear.done for ear in self._ears.values()):
-                self._turn(selector)
-                yield
+                yield not self._turn(selector, tick)
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
+    def _turn(self, selector: selectors.BaseSelector, tick: float) -> bool:
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        for key, _ in selector.select(left):
+        ready = selector.select(min(left, tick))
+        for key, _ in ready:
             if key.fd == self._stdin:
                 self._feed(selector)
             else:
                 self._hear(selector, key.fd)
+        return bool(ready)
 
     def _feed(self, selector: selectors.BaseSelector) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -85,17 +85,19 @@ class Ssh:
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         return self._run(argv, stdin=stdin, deadline=deadline, most=OUTPUT_BYTES)
 
-    def stream(self, argv: Sequence[str], *, deadline: float = LASTING_SECONDS) -> Iterator[bytes]:
+    def stream(self, argv: Sequence[str], *, tick: float = LASTING_SECONDS) -> Iterator[bytes]:
         """What a command writes, as it comes; it ends with us. Raises when it failed, or when the connection was lost:
-        nothing is begun again, for nobody knows how much of it was heard.
+        nothing is begun again, for nobody knows how much of it was heard. After each `tick` without a word there is
+        an empty piece, so that who listens may think of something else.
         """
         self._line.open()
         mark = secrets.token_hex(8)
-        line = remote.wrapped(argv, mark=mark, size=0, deadline=deadline)
+        line = remote.wrapped(argv, mark=mark, size=0, deadline=LASTING_SECONDS)
+        way = [*self._line.session(mark), line]
         try:
-            heard = yield from flow([*self._line.session(mark), line], mark=mark, deadline=deadline, most=OUTPUT_BYTES)
+            heard = yield from flow(way, mark=mark, deadline=LASTING_SECONDS, most=OUTPUT_BYTES, tick=tick)
         except TimeoutError:
-            raise self._late(argv[0], deadline) from None
+            raise self._late(argv[0], LASTING_SECONDS) from None
         done = self._completed(argv[0], heard)
         if done.exit_code:
             raise Refused(f"{argv[0]} failed on {self.name}: {sshsaid.last(done.stderr)}")
