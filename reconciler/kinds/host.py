@@ -64,6 +64,11 @@ def host_id(namespace: str, name: str) -> str:
     return name if namespace == "default" else f"{namespace}/{name}"
 
 
+def known_in(host: str, namespace: str) -> bool:
+    """Whether a namespace can have something on the host of that id."""
+    return "/" not in host or host.startswith(f"{namespace}/")
+
+
 def faults(spec: HostSpec) -> Iterator[Fault]:
     if spec.ssh is None and not spec.address:
         yield Fault((), "nothing says how to get there", "add ssh: {host: ADDRESS}")
