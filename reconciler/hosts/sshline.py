@@ -9,18 +9,22 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
+import shlex
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from reconciler.errors import Denied, HostKeyUnknown, OutcomeUnknown, Refused, Unreachable, UsageError
 from reconciler.hosts import sshsaid
 from reconciler.hosts.running import run
+from reconciler.kinds.host import KEY, SOCKET, WORD
 from reconciler.ports import Completed
 from reconciler.values import dataclass
 
@@ -30,6 +34,8 @@ CONTROL_SECONDS = 5.0
 KEEPALIVE_SECONDS, KEEPALIVES = 4, 2
 """Who says nothing for twelve seconds is gone."""
 PERSIST_SECONDS = 600
+TURN_SECONDS, TURN_POLL = 60.0, 0.02
+"""More than it takes to find out whatever there is to be found out."""
 LOST = 255
 """How ssh ends when it was not the command that did."""
 SOCKET_LENGTH = 107
@@ -58,11 +64,7 @@ ALWAYS = (
     f"ServerAliveInterval={KEEPALIVE_SECONDS}",
     f"ServerAliveCountMax={KEEPALIVES}",
 )
-WORD = re.compile(r"[A-Za-z0-9_.:%@+][A-Za-z0-9_.:%@+-]*")
-"""What a host or a user may be called; no option begins like that."""
-KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}")
 OFFERED = re.compile(r"^offered (\S+ [a-z]\S+ \S{20,})$", re.MULTILINE)
-SOCKET = re.compile(r"/[\w./@+-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,6 @@ class Line:
         _check(name, target)
         self._name, self._target, self._directory = name, target, directory
         self._ports: dict[tuple[str, int], int] = {}
-        self._failed: tuple[float, Unreachable] | None = None
         self._id = hashlib.sha256(repr((str(directory), name, target)).encode()).hexdigest()[:12]
 
     def session(self, mark: str) -> list[str]:
@@ -104,18 +105,17 @@ class Line:
     def open(self) -> bool:
         """Opens it, and tells whether it was not open. Raises Unreachable, Denied, HostKeyUnknown, HostKeyChanged."""
         asked_at = time.monotonic()
-        with self._turn():
+        with self._turn() as turn:
             if self._answers():
                 return False
-            if self._failed and self._failed[0] > asked_at:
-                raise self._failed[1]  # while we waited for our turn somebody has found that out
+            _heed(turn, asked_at)
             self._socket.unlink(missing_ok=True)  # whoever made it was killed
             begin = ["-f", "-N", "-M", "-S", str(self._socket), "-o", f"ControlPersist={PERSIST_SECONDS}"]
             sockets = ["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]
             try:
                 self._reach([*begin, *sockets])
             except Unreachable as error:
-                self._failed = time.monotonic(), error
+                _tell(turn, error)
                 raise
             return True
 
@@ -237,11 +237,19 @@ class Line:
             return None
 
     @contextlib.contextmanager
-    def _turn(self, what: str = "") -> Iterator[None]:
-        """One at a time, of all processes: two that open a line at once would open two."""
-        with (self._room() / f"{what or self._id}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _turn(self, what: str = "") -> Iterator[IO[str]]:
+        """One at a time, of all processes: two that open a line at once would open two. The file tells whoever waits
+        what the one before has found out: a host that is away costs one deadline, and not one for each who asks.
+        """
+        asked_at = time.monotonic()
+        with (self._room() / f"{what or self._id}.lock").open("a+") as turn:
+            while not _taken(turn):
+                _heed(turn, asked_at)
+                if time.monotonic() - asked_at > TURN_SECONDS:
+                    said = f"somebody else has been connecting to host {self._name} for {TURN_SECONDS:g} s"
+                    raise Unreachable(said, hint=f"see: fuser -v {shlex.quote(turn.name)}")
+                time.sleep(TURN_POLL)
+            yield turn
 
     @property
     def _socket(self) -> Path:
@@ -260,6 +268,29 @@ class Line:
     def _room(self) -> Path:
         self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _private(self._directory)
+
+
+def _taken(turn: IO[str]) -> bool:
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _tell(turn: IO[str], error: Unreachable) -> None:
+    turn.truncate(0)
+    turn.write(json.dumps([time.monotonic(), error.message, error.hint]))
+    turn.flush()
+
+
+def _heed(turn: IO[str], since: float) -> None:
+    """The clock is one and the same for all processes until the next boot."""
+    turn.seek(0)
+    with contextlib.suppress(ValueError):  # it is being written, or nobody has said anything yet
+        at, message, hint = json.loads(turn.read())
+        if since < at <= time.monotonic():
+            raise Unreachable(message, hint=hint)
 
 
 def _free_port() -> int:
