@@ -52,6 +52,8 @@ class RemoteProcesses(RemoteReach):
         try:
             seen = self._list()
             there = tuple(seen.observed(self.host, self._owner))
+        except OutcomeUnknown as error:  # nothing can have changed by a look
+            return View(self.name, self.host, problem=error.message, hint="it is asked again")
         except ReconcilerError as error:
             return View(self.name, self.host, problem=error.message, hint=error.hint, reason=error.reason)
         return View(self.name, self.host, there, machine=seen.facts, lease=seen.lease)
