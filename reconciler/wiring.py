@@ -219,7 +219,7 @@ def _ground(
         )  # fmt: skip
     lease = Lease(processes)
     leased = {which: Leased(runtime, lease) for which, runtime in runtimes.items()}
-    return Ground(host, leased, lambda: _alarms(host, spec, owner, f"{own}/adopted"))
+    return Ground(host, leased, lambda: _alarms(host, spec, owner, f"{own}/adopted"), host.close)
 
 
 def _alarms(host: Ssh, spec: HostSpec, owner: str, adopted_dir: str) -> dict[str, Alarm]:
@@ -258,4 +258,5 @@ def _parts(
         clock=WallClock(),
         feeds=Followed(home),
         rules=guard,
+        leave=runtimes.leave,
     )

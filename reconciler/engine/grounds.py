@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.graph import seen_as_service
+from reconciler.errors import ReconcilerError
 from reconciler.kinds.host import HostSpec
 from reconciler.model.place import LOCAL, Place
 from reconciler.ports import Alarm, Host
@@ -26,6 +28,8 @@ class Ground:
     """By runtime."""
     alarms: Callable[[], Mapping[str, Alarm]] = dict
     """Made for who listens."""
+    leave: Callable[[], None] = lambda: None
+    """Closes what leads there, for everybody here."""
 
 
 class Grounds(Mapping[str, Any]):
@@ -49,6 +53,14 @@ class Grounds(Mapping[str, Any]):
                 if name != LOCAL and spec.ssh and self._made.get(name, (None,))[0] != spec:
                     self._made[name] = (spec, self._make(name, spec))
             return {name: self._made[name][1] for name in sorted(hosts) if name in self._made}
+
+    def leave(self, host: str) -> None:
+        """Nobody has anything there any more."""
+        with self._lock:
+            _, ground = self._made.pop(host, (None, None))
+        if ground:
+            with suppress(ReconcilerError):  # what nobody uses closes by itself after a while
+                ground.leave()
 
     def __getitem__(self, place: str) -> Any:
         if place in self._here:
@@ -76,6 +88,9 @@ class Wrapped(Mapping[str, Any]):
 
     def know(self, hosts: Mapping[str, HostSpec]) -> dict[str, Ground]:
         return self._inner.know(hosts)
+
+    def leave(self, host: str) -> None:
+        self._inner.leave(host)
 
     def __getitem__(self, place: str) -> Any:
         inside = self._inner[place]

@@ -22,6 +22,7 @@ from reconciler.engine.lodgers import needed
 from reconciler.engine.observer import Observer
 from reconciler.engine.unruled import Unruled
 from reconciler.errors import ReconcilerError
+from reconciler.kinds.host import host_id
 from reconciler.model.history import NOTHING
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
@@ -53,6 +54,8 @@ class Parts:
     feeds: Feeds | None = None
     """What Sources follow; None where nobody follows any."""
     rules: Rules = Unruled()
+    leave: Callable[[str], None] = lambda _: None
+    """A host, when nobody has anything there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
         parts.source.forget(key)
         if key.kind == "source" and parts.feeds:
             parts.feeds.forget(key)
+        if key.kind == "host":
+            parts.leave(host_id(key.namespace, key.name))
     if gone:
         parts.store.write_statuses(dict.fromkeys(gone))
         parts.store.write_journal({key: None for key in journal if key.resource in gone})

@@ -175,6 +175,40 @@ def test_moving_a_service_is_changing_one_line(stage: Stage, lab: Lab, anna: Mac
     assert stage.apply(speaking("there", runOn="bert"), caller).actions == []
 
 
+def test_a_machine_by_two_names_is_one_and_its_connection_goes_with_the_last_who_leaves(
+    stage: Stage, lab: Lab, anna: Machine
+) -> None:
+    """Everybody's host may be deleted while somebody is there: it stays known for as long."""
+    other = host(lab, anna)
+    everybodys = {**other, "metadata": {"name": "anna", "namespace": "default"}}
+    other["metadata"] = {"name": "again"}
+    web, job = server("web", runOn="anna"), native("job", *SLEEP, runOn="again")
+    stage.bare("apply", "-f", str(stage.write(everybodys, name="everybodys.yaml")))
+    stage.apply(other, web, job)
+    life = anna.engine.inspect(stage.name("web"))["Id"]
+    assert stage.apply(other, web, job).actions == [], "under its other name nothing is left over"
+
+    told = stage.bare("delete", "host", "anna", "-n", "default")
+    assert f"host/anna stays known, for service/web -n {stage.namespace} still runs there" in told.err
+    assert stage.apply(web).actions == []
+
+    assert stage.apply(changed(web, runOn="again")).actions == [], "it is where it is wanted"
+    assert anna.engine.inspect(stage.name("web"))["Id"] == life
+    stage.bare("delete", "host", "anna", "-n", "default")
+    assert stage.bare("get", "hosts", "-n", "default", "-o", "name").out == ""
+
+    stage.cli("delete", "service", "web", "job")
+    assert connections(stage), "the next command is there at once"
+    stage.cli("delete", "host", "again")
+    assert connections(stage) == []
+    assert [thing for thing in anna.engine.labelled("dev.reconciler.") if stage.namespace in thing] == []
+
+
+def connections(stage: Stage) -> list[str]:
+    """What leads to other machines, and lasts longer than a command."""
+    return [path.name for path in (stage.home / "ssh").iterdir() if path.is_socket() and "." not in path.name]
+
+
 def test_the_verbs_reach_in_wherever_it_runs(stage: Stage, lab: Lab, anna: Machine, bert: Machine) -> None:
     word = "hush-" + "x" * 5
     noisy = shell("there", "echo one; echo two; echo $$WORD >&2; exec sleep 10000", runOn="bert", env={"WORD": word})
