@@ -23,7 +23,9 @@ WATCH = (
     COMMON
     + r"""
 living() {
-  read -r pid start since rest < "$1/pid" && [ "$since" = "$boot" ] && read -r stat < "/proc/$pid/stat" || return
+  read -r pid start since rest < "$1/pid" && [ "$since" = "$boot" ] || return
+  stat=
+  while read -r line; do stat="$stat $line"; done < "/proc/$pid/stat" || return
   set -- ${stat##*) }
   [ "$1" != Z ] && [ "$1" != X ] && [ "${20}" = "$start" ]
 } 2>/dev/null

@@ -42,12 +42,13 @@ eval "$told"
 export RECONCILER_RUN="$mark"
 [ -z "$place" ] || cd "$place" || exit 1
 trap : HUP INT QUIT TERM
-(exec "$@")
+exec 3>&2 2>/dev/null
+(exec 2>&3 3>&-; exec "$@")
 exit $?
 """
 )
 """With the service's environment, in its directory. What would end the command ends not us before it: we are to tell
-how it ended.
+how it ended, by our exit code alone.
 """
 
 SIGNAL = r"""
