@@ -152,8 +152,9 @@ def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
 
 def _clear_away(parts: Parts, graph: Graph, tombstone: Resource | None) -> None:
     """What was made for it besides itself, and can be made again."""
-    container = getattr(tombstone.spec, "container", None) if tombstone else None
-    spec = graph.placed(tombstone) if tombstone and container and container.build else None
+    found = graph.placed(tombstone) if tombstone else None
+    built = found and found.container and found.container.build
+    spec = found if built or (found and found.process and found.process.package) else None
     if tombstone and spec:
         parts.runtimes[spec.place].clear_away(tombstone.key)
 

@@ -19,6 +19,7 @@ from reconciler.runtimes.lastlog import LastLog
 from reconciler.runtimes.remote import leases, scripts
 from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_lease
 from reconciler.runtimes.remote.looking import LOOK
+from reconciler.runtimes.remote.packages import SWEEP, RemotePackages
 from reconciler.runtimes.remote.reach import FarHost, RemoteReach, directory_of
 
 LOOK_SECONDS = 15.0
@@ -26,6 +27,7 @@ ACT_SECONDS = 30.0
 STOP_ROOM = 20.0
 """What a stop may take beside the time that the service is given."""
 LEASES = scripts.COMMON + leases.SCRIPT
+REMOVE = f'{SWEEP}{scripts.REMOVE.rstrip()} || exit 1\nsweep "$5"\n'
 NOT_YET = "run it on this machine, or as a container"
 
 
@@ -44,6 +46,7 @@ class RemoteProcesses(RemoteReach):
         self.host = host.name
         super().__init__(host, state)
         self._owner, self._last_log = owner, LastLog(self, logs_dir or None)
+        self._packages = RemotePackages(host, state)
         self._who, self._acts = leases.word(who), acts and bool(owner)
 
     # -- looking
@@ -93,14 +96,23 @@ class RemoteProcesses(RemoteReach):
         if not isinstance(payload, ProcessPayload):
             return
         _supported(desired, payload)
-        program, directory = payload.command[0], payload.working_dir or "."
-        done = self._there.run(["sh", "-c", scripts.CHECK, "check", directory, program], deadline=LOOK_SECONDS)
+        with self._packages.ready(desired.key, payload.package):
+            self._check(desired, payload)
+
+    def _check(self, desired: Desired, payload: ProcessPayload) -> None:
+        package, path = payload.package, payload.env.get("PATH", "")
+        directory, program = payload.working_dir or ".", payload.command[0]
+        words = [package.id if package else "", directory, program, path if isinstance(path, str) else ""]
+        done = self._act(scripts.CHECK, words, deadline=LOOK_SECONDS)
         match done.exit_code:
             case 71:
                 raise Refused(f"{desired.key}: there is no working directory {directory} on {self.host}")
             case 72:
                 hint = "install it there, or give the path of one that is"
                 raise Refused(f"{desired.key}: {self.host} has no program {program}", hint=hint)
+            case 78:
+                message = f"{desired.key}: {self.host} has no {done.stdout.decode(errors='replace').strip()}"
+                raise Refused(f"{message}, by which {program} is run", hint="install it there; see its first line")
 
     def create(self, desired: Desired) -> None:
         if desired.key.kind == "volume":
@@ -121,8 +133,8 @@ class RemoteProcesses(RemoteReach):
         if done.exit_code:
             raise OutcomeUnknown(f"{seen.title} did not end", hint="look at it")
 
-    def clear_away(self, key: Key) -> None:  # noqa: ARG002 -- nothing is made for a process besides
-        return
+    def clear_away(self, key: Key) -> None:  # noqa: ARG002 -- what nobody uses is nobody's
+        self._packages.sweep()
 
     def remove(self, seen: Observed) -> None:
         if seen.key is None:
@@ -130,17 +142,23 @@ class RemoteProcesses(RemoteReach):
         folder = "volumes" if seen.kind == "volume" else "processes"
         if folder == "processes":
             self._last_log.save(seen)
-        self._done(self._act(scripts.REMOVE, [folder, directory_of(seen), seen.id]), f"{seen.title} can't be removed")
+        words = [folder, directory_of(seen), seen.id, self._packages.used]
+        self._done(self._act(REMOVE, words), f"{seen.title} can't be removed")
 
     def _launch(self, desired: Desired, identity: str) -> None:
         payload = desired.payload
         assert isinstance(payload, ProcessPayload), "only processes are launched"
         _supported(desired, payload)
+        with self._packages.ready(desired.key, payload.package):
+            self._begin(desired, payload, identity)
+
+    def _begin(self, desired: Desired, payload: ProcessPayload, identity: str) -> None:
         state = self._list().state
         directory = f"{state}/processes/{_directory_of(desired.key)}"
         self._deliver(payload, directory)
         labels = table.write(desired) | {"id": identity, "RECONCILER_OWNER": desired.owner}
-        script = _run_script(desired, payload, _where(payload, state, directory))
+        labels |= {"package": payload.package.id} if payload.package else {}
+        script = _run_script(desired, payload, _where(payload, state, directory), state)
         said = f"{json.dumps(labels, sort_keys=True)}\n{script}".encode()
         done = self._act(scripts.START, [_directory_of(desired.key), identity, scripts.PARENT], stdin=said)
         if done.exit_code == 73:
@@ -192,7 +210,7 @@ def _where(payload: ProcessPayload, state: str, directory: str) -> dict[str, str
     }
 
 
-def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, str]) -> str:
+def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, str], state: str) -> str:
     """The one place where words become lines of a shell. What it runs replaces it, so its pid is the service's."""
     env = payload.env
     told = {name: value.text() if isinstance(value, Sealed) else places(value, where) for name, value in env.items()}
@@ -201,5 +219,7 @@ def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, s
         raise Refused(f"{desired.key}: a shell can't set the variable {unfit[0]!r}", hint="give it another name")
     exports = [f"export {name}={shlex.quote(told[name])}" for name in sorted(told)]
     directory = places(payload.working_dir, where) or "."
+    if payload.package:
+        directory = f"{state}/packages/{payload.package.id}/tree/{directory}"
     command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
     return "\n".join([scripts.RUN, *exports, f"cd {shlex.quote(directory)} || exit 126", f"exec {command}", ""])

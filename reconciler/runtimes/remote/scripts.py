@@ -185,8 +185,23 @@ cat > "$directory/labels.new" && mv -f "$directory/labels.new" "$directory/label
 """
 )
 
-CHECK = r"""
-cd "$1" || exit 71
-command -v "$2" >/dev/null || exit 72
+CHECK = (
+    COMMON
+    + r"""
+[ -z "$2" ] || cd "$state/packages/$2/tree" || exit 71
+cd "$3" || exit 71
+program=$4
+[ -z "$5" ] || PATH=$5
+found=$(command -v "$program") || exit 72
+case $found in */*) [ -x "$found" ] && [ ! -d "$found" ] || exit 72 ;; *) exit 0 ;; esac
+first=
+IFS= read -r first < "$found"
+set -f
+case $first in '#!'*) set -- ${first#??} ;; *) exit 0 ;; esac
+[ -x "$1" ] || { echo "interpreter $1"; exit 78; }
+case $1 in */env) ;; *) exit 0 ;; esac
+case $2 in ''|-*|*=*) ;; *) command -v "$2" >/dev/null || { echo "$2"; exit 78; } ;; esac
+:
 """
-"""As far as that can be known before: the launch has the last word."""
+)
+"""As far as that can be known before: the launch has the last word. 78: a script's interpreter is missing."""
