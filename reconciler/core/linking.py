@@ -59,6 +59,14 @@ def _host_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
         hint = f"did you mean {close[0]!r}?" if close else "declare it: kind Host; see `reconciler explain Host`"
         where = f"namespace {graph.namespace!r}" + ("" if graph.namespace == "default" else " or 'default'")
         yield Fault(("runOn",), f"there is no host called {spec.run_on!r} in {where}", hint, absent=True)
+    named: list[tuple[Path, str]] = [
+        (("volumes", i, "hostPath"), mount.host_path) for i, mount in enumerate(spec.volumes)
+    ]
+    named += [(("container", "workspace"), spec.container.workspace)] if spec.container else []
+    for path, text in named:
+        if text and not text.startswith("/"):
+            message = f"{text!r} is relative to the spec file, which is not on {spec.run_on}"
+            yield Fault(path, message, "say what it is called there, or use a Volume")
 
 
 def _namesakes(graph: Graph) -> Iterator[tuple[Key, Fault]]:

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.linking import link_faults
+from reconciler.core.parse import Text, parse
 from reconciler.core.planner import plan
+from reconciler.core.sheet import show_path
 from reconciler.kinds.host import HostSpec, SshAccess
 from reconciler.kinds.service import Dependency
 from reconciler.kinds.volume import VolumeSpec
@@ -53,6 +55,24 @@ def test_a_host_that_nobody_declared_is_a_fault_where_it_is_named() -> None:
     (found,) = link_faults(graph(process("api", run_on="bb"), *HOSTS))
     assert found[1].path == ("runOn",)
     assert found[1].hint == "did you mean 'b'?"
+
+
+SPEC = """\
+apiVersion: reconciler/v1
+kind: Service
+metadata: {name: api, namespace: shop}
+spec:
+  runOn: a
+  container: {image: i, workspace: .}
+  volumes: [{hostPath: ./src, mountPath: /src}, {hostPath: ~/x, mountPath: /x}, {hostPath: /etc, mountPath: /y}]
+"""
+
+
+def test_a_path_beside_the_spec_file_is_on_no_other_host() -> None:
+    (document,) = parse([Text("spec.yaml", SPEC.encode(), "/home/me")], environment={"HOME": "/home/me"})
+    found = {show_path(fault.path): fault for _, fault in link_faults(graph(document.resource, *HOSTS))}
+    assert sorted(found) == ["container.workspace", "volumes[0].hostPath", "volumes[1].hostPath"]
+    assert found["volumes[0].hostPath"].message == "'./src' is relative to the spec file, which is not on shop/a"
 
 
 def test_a_host_whose_document_cannot_be_read_is_no_other_and_who_runs_there_is_left_alone() -> None:
