@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import json
 import os
 import re
 import shlex
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from reconciler.durable import write_whole
 from reconciler.errors import Denied, HostKeyUnknown, OutcomeUnknown, Refused, Unreachable, UsageError
 from reconciler.hosts import sshsaid
 from reconciler.hosts.running import run
@@ -91,7 +93,6 @@ class Line:
     def __init__(self, name: str, target: Target, directory: Path) -> None:
         _check(name, target)
         self._name, self._target, self._directory = name, target, directory
-        self._ports: dict[tuple[str, int], int] = {}
         self._id = hashlib.sha256(repr((str(directory), name, target)).encode()).hexdigest()[:12]
 
     def session(self, mark: str) -> list[str]:
@@ -139,16 +140,22 @@ class Line:
         return str(local)
 
     def reach(self, address: str, port: int) -> tuple[str, int]:
-        """A port of ours, on loopback, that leads to the one that the host finds at that address."""
+        """A port of ours, on loopback, that leads to the one that the host finds at that address: the same for all
+        who share the line, for as long as it is open.
+        """
         self.open()
-        ours = self._ports.setdefault((address, port), _free_port())
-        target = f"[{address}]" if ":" in address else address
-        done = self._control("forward", "-L", f"127.0.0.1:{ours}:{target}:{port}")
-        if done is None or done.exit_code:
-            self._ports.pop((address, port), None)  # another one has it by now
-            said = "it does not answer" if done is None else sshsaid.last(done.stderr)
-            raise Unreachable(f"port {port} of host {self._name} can't be forwarded: {said}")
-        return "127.0.0.1", ours
+        target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        path = self._room() / f"{self._id}.ports"
+        with self._turn(path.name):
+            known = _numbers(path)
+            for ours in (*filter(None, [known.get(target)]), _free_port()):  # another one may have it by now
+                done = self._control("forward", "-L", f"127.0.0.1:{ours}:{target}")
+                if done and not done.exit_code:
+                    if known.get(target) != ours:
+                        write_whole(path, json.dumps(known | {target: ours}).encode())
+                    return "127.0.0.1", ours
+        said = "it does not answer" if done is None else sshsaid.last(done.stderr)
+        raise Unreachable(f"port {port} of host {self._name} can't be forwarded: {said}")
 
     def terminal(self, line: str, *, tty: bool, stdin: bool) -> int:
         """Over the line; when that breaks, so does this, and nobody knows what has become of the command."""
@@ -291,6 +298,14 @@ def _heed(turn: IO[str], since: float) -> None:
         at, message, hint = json.loads(turn.read())
         if since < at <= time.monotonic():
             raise Unreachable(message, hint=hint)
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Which port of ours leads where, as far as it is remembered."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _free_port() -> int:
