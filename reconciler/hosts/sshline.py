@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import json
 import os
 import re
 import shlex
