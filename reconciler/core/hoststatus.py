@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.core.graph import Graph
@@ -10,8 +11,9 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot, View
 from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Reason
-from reconciler.model.status import Condition, HostStatus, Status
+from reconciler.model.status import Condition, Event, HostStatus, Status
 
+NEVER_SEEN = Status()
 HERE = Condition(type="Ready", status="True", reason=Reason.READY, message="")
 AWAY = "Unreachable"
 """Of all problems the one that tells nothing about the host itself."""
@@ -31,6 +33,21 @@ def host_status(graph: Graph, key: Key, snapshot: Snapshot, before: Status | Non
     told = tuple(replace(one, observed_generation=resource.generation) for one in conditions)
     heard = _heard(account, engine, graph.owner) or (before.host if before else None)
     return Status(observed_generation=resource.generation, conditions=told, host=heard)
+
+
+def news(before: Mapping[Key, Status], current: Mapping[Key, Status], now: float) -> list[Event]:
+    """What hosts have done since they were last looked at: gone, come back, shown another key, begun anew."""
+    hosts = [key for key in current if key.kind == "host" and key.name != LOCAL]
+    return [event for key in hosts for event in _news(key, before.get(key, NEVER_SEEN), current[key], now)]
+
+
+def _news(key: Key, before: Status, current: Status, now: float) -> Iterator[Event]:
+    was, ready = before.condition("Ready"), current.condition("Ready")
+    if ready and (was is None or (was.status, was.reason) != (ready.status, ready.reason)):
+        kind = "Normal" if ready.status == "True" else "Warning"
+        yield Event(time=now, type=kind, reason=ready.reason, key=key, message=ready.message or "it answers")
+    if before.host and current.host and before.host.boot_id != current.host.boot_id:
+        yield Event(time=now, type="Normal", reason="Rebooted", key=key, message="it was started anew since")
 
 
 def _ready(account: View) -> Condition:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
 
+from reconciler.core import hoststatus
 from reconciler.core.backoff import remembered
 from reconciler.core.fingerprint import plain_json
 from reconciler.core.graph import Graph
@@ -171,10 +172,11 @@ def _tell(
     if made:
         parts.store.write_payloads({item.fingerprint: plain_json(item.payload) for item in made})
     told = [*happened(outcomes, now), *_news(parts.store, complaints(planned, now))]
-    if told:
-        parts.store.add_events(told)
     before = parts.store.statuses(graph.namespace)
     current = statuses(graph, World(graph, snapshot, now, journal), planned, journal, before)
+    told += hoststatus.news(before, current, now)
+    if told:
+        parts.store.add_events(told)
     differing = {key: status for key, status in current.items() if status != before.get(key) and key.kind != "source"}
     if differing:
         parts.store.write_statuses(differing)

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.core.hostcheck import check
 from reconciler.core.hostfacts import explained, read
+from reconciler.core.hoststatus import news
 from reconciler.core.leased import left_alone
 from reconciler.core.planner import plan
 from reconciler.core.preview import advance
@@ -117,6 +118,22 @@ def test_a_host_that_is_away_is_unknown_and_one_that_may_be_another_is_blocked(r
     told = status(*views, before=before)
     assert conditions(told) == [("Ready", standing, reason), ("Engine", "Unknown", reason)]
     assert told.host == before.host, "what it was is still told"
+
+
+def test_what_a_host_does_is_an_event_when_it_begins_and_not_while_it_lasts() -> None:
+    there, gone = status(ENGINE, ACCOUNT), status(replace(ACCOUNT, machine=None, problem="why"))
+    anew = status(ENGINE, machine(boot_id="another"))
+
+    def told(before: Status | None, current: Status) -> list[tuple[str, str]]:
+        past = {HOST.key: before} if before else {}
+        return [(event.type, str(event.reason)) for event in news(past, {HOST.key: current}, NOW)]
+
+    assert told(None, there) == [("Normal", "Ready")]
+    assert told(there, there) == []
+    assert told(there, gone) == [("Warning", "Unreachable")]
+    assert told(gone, gone) == []
+    assert told(gone, there) == [("Normal", "Ready")]
+    assert told(there, anew) == [("Normal", "Rebooted")]
 
 
 def world(lease: Lease | None) -> Snapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from tests.machines.lab import Lab
 from tests.machines.machine import Machine
 from tests.machines.proxy import Proxy
+from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import SLEEP, box, changed, document, native
-from tests.scenarios.stage import Document, Stage
+from tests.scenarios.stage import Document, Stage, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -182,13 +184,18 @@ def test_H15_of_two_installations_on_one_host_the_second_is_told_who_the_first_i
     assert stage.apply(mine, expect=1).actions == []
 
 
-def test_a_host_that_is_away_is_unknown_with_what_it_was_when_it_was_last_heard(
-    stage: Stage, lab: Lab, carl: Machine
+def test_F39_a_host_that_is_away_is_unknown_and_what_runs_there_is_neither_begun_anew_nor_ended(
+    stage: Stage, lab: Lab, carl: Machine, daemon: Daemon
 ) -> None:
-    stage.apply(host(lab, carl), native("there", *SLEEP, runOn="carl"))
-    known = facts(stage, "carl")
+    """And what it was when it was last heard is still told. A daemon looks on all the while."""
+    there = native("there", *SLEEP, runOn="carl")
+    stage.apply(host(lab, carl), there)
+    known, pid = facts(stage, "carl"), stage.status_of("there")["instances"][0]["pid"]
+    daemon.start("--resync", "1")
     carl.run("iptables", "-I", *REFUSE)
     try:
+        eventually(lambda: "Unreachable" in happened(stage), "the daemon has found it out")
+        assert stage.apply(there, expect=1).actions == []
         assert ready(stage) == {"carl": ("Unknown", "Unreachable")}
         assert facts(stage, "carl") == known
         assert levels(stage, expect=1) == {"reached": "failed"}
@@ -196,4 +203,19 @@ def test_a_host_that_is_away_is_unknown_with_what_it_was_when_it_was_last_heard(
         assert listed[:4] == ["carl", "Unknown", carl.address, "Linux"]
     finally:
         carl.run("iptables", "-D", *REFUSE)
-    assert ready(stage) == {"carl": ("True", "Ready")}
+    eventually(lambda: happened(stage)[-1] == "Ready", "the daemon finds it again")
+    assert stage.apply(there).actions == []
+    assert stage.status_of("there")["instances"][0]["pid"] == pid
+    assert sum("sleep 100000" in line for line in carl.processes()) == 1
+    assert daemon.done() == 0
+
+
+def happened(stage: Stage) -> list[str]:
+    return [event["reason"] for event in stage.events() if "/host/" in f"/{event['key']}"]
+
+
+@pytest.fixture
+def daemon(stage: Stage) -> Iterator[Daemon]:
+    it = Daemon(stage)
+    yield it
+    it.kill()

@@ -93,6 +93,9 @@ def _observed(item: Picked) -> str:
         now = f"revision {words.short_revision(arrived[0].revision)} is in force" if arrived else "nothing is in force"
         waits = f"; it waits for your word: {_said_of(item)}" if diagnosis.awaits_word(item.sight) else ""
         return f"It is {words.status_word(item.look, item.sight)}, and {now}{waits}"
+    if item.key.kind == "host":
+        why = words.message(item.look, item.sight)
+        return f"It is {words.status_word(item.look, item.sight)}{f': {why}' if why else ', and answers'}"
     if item.key.kind != "service":
         return (
             f"It is {words.status_word(item.look, item.sight)}"
