@@ -6,7 +6,7 @@
 | container | process   | the host, as seen in its network   | the host port  |
 | process   | container | where it is published (loopback)   | the host port  |
 | process   | process   | the same                           | the host port  |
-| any       | elsewhere | that host's address                | the host port  |
+| any       | elsewhere | that host's address: LAN, or mesh  | the host port  |
 
 Whoever is called from another host is published on its host's address, and not on loopback: then those on the same
 host find it there too.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.core import topology
 from reconciler.core.graph import Graph, shared_network
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
@@ -79,32 +80,38 @@ def addresses(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Cal
         return [("", Address(_host(graph, snapshot, caller, callee, None), None))]
     inside = _together(graph, caller, callee.spec)
     found = []
-    for binding in callee.bindings:
+    for binding in {one.name: one for one in reversed(callee.bindings)}.values():
         host = _host(graph, snapshot, caller, callee, binding)
         number = binding.port if inside else binding.host_port
         found.append((binding.name, Address(host, number, _scheme(binding))))
-    return found
+    return found[::-1]  # in their order, and of each the first of those that it is published at
 
 
 def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee, binding: PortBinding | None) -> str:
     if caller.run_on != callee.spec.run_on:
-        return address_of(graph, callee.spec.run_on)
+        return address_of(graph, snapshot, caller.run_on, callee.spec.run_on)
     if _together(graph, caller, callee.spec):
         return callee.name
     if caller.container:
         elsewhere = binding is not None and binding.bind not in WILD and not binding.bind.startswith("127.")
         lan = graph.machine(callee.spec.run_on)
-        if binding and elsewhere and lan and binding.bind == lan.reached_at:
+        if binding and elsewhere and lan and binding.bind in (lan.reached_at, _in_mesh(graph, snapshot, callee)):
             return binding.bind
         return _gateway(graph, snapshot, caller)
     return "127.0.0.1" if binding is None or binding.bind in WILD else binding.bind
 
 
-def address_of(graph: Graph, host: str) -> str:
-    """Where other machines find a host."""
-    spec = graph.machine(host)
-    if spec and spec.reached_at:
-        return spec.reached_at
+def _in_mesh(graph: Graph, snapshot: Snapshot, callee: Callee) -> str:
+    return topology.mesh_address(graph, snapshot, callee.spec.run_on)
+
+
+def address_of(graph: Graph, snapshot: Snapshot, caller: str, host: str) -> str:
+    """Where another machine finds a host."""
+    way = topology.way(graph, snapshot, caller, host)
+    if way.means is topology.Means.UNKNOWN:
+        raise Unknown(f"how {caller} reaches {host} is not known: {way.why}", Reason.UNREACHABLE)
+    if way.address:
+        return way.address
     what = "this machine" if host == LOCAL else f"host {host}"
     raise Unknown(f"nobody says where others find {what}; declare a Host called {host} with its address")
 

@@ -133,11 +133,11 @@ class Graph:
         found = {spec.place for _, spec in self.users() if name in self.network_names(spec)}
         return sorted(found) or [Place("docker")]
 
-    def called_from_elsewhere(self) -> frozenset[str]:
-        """Names of those whom somebody on another host depends on or refers to."""
+    def called_from_elsewhere(self) -> dict[str, set[tuple[str, str]]]:
+        """By the name of who is called: those on other hosts who depend on it or refer to it, each with its host."""
+        found: dict[str, set[tuple[str, str]]] = {}
         if not any(spec.run_on != LOCAL for _, spec in self.users()):
-            return frozenset()
-        found: set[str] = set()
+            return found
         for key, caller in self.users():
             heads = {reference[0] for _, text in strings(caller) for reference in references(text)}
             heads |= {d.service for d in caller.dependencies}
@@ -145,8 +145,10 @@ class Graph:
                 config = self.resources.get(Key("config", key.namespace, name))
                 texts = strings(config.spec.data) if config else ()
                 heads |= {reference[0] for _, text in texts for reference in references(text)}
-            found |= {name for name in heads if (spec := self.service(name)) and spec.run_on != caller.run_on}
-        return frozenset(found)
+            for name in heads:
+                if (spec := self.service(name)) and spec.run_on != caller.run_on:
+                    found.setdefault(name, set()).add((key.name, caller.run_on))
+        return found
 
     def somewhere(self, volume: str) -> bool:
         """Nobody can say with whom a volume lies: no service that can be read uses it, and there are others."""

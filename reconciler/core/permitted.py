@@ -28,7 +28,15 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import port_range
 from reconciler.kinds.workspace import mounts
-from reconciler.model.desired import ContainerPayload, Desired, Limits, NetworkPayload, ProcessPayload, VolumePayload
+from reconciler.model.desired import (
+    ContainerPayload,
+    Desired,
+    Limits,
+    MeshPayload,
+    NetworkPayload,
+    ProcessPayload,
+    VolumePayload,
+)
 from reconciler.model.resource import Resource
 
 if TYPE_CHECKING:
@@ -122,6 +130,8 @@ def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> 
         case VolumePayload():
             yield from rules.driver(payload.driver, profile.volumes.drivers)
             yield from rules.options(payload.options, profile)
+        case MeshPayload():
+            pass  # nobody can ask for more of it than that it is there
         case unknown:
             assert_never(unknown)
     if isinstance(payload, ContainerPayload | ProcessPayload):

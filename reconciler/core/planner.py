@@ -16,6 +16,7 @@ from reconciler.core.graph import Graph
 from reconciler.core.instances import Case, Decision, decide, together
 from reconciler.core.jobs import Stage, outlook
 from reconciler.core.leased import withheld
+from reconciler.core.mesh import deviations, obstacle
 from reconciler.core.running import Errand, Errands, run
 from reconciler.core.teardown import teardown
 from reconciler.core.world import World
@@ -53,6 +54,8 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
     draft = _Draft()
     for item in sorted(rendered.grounds, key=lambda item: (item.key, item.place)):
         draft.add(_static(world, item, journal))
+    for part in world.mesh.parts.values():
+        draft.add(_part(world, part, journal))
     for decision in _services(world, layout, journal):
         draft.add(decision)
     for decision, wake in _jobs(world, layout, journal):
@@ -124,6 +127,24 @@ def _differs(world: World, item: Desired, seen: Observed, held: Wait | None) -> 
     cause = "it was declared differently"
     anew = (Action(Verb.REMOVE, item.key, cause, item, seen), Action(Verb.CREATE, item.key, cause, item))
     return ((), held) if held else (anew, None)
+
+
+def _part(world: World, item: Desired, journal: Journal) -> Decision:
+    """A host's part of the mesh: made, and put right as often as it must be."""
+    view, seen = world.snapshot.view(item.place), world.seen(item.key, item.place)
+    if not view.reachable:
+        return (), Wait(item.key, Reason.UNREACHABLE, view.problem)
+    if hindered := obstacle(world.graph, world.snapshot, world.mesh, item.host):
+        return (), hindered
+    wrong = list(deviations(item, seen)) if seen else []
+    if seen and not wrong:
+        return (), None
+    held = held_back(item.key, item.fingerprint, journal.get(item.key), Restart(), world.now)
+    if held:
+        return (), held
+    if seen:
+        return (Action(Verb.ADJUST, item.key, " and ".join(wrong), item, seen, (item.key.kind,)),), None
+    return (Action(Verb.CREATE, item.key, "others can't be reached without", item),), None
 
 
 def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Stands
+from reconciler.core.topology import way
 from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port, port_range
@@ -126,7 +127,8 @@ class _Desk:
         if isinstance(found, Wait):
             self._problems.setdefault(key, found)
         else:
-            self._claims.give(key, spec.run_on, Binding(found, port.protocol, self._bind(key, spec, port)))
+            for bind in self._binds(key, spec, port):
+                self._claims.give(key, spec.run_on, Binding(found, port.protocol, bind))
             self._numbers.setdefault(key, {})[port.label] = found
 
     def assignment(self) -> Assignment:
@@ -135,18 +137,21 @@ class _Desk:
             if key not in self._problems:
                 numbers = self._numbers.get(key, {})
                 bindings[key] = tuple(
-                    _binding(port, numbers[port.label], self._bind(key, spec, port)) for port in spec.ports
+                    _binding(port, numbers[port.label], bind)
+                    for port in spec.ports
+                    for bind in self._binds(key, spec, port)
                 )
                 grants[key] = {port.label: Grant(numbers[port.label], port.request) for port in spec.ports}
         moved, leaving = tuple(sorted(self._moved, key=str)), frozenset(self._leaving)
         return Assignment(bindings, grants, self._problems, moved, self._handovers, self._holders, leaving)
 
-    def _bind(self, key: Key, spec: ServiceSpec, port: Port) -> str:
+    def _binds(self, key: Key, spec: ServiceSpec, port: Port) -> list[str]:
         """Where it is published. Who is called from other hosts has to be found by them, and by nobody else."""
-        host = self._world.graph.machine(spec.run_on)
-        if spec.container and host and port.bind.startswith("127.") and key.name in self._called:
-            return host.reached_at or port.bind
-        return port.bind
+        graph, callers = self._world.graph, self._called.get(key.name, ())
+        if not (spec.container and port.bind.startswith("127.")):
+            return [port.bind]
+        ways = (way(graph, self._world.snapshot, host, spec.run_on) for host in {host for _, host in callers})
+        return sorted({one.address for one in ways if one.address}) or [port.bind]
 
     def _unreadable(self, key: Key, spec: ServiceSpec) -> Wait | None:
         """What it has can't be read now, so a chosen port is not known. A declared one is."""
@@ -185,8 +190,9 @@ class _Desk:
         return best.number
 
     def _weigh(self, key: Key, spec: ServiceSpec, port: Port, number: int) -> Candidate:
-        binding = Binding(number, port.protocol, self._bind(key, spec, port))
-        obstacle, claim = self._claims.against(key, spec.run_on, binding)
+        wishes = [Binding(number, port.protocol, bind) for bind in self._binds(key, spec, port)]
+        found = [self._claims.against(key, spec.run_on, wish) for wish in wishes]
+        obstacle, claim = max(found, key=lambda one: one[0])
         refused = key in self._journal and number in self._journal[key].avoid
         return Candidate(number, max(obstacle, Obstacle.REFUSED) if refused else obstacle, claim)
 

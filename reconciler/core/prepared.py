@@ -3910,7 +3910,7 @@ SCHEMAS: dict[type, Any] = {
  HostSpec: {
   'type': 'dataclass',
   'cls': HostSpec,
-  'fields': ['ssh', 'address', 'mesh', 'engine', 'state'],
+  'fields': ['ssh', 'address', 'mesh', 'mesh_network', 'engine', 'state'],
   'schema': {
    'type': 'dataclass-args',
    'dataclass_name': 'HostSpec',
@@ -4001,6 +4001,13 @@ SCHEMAS: dict[type, Any] = {
     },
     {
      'type': 'dataclass-field',
+     'name': 'mesh_network',
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+     'init': True,
+     'validation_alias': 'meshNetwork',
+    },
+    {
+     'type': 'dataclass-field',
      'name': 'engine',
      'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '/var/run/docker.sock'},
      'init': True,
@@ -4088,7 +4095,7 @@ WRITTEN: dict[type, str] = {
  CampaignSpec: 'strategy: Strategy | None; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; resources: Resources; depends_on: tuple[str | Dependency, ...]; matrix: dict[str, tuple[Scalar | Params, ...]]; runs: tuple[Params, ...]; cycles: Annotated[int, Ge(1), Le(1000)]; order: Order; seed: Annotated[int, Ge(0)]; gap_seconds: Seconds; cycle_gap_seconds: Seconds | None; warmup_seconds: Seconds; timeout_seconds: Seconds; silence_seconds: Seconds; retries: Annotated[int, Ge(0), Le(100)]; max_failures: Annotated[int, Ge(0)]; cooldown_seconds: Seconds; auto_teardown: bool; results: str; leases: tuple[str, ...]; notify: Notify | None',
  Notify: "url: str; events: tuple[Literal['complete', 'failure'], ...]",
  ConfigSpec: 'data: dict[str, str]; files: dict[str, str]',
- HostSpec: "ssh: SshAccess | None; address: str; mesh: Literal['auto', 'never']; engine: str; state: str",
+ HostSpec: "ssh: SshAccess | None; address: str; mesh: Literal['auto', 'never']; mesh_network: str; engine: str; state: str",
  SshAccess: 'host: str; port: PortNumber | None; user: str; identity_file: str; host_key: str',
  JobSpec: "run_on: str; container: Container | None; process: Process | None; in_: str; command: Argv | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; depends_on: tuple[str | Dependency, ...]; resources: Resources; retries: Annotated[int, Ge(0), Le(100)]; timeout_seconds: Annotated[float, Ge(0.1), Le(86400 * 365)] | None; ttl_seconds_after_finished: Seconds | None; schedule: str; time_zone: str; missed_runs: Literal['Once', 'Skip']; suspend: bool",
  NetworkSpec: 'driver: str; subnet: str; internal: bool; external: bool; name: str',

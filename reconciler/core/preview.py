@@ -157,6 +157,8 @@ def stopped(view: View, seen: Observed, now: float) -> View:
 
 def adjusted(view: View, seen: Observed, desired: Desired, changes: tuple[str, ...]) -> View:
     def adjust(thing: Observed) -> Observed:
+        if "mesh" in changes:
+            return replace(made(desired, 0.0), id=thing.id)
         if "rename" in changes:
             holder = _named(view, desired)
             if holder and holder.id != thing.id:

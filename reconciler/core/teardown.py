@@ -48,6 +48,8 @@ def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
             return "it was deleted, with its data"
         case "network" if key.name == DEFAULT_NETWORK and resource is None and _unneeded(world.graph):
             return "" if world.users(thing) else "nobody uses it any more"
+        case "mesh" if thing.host not in world.mesh.parts and not world.graph.damaged:
+            return "nobody needs it any more"
         case "network" if _moved_on(world, key, thing):
             return f"nobody on {thing.host} uses it any more"
         case _:
@@ -70,7 +72,7 @@ def _unneeded(graph: Graph) -> bool:
 def _forgotten(world: World, key: Key) -> bool:
     graph = world.graph
     known = any(key.resource in those for those in (graph.resources, graph.removed, graph.damaged))
-    implicit = key.kind == "network" and key.name == DEFAULT_NETWORK
+    implicit = (key.kind == "network" and key.name == DEFAULT_NETWORK) or key.kind == "mesh"
     # A campaign may be run without having been declared, and whoever runs it takes away what it leaves.
     return not known and not implicit and key.kind != "campaign"
 
@@ -138,7 +140,8 @@ def _inhabited(graph: Graph, snapshot: Snapshot, host: Key, done: set[Key]) -> b
     name = host_id(host.namespace, host.name)
     left = [r for r in (*graph.resources.values(), *graph.removed.values()) if r.key not in done]
     there = any((spec := graph.placed(r)) and spec.run_on == name for r in left if r.key.is_workload)
-    return there or any(thing.host == name for _, thing in World(graph, snapshot, 0.0).ours())
+    # Its last part of a mesh, this machine's, is only looked for while there are other hosts.
+    return there or any(thing.host == name or thing.kind == "mesh" for _, thing in World(graph, snapshot, 0.0).ours())
 
 
 def _users_of(graph: Graph, volume: Key) -> set[Key]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 
 from reconciler.core.backoff import crashes
 from reconciler.core.graph import Graph
 from reconciler.core.histories import with_seen
+from reconciler.core.mesh import Mesh, mesh
 from reconciler.core.standing import Standing, standing, steady_seconds
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
@@ -40,6 +42,11 @@ class World:
             for network in thing.networks:
                 self._users.setdefault((thing.place, network), []).append(thing)
         self._ours = {key: self._once(key, things) for key, things in self._ours.items()}
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """Which hosts ought to be in it, and as what."""
+        return mesh(self.graph, self.snapshot)
 
     def _claims(self, thing: Observed) -> bool:
         key, graph = thing.key, self.graph

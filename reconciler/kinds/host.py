@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
 
 NO_ENGINE = "none"
+MESH_NETWORK = "10.42.0.0/16"
 WORD = re.compile(r"[A-Za-z0-9_.:%@+][A-Za-z0-9_.:%@+-]*")
 """What a host, a user or an address may be called; no option of a program begins like that."""
 KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}")
@@ -48,6 +50,8 @@ class HostSpec:
     """Where other machines of the LAN reach what it publishes; by default ssh.host."""
     mesh: Literal["auto", "never"] = "auto"
     """Whether it may become part of the mesh, where a pair of hosts has no other way."""
+    mesh_network: str = ""
+    """Of the host called local: the addresses of the mesh, whosever they are; by default 10.42.0.0/16."""
     engine: str = "/var/run/docker.sock"
     """The socket of its container engine; none, if it has no engine."""
     state: str = ""
@@ -84,10 +88,25 @@ def faults(spec: HostSpec) -> Iterator[Fault]:
     for name, path_there in (("engine", spec.engine), ("state", spec.state)):
         if path_there and path_there != NO_ENGINE and not SOCKET.fullmatch(path_there):
             yield Fault((name,), f"{path_there!r} is not a plain absolute path", "like /var/run/docker.sock, or none")
+    yield from _network_faults(spec.mesh_network)
+
+
+def _network_faults(text: str) -> Iterator[Fault]:
+    if not text:
+        return
+    try:
+        found = ipaddress.IPv4Network(text)
+    except ValueError:
+        yield Fault(("meshNetwork",), f"{text!r} is no network", "like 10.42.0.0/16")
+        return
+    if not 8 <= found.prefixlen <= 24:
+        yield Fault(("meshNetwork",), f"{text} is not of a size to choose from", "between /8 and /24")
 
 
 def named_faults(name: str, spec: HostSpec) -> Iterator[Fault]:
     """What only shows together with its name."""
+    if name != LOCAL and spec.mesh_network:
+        yield Fault(("meshNetwork",), "it is one for all hosts", "say it of the host called local")
     if name == LOCAL and spec.ssh:
         yield Fault(("ssh",), "the host called local is this machine", "give the other one another name")
     if name != LOCAL and spec.ssh is None:

@@ -187,7 +187,34 @@ class VolumePayload:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-Payload = ContainerPayload | ProcessPayload | NetworkPayload | VolumePayload
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another host of the mesh that this one speaks with directly."""
+
+    host: str
+    key: str
+    """Its public one."""
+    reached: tuple[str, ...]
+    """Addresses in the mesh that are found through it, its own first."""
+    endpoint: str = ""
+    """Where it is found outside of the mesh; empty where it has to come to us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshPayload:
+    """One host's part of a mesh."""
+
+    device: str
+    address: str
+    port: int
+    peers: tuple[Peer, ...] = ()
+    relays: bool = False
+    """Between others, who can't reach one another."""
+    rotated_at: str = ""
+    """When a new key was last asked for."""
+
+
+Payload = ContainerPayload | ProcessPayload | NetworkPayload | VolumePayload | MeshPayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
