@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from tests.machines.lab import Lab
 from tests.machines.machine import Machine
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import SLEEP, box, changed, document, native, server, shell
+from tests.scenarios.readme import chapter, type_in
 from tests.scenarios.stage import Document, Stage, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -225,6 +229,26 @@ def test_the_verbs_reach_in_wherever_it_runs(stage: Stage, lab: Lab, anna: Machi
     assert "sleep 10000" not in bert.processes()
     left = bert.run("ls", "/root/.local/state/reconciler-hosted/processes").decode().split()
     assert [name for name in left if name.startswith(stage.namespace)] == []
+
+
+def test_H3_H16_what_the_readme_says_of_other_machines_works_as_it_stands(
+    stage: Stage, lab: Lab, anna: Machine
+) -> None:
+    """With the keys of an agent, as with those of any user."""
+    text = chapter("Other machines")
+    for said, meant in (("admin@192.168.1.20", f"root@{anna.address}"), ("192.168.1.10", lab.address)):
+        assert said in text
+        text = text.replace(said, meant)
+    socket = str(stage.directory / "agent")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: Path(socket).is_socket(), "the agent listens")
+        subprocess.run(["ssh-add", "-q", lab.identity], env={"SSH_AUTH_SOCK": socket, "PATH": os.defpath}, check=True)
+        said = type_in(stage, text, {"SSH_AUTH_SOCK": socket})
+    finally:
+        agent.kill()
+        agent.wait()
+    assert any("service/web" in line and "nas" in line and anna.address in line for line in said.splitlines()), said
 
 
 def test_a_host_that_nobody_declares_is_a_fault_with_its_line(stage: Stage) -> None:
