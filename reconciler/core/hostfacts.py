@@ -11,16 +11,26 @@ from reconciler.model.observed import View
 
 SCRIPT = r"""
 say() { printf 'fact %s %s\n' "$1" "$2"; }
-first() { read -r line < "$1" && say "$2" "$line"; }
-found() { command -v "$1" >/dev/null && command -v "$1"; }
+first() { read -r line < "$1" && say "$2" "$line"; } 2>/dev/null
+found() { printf 'fact %s ' "$1"; command -v "$2" || echo; }
+system() {
+  set -- $(uname -srm)
+  say os "$1"
+  say kernel "$2"
+  say arch "$3"
+}
+user() {
+  set -- "$(id)"
+  set -- "${1#uid=}"
+  say uid "${1%%[!0-9]*}"
+  set -- "${1#*(}"
+  say user "${1%%)*}"
+}
 now=$(date +%s.%N 2>/dev/null)
 case $now in *[!0-9.]*|*.) now=$(date +%s) ;; esac
 say now "$now"
-say os "$(uname -s)"
-say kernel "$(uname -r)"
-say arch "$(uname -m)"
-say uid "$(id -u)"
-say user "$(id -un)"
+system
+user
 say home "$HOME"
 first /proc/sys/kernel/random/boot_id boot
 for socket in "${DOCKER_HOST#unix://}" /var/run/docker.sock "$XDG_RUNTIME_DIR/docker.sock" \
@@ -32,13 +42,14 @@ if [ -f /sys/fs/cgroup/cgroup.controllers ]; then say cgroups v2
 elif [ -f /sys/fs/cgroup/unified/cgroup.controllers ]; then say cgroups hybrid
 elif [ -d /sys/fs/cgroup/pids ] || [ -d /sys/fs/cgroup/memory ]; then say cgroups v1
 fi
-say wg "$(found wg)"
-say wireguard_go "$(found wireguard-go)"
+found wg wg
+found wireguard_go wireguard-go
 [ -d /sys/module/wireguard ] && say wireguard_kernel yes
 [ -w /dev/net/tun ] && say tun yes
-say python3 "$(found python3)"
+found python3 python3
 :
 """
+"""Asked with each look, so it forks as little as it can."""
 VALUE_LENGTH = 200
 
 
