@@ -56,6 +56,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "schema": "Print JSON Schema, for editors and checks.",
         "import": "Turn what others declare into specs: Compose files.",
         "export": "Write what is declared for others: Compose, Kubernetes.",
+        "package": "Pack files for processes, and look into what others packed.",
     },
     "Other": {
         "doctor": "Check what this machine offers, and show the settings.",

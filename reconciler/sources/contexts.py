@@ -66,6 +66,14 @@ class Contexts:
                         unreadable[resource.key] = f"{tree.title} may not be read: {why}"
         return {tree: context for tree, (context, _) in found.items()}, unreadable
 
+    def of(self, named: Tree) -> Context:
+        """What one tree holds. Raises Refused."""
+        tree = _literally(named)
+        try:
+            return self._context(tree)[0]
+        except OSError as error:
+            raise _unreadable(tree, error) from error
+
     def glance(self, trees: Iterable[Tree]) -> str:
         """The same text for as long as nothing in them is written to."""
         return "".join(_glance(tree) for tree in trees)
@@ -311,7 +319,7 @@ def _archive(tree: Tree, digest: str) -> tuple[int, Iterator[bytes]]:
         with _Walk(replace(tree, whole=True)) as walk:
             entries = list(walk.entries({}))
     except OSError as error:
-        raise Refused(f"{tree.title}: {_why(error)}", hint="put it right, then apply again") from error
+        raise _unreadable(tree, error) from error
     if _digest(tree, (entry for entry in entries if tree.whole or entry.path in walk.needed)) != digest:
         raise _changed(tree)
     heads = [_head(entry, is_dated=bool(tree.dockerfile)) for entry in entries]
@@ -327,8 +335,12 @@ def _pieces(tree: Tree, entries: Iterable[tuple[Entry, bytes]]) -> Iterator[byte
                 if entry.size:
                     yield from _content(walk.open(entry.path), entry, tree)
     except OSError as error:
-        raise Refused(f"{tree.title}: {_why(error)}", hint="put it right, then apply again") from error
+        raise _unreadable(tree, error) from error
     yield bytes(2 * BLOCK)
+
+
+def _unreadable(tree: Tree, error: OSError) -> Refused:
+    return Refused(f"{tree.title}: {_why(error)}", hint="put it right, then try again")
 
 
 def _changed(tree: Tree) -> Refused:
