@@ -164,6 +164,16 @@ def test_of_a_host_that_does_not_answer_nothing_is_known_and_nothing_is_deleted(
     assert "NEW=1" in anna.engine.inspect(stage.name("web"))["Config"]["Env"]
 
 
+def test_the_same_apply_again_looks_at_everybody_s_host_each_time(stage: Stage, lab: Lab, anna: Machine) -> None:
+    """Though nothing has changed in the specs, nor on the engine here."""
+    stage.bare("apply", "-f", str(stage.write(host(lab, anna), name="host.yaml")))
+    spec = box("far", runOn="anna")
+    stage.apply(spec)
+    assert stage.apply(spec).actions == []
+    anna.engine.remove(stage.name("far"))
+    assert stage.apply(spec).actions == ["Create far/0"]
+
+
 def test_moving_a_service_is_changing_one_line(stage: Stage, lab: Lab, anna: Machine, bert: Machine) -> None:
     """Its caller, told by its variables alone, follows; nothing stays behind."""
     known = hosts(lab, anna, bert)
