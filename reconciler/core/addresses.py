@@ -94,15 +94,17 @@ def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee,
         return callee.name
     if caller.container:
         elsewhere = binding is not None and binding.bind not in WILD and not binding.bind.startswith("127.")
-        lan = graph.machine(callee.spec.run_on)
-        if binding and elsewhere and lan and binding.bind in (lan.reached_at, _in_mesh(graph, snapshot, callee)):
+        if binding and elsewhere and binding.bind in _seen_from_afar(graph, snapshot, callee.spec.run_on):
             return binding.bind
         return _gateway(graph, snapshot, caller)
     return "127.0.0.1" if binding is None or binding.bind in WILD else binding.bind
 
 
-def _in_mesh(graph: Graph, snapshot: Snapshot, callee: Callee) -> str:
-    return topology.mesh_address(graph, snapshot, callee.spec.run_on)
+def _seen_from_afar(graph: Graph, snapshot: Snapshot, host: str) -> set[str]:
+    """At what others find it, and who is published for them can be found by those on the same host too."""
+    spec, known = graph.machine(host), topology.footing(snapshot, host)
+    lan = {spec.reached_at, known.met_at if known else ""} if spec else set()
+    return {*lan, topology.mesh_addresses(graph, snapshot).get(host, "")} - {""}
 
 
 def address_of(graph: Graph, snapshot: Snapshot, caller: str, host: str) -> str:

@@ -151,7 +151,7 @@ class _Desk:
         if not (spec.container and port.bind.startswith("127.")):
             return [port.bind]
         ways = (way(graph, self._world.snapshot, host, spec.run_on) for host in {host for _, host in callers})
-        return sorted({one.address for one in ways if one.address}) or [port.bind]
+        return sorted({one.number or one.address for one in ways if one.address}) or [port.bind]
 
     def _unreadable(self, key: Key, spec: ServiceSpec) -> Wait | None:
         """What it has can't be read now, so a chosen port is not known. A declared one is."""

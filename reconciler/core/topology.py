@@ -50,6 +50,8 @@ class Way:
     address: str = ""
     why: str = ""
     """A sentence's end: what it was decided by."""
+    number: str = ""
+    """What the address stands for there, where that is known: nobody can be published at a name."""
 
 
 def way(graph: Graph, snapshot: Snapshot, caller: str, callee: str) -> Way:
@@ -59,12 +61,26 @@ def way(graph: Graph, snapshot: Snapshot, caller: str, callee: str) -> Way:
     at = spec.reached_at if spec else ""
     refuses = [name for name in (caller, callee) if (other := graph.machine(name)) and other.mesh == "never"]
     if refuses:
-        return Way(Means.LAN, at, f"{refuses[0]} says mesh: never")
+        return _declared(graph, snapshot, callee, f"{refuses[0]} says mesh: never")
     views = [view_of(snapshot, name) for name in (caller, callee)]
     if not at or None in views:
-        return Way(Means.LAN, at, "it is declared so")
+        return _declared(graph, snapshot, callee, "it is declared so")
     means, why = _by_sight(graph, snapshot, (caller, callee), at)
+    if means is Means.LAN:
+        return _declared(graph, snapshot, callee, why)
     return Way(means, mesh_address(graph, snapshot, callee) if means is Means.MESH else at, why)
+
+
+def _declared(graph: Graph, snapshot: Snapshot, callee: str, why: str) -> Way:
+    """A name that is there for ssh may be an alias that nobody else knows: others are told what it led to."""
+    spec, known = graph.machine(callee), footing(snapshot, callee)
+    at = spec.reached_at if spec else ""
+    number = at if literal(at) else known.met_at if known else ""
+    if spec is None or spec.address or literal(at) or not view_of(snapshot, callee):
+        return Way(Means.LAN, at, why, number)
+    if known is None:
+        return Way(Means.UNKNOWN, at, f"{callee} does not answer")
+    return Way(Means.LAN, number or at, why, number)
 
 
 def _by_sight(graph: Graph, snapshot: Snapshot, pair: tuple[str, str], at: str) -> tuple[Means, str]:

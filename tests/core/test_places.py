@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,12 @@ from reconciler.core.parse import Text, parse
 from reconciler.core.planner import plan
 from reconciler.core.sheet import show_path
 from reconciler.kinds.host import HostSpec, SshAccess
+from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import Dependency
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import VolumeMount
 from reconciler.model.key import Key
-from reconciler.model.observed import Snapshot, View
+from reconciler.model.observed import Footing, Leg, Snapshot, View
 from reconciler.model.place import Place
 from reconciler.model.plan import Reason, Verb
 from reconciler.model.resource import Resource
@@ -201,3 +203,30 @@ def test_a_machine_that_goes_by_several_names_is_not_taken_for_several(home: str
     for other in {"a", "b", "local"} - {home}:
         renamed = graph(container("web", run_on=other), *HOSTS)
         assert [a for a in plan(renamed, shown, {}, NOW).actions if a.key.is_workload] == [], other
+
+
+def met(host: str, address: str, **view: Any) -> View:
+    """It was reached at that address, which is on one of its interfaces."""
+    return View("mesh", host, **{"footing": Footing((Leg("eth0", f"{address}/24"),), address), **view})
+
+
+@pytest.mark.parametrize(("address", "told"), [("", "10.0.0.7"), ("nas.example", "nas.example")])
+def test_H11_a_name_that_is_there_for_ssh_is_not_told_to_others_and_nobody_is_published_at_one(
+    address: str, told: str
+) -> None:
+    """It may be an alias in our own configuration; an address that is declared is said as it is."""
+    nas = resource("host", "nas", HostSpec(ssh=SshAccess(host="nas"), address=address))
+    db = container("db", run_on="nas", ports=(http(5432),))
+    far, near = process("far", depends_on=("db",)), process("near", run_on="nas", depends_on=("db",))
+    aside = container("aside", run_on="nas", depends_on=("db",), networks=("own",))
+    desired = graph(db, far, near, aside, resource("network", "own", NetworkSpec()), nas, HERE)
+    views = (View("docker"), View("process"), View("docker", "shop/nas"), View("process", "shop/nas"))
+    seen = rendered(desired, Snapshot((*views, met("local", "10.0.0.1"), met("shop/nas", "10.0.0.7")))).desired
+
+    assert [port.bind for port in seen[key("db")].payload.ports] == ["10.0.0.7"]
+    assert seen[key("far")].payload.env["DB_ADDR"] == f"{told}:5432"
+    assert {seen[key(name)].payload.env["DB_ADDR"] for name in ("near", "aside")} == {"10.0.0.7:5432"}
+
+    silent = met("shop/nas", "10.0.0.7", footing=None, problem="no answer")
+    waits = rendered(desired, Snapshot((*views, met("local", "10.0.0.1"), silent))).waits
+    assert address or waits[key("far")].reason is Reason.UNREACHABLE, "nobody is told another address meanwhile"
