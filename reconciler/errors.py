@@ -12,6 +12,7 @@ ReconcilerError                 exit 1; carries a next step for a person
     ├── PortInUse               somebody holds the port: choose another, or needs a person
     ├── ImageUnavailable        no such image here and none could be pulled: back off
     └── Denied                  no permission: needs a person
+        ├── HostTaken           somebody else looks after that host: needs a person, or his going away
         ├── HostKeyUnknown      nobody has said yet that this is the host's key: needs a person
         └── HostKeyChanged      the host shows another key than the one that is known: needs a person
 """
@@ -116,6 +117,10 @@ class ImageUnavailable(Refused):
 
 class Denied(Refused):
     reason = "Denied"
+
+
+class HostTaken(Denied):
+    reason = "HostTaken"
 
 
 class HostKeyUnknown(Denied):

@@ -32,7 +32,7 @@ from reconciler.errors import OutcomeUnknown, Refused, UsageError
 VARIABLE = "RECONCILER_FAILPOINTS"
 TRACE = "RECONCILER_FAILPOINTS_TRACE"
 
-RUNTIMES = ("docker", "memory", "process")
+RUNTIMES = ("docker", "memory", "mesh", "process")
 VERBS = ("prepare", "create", "adjust", "start", "stop", "remove")
 EFFECTS = tuple(
     f"{runtime}.{verb}.{moment}" for runtime in RUNTIMES for verb in VERBS for moment in ("before", "after")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.graph import Graph, graph_of, link_faults
+from reconciler.core.graph import Graph, graph_of
+from reconciler.core.linking import link_faults
 from reconciler.core.parse import Document, Text, parse
 from reconciler.core.yaml12 import MAX_BYTES
 from reconciler.errors import Problem, SpecError, UsageError

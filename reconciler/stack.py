@@ -190,13 +190,13 @@ class Member:
         """
         thing = self._running(index)
         deadline = self._timeout if timeout is None else timeout
-        done = self.controller.parts.reach[thing.runtime].run(thing, argv, deadline=deadline, env=env or {})
+        done = self.controller.parts.reach[thing.place].run(thing, argv, deadline=deadline, env=env or {})
         return Ran(done.exit_code, _text(done.stdout), _text(done.stderr))
 
     def logs(self, *, index: int = 0, tail: int | None = None) -> str:
         """What it has printed, stdout and stderr in the order written, as text."""
         thing = self._instance(index, running=False)
-        chunks = self.controller.parts.reach[thing.runtime].logs(thing, tail=tail)
+        chunks = self.controller.parts.reach[thing.place].logs(thing, tail=tail)
         return _text(b"".join(chunks))
 
     def stop(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +15,19 @@ from reconciler.api.handover import DaemonOf
 from reconciler.campaigns.records import Records
 from reconciler.engine.clocks import SteadyClock, WallClock
 from reconciler.engine.controller import Controller
+from reconciler.engine.grounds import Ground, Grounds, Wrapped
 from reconciler.engine.guard import Guard, Guarded
 from reconciler.engine.observer import Observer
 from reconciler.engine.prober import Prober
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
+from reconciler.kinds.host import NO_ENGINE, HostSpec
 from reconciler.places import policy_files
 from reconciler.runtimes.docker.connection import READ_SECONDS
-from reconciler.runtimes.docker.endpoint import resolve
+from reconciler.runtimes.docker.endpoint import Endpoint, resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
+from reconciler.runtimes.mesh.runtime import MeshRuntime
 from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.sources.applied import Applied
 from reconciler.sources.feeds import Followed
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from reconciler.daemon.run import Daemon
     from reconciler.engine.following import Following
     from reconciler.engine.loop import Loop
+    from reconciler.hosts.ssh import Ssh
     from reconciler.ports import Alarm
 
 
@@ -58,8 +64,8 @@ def controller(
     """
     home = Home(home_path, note)
     guard = guard_of(home_path, begins=acts)
-    runtimes = _runtimes(home, guard, acts=acts, fetching=fetching)
     source = Applied(home, port_range=port_range, remembers=acts, cause=cause, refusal=guard.refusal)
+    runtimes = _runtimes(home, guard, source, acts=acts, fetching=fetching)
     store = (Diary if acts else ReadDiary)(f"{home_path}/diary.db", note)
     clock = SteadyClock()
     parts = _parts(home, runtimes, Prober(runtimes, clock), source, store, guard)
@@ -78,6 +84,7 @@ def daemon(
     from reconciler.engine.breaker import Patient
     from reconciler.engine.following import Following
     from reconciler.engine.loop import Loop, Turn
+    from reconciler.engine.outposts import Outposts
     from reconciler.engine.unhurried import Unhurried
     from reconciler.runtimes.docker.events import EngineEvents
     from reconciler.runtimes.process.exits import Exits
@@ -86,18 +93,20 @@ def daemon(
     home = Home(home_path, note)
     bell = Bell()
     guard = guard_of(home_path, begins=True)
-    plain = _runtimes(home, guard, acts=True, ours="the daemon")
-    runtimes = {name: Unhurried(runtime, bell.ring) for name, runtime in plain.items()}
-    prober = Prober(runtimes, WallClock())
     source = Applied(home, port_range=port_range, refusal=guard.refusal)
+    plain = _runtimes(home, guard, source, acts=True, ours="the daemon")
+    runtimes = Wrapped(plain, lambda runtime: Unhurried(runtime, bell.ring))
+    prober = Prober(runtimes, WallClock())
     parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note), guard)
-    patient = {name: Patient(runtime, bell.ring) for name, runtime in runtimes.items()}
-    parts = replace(parts, observer=Observer(patient, LocalHost(), prober))
+    patient = Wrapped(runtimes, lambda runtime: Patient(runtime, bell.ring))
+    parts = replace(parts, observer=Observer(patient, LocalHost(), prober, plain.know))
     following = Following(parts)
     exits = Exits(home_path)
+    outposts = Outposts(lambda: plain.know(source.hosts()))
 
     def passed(current: Pass) -> None:
         following.learn(current)
+        outposts.look_again()
         exits.look_again()  # after each: what a command had the daemon do, no pass of the loop has done
 
     alarms: dict[str, Alarm] = {
@@ -107,6 +116,7 @@ def daemon(
             lambda: resolve(os.environ), owner=home.identity(make=True).owner, adopted_dir=f"{home.path}/adopted"
         ),
         "exits": exits,
+        "other hosts": outposts,
         "files": Directories(following.paths, note),
         "sources": following,
     }
@@ -152,9 +162,9 @@ def _here(home_path: str) -> Machine:
 
 
 def _runtimes(
-    home: Home, guard: Guard, *, acts: bool, ours: str = "this command",
+    home: Home, guard: Guard, source: Applied, *, acts: bool, ours: str = "this command",
     fetching: Callable[[str, str], None] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> Grounds:  # fmt: skip
     failpoints.arm(os.environ)
     owner = home.identity(make=acts).owner
     docker = DockerRuntime(
@@ -165,14 +175,83 @@ def _runtimes(
         progress=fetching,
     )
     processes = ProcessRuntime(str(home.path), owner, ours=ours)
-    return {"docker": Guarded(docker, guard), "process": Guarded(processes, guard)}
+    mesh = MeshRuntime(LocalHost(), owner, state=str(home.path))
+    here = {name: Guarded(one, guard) for name, one in (("docker", docker), ("mesh", mesh), ("process", processes))}
+
+    def elsewhere(name: str, spec: HostSpec) -> Ground:
+        ground = _ground(home, name, spec, owner, fetching, acts=acts)
+        guarded = {which: Guarded(runtime, guard) for which, runtime in ground.runtimes.items()}
+        return replace(ground, runtimes=guarded)
+
+    return Grounds(here, elsewhere, source.hosts)
 
 
-def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied, store: Diary, guard: Guard) -> Parts:
+def ssh(home_path: str, name: str, spec: HostSpec) -> Ssh:
+    """The way to another machine, which all commands of this home share."""
+    from reconciler.hosts.ssh import Ssh
+    from reconciler.hosts.sshline import Target
+
+    way = spec.ssh
+    assert way is not None, "validated: another machine has one"
+    return Ssh(name, Target(way.host, way.port, way.user, way.identity_file, way.host_key), Path(home_path) / "ssh")
+
+
+def _ground(
+    home: Home, name: str, spec: HostSpec, owner: str, fetching: Callable[[str, str], None] | None, *, acts: bool
+) -> Ground:
+    """Another machine. Nothing is connected to before it is used."""
+    # Who has no other hosts does not pay for them.
+    from reconciler.engine.leases import Lease, Leased
+    from reconciler.hosts.tunnel import Tunnel
+    from reconciler.runtimes.remote.runtime import RemoteProcesses
+
+    host = ssh(str(home.path), name, spec)
+    own = home.path / "hosts" / name.replace("/", ".")
+    processes = RemoteProcesses(host, owner, state=spec.state, who=_who(), acts=acts, logs_dir=f"{own}/logs")
+    runtimes: dict[str, Any] = {"process": processes}
+    runtimes["mesh"] = MeshRuntime(host, owner, state=spec.state)
+    if spec.engine != NO_ENGINE:
+        tunnel = Tunnel(host, spec.engine)
+        runtimes["docker"] = DockerRuntime(
+            lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {name}", host=name),
+            owner=owner, host=name, logs_dir=f"{own}/logs", adopted_dir=f"{own}/adopted", progress=fetching,
+            nearer=host.reach,
+        )  # fmt: skip
+    lease = Lease(processes)
+    leased = {which: Leased(runtime, lease) for which, runtime in runtimes.items()}
+    return Ground(host, leased, lambda: _alarms(host, spec, owner, f"{own}/adopted"), host.close)
+
+
+def _alarms(host: Ssh, spec: HostSpec, owner: str, adopted_dir: str) -> dict[str, Alarm]:
+    from reconciler.hosts.tunnel import Tunnel
+    from reconciler.runtimes.docker.events import EngineEvents
+    from reconciler.runtimes.remote.deaths import Deaths
+
+    alarms: dict[str, Alarm] = {"exits": Deaths(host, spec.state)}
+    if spec.engine != NO_ENGINE:
+        tunnel = Tunnel(host, spec.engine)
+        alarms["engine events"] = EngineEvents(
+            lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {host.name}", host=host.name),
+            owner=owner, adopted_dir=adopted_dir,
+        )  # fmt: skip
+    return alarms
+
+
+def _who() -> str:
+    """As others are told who looks after a host."""
+    try:
+        return f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}"
+    except KeyError:
+        return f"{os.geteuid()}@{socket.gethostname()}"
+
+
+def _parts(
+    home: Home, runtimes: Grounds | Wrapped, prober: Prober, source: Applied, store: Diary, guard: Guard
+) -> Parts:
     return Parts(
         runtimes=runtimes,
         reach=runtimes,
-        observer=Observer(runtimes, LocalHost(), prober),
+        observer=Observer(runtimes, LocalHost(), prober, runtimes.know),
         source=source,
         store=store,
         home=home,
@@ -180,4 +259,5 @@ def _parts(home: Home, runtimes: dict[str, Any], prober: Prober, source: Applied
         feeds=Followed(home),
         rules=guard,
         campaigns=Records(str(home.path)),
+        leave=runtimes.leave,
     )

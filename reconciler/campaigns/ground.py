@@ -109,7 +109,7 @@ class Ground:
 
     def make(self, item: Desired) -> None:
         """A time-out says nothing: whoever asked looks, as after any other end."""
-        runtime = self.parts.runtimes[item.runtime]
+        runtime = self.parts.runtimes[item.place]
         runtime.prepare(item)
         try:
             runtime.create(item)
@@ -133,7 +133,7 @@ class Ground:
     def stop(self, seen: Observed, stop: Stop | None = None) -> None:
         asked = stop or stop_of(as_service(self._resource.spec))
         try:
-            self.parts.runtimes[seen.runtime].stop(seen, asked)
+            self.parts.runtimes[seen.place].stop(seen, asked)
         except Gone:
             return
 
@@ -170,17 +170,17 @@ class Ground:
     def _end(self, seen: Observed) -> None:
         if seen.phase in GOES_ON:
             self.stop(seen, KILL if _number(seen) == WARM or not self.patient else None)
-        self.parts.runtimes[seen.runtime].remove(seen)
+        self.parts.runtimes[seen.place].remove(seen)
 
     def spoke(self, seen: Observed, since: float) -> bool:
         """Whether it has written anything since then."""
-        return next(iter(self.parts.reach[seen.runtime].logs(seen, tail=1, since=since)), b"") != b""
+        return next(iter(self.parts.reach[seen.place].logs(seen, tail=1, since=since)), b"") != b""
 
     def log(self, seen: Observed) -> Iterator[bytes]:
         """All of it, of one that has ended. What a process wrote last may still be on its way when it is seen to be
         dead, so its log is followed to where it ends; an engine tells of an end only when it has all.
         """
-        return self.parts.reach[seen.runtime].logs(seen, follow=seen.runtime == "process")
+        return self.parts.reach[seen.place].logs(seen, follow=seen.runtime == "process")
 
 
 def _renamed(snapshot: Snapshot, key: Key, stand_in: Key) -> Snapshot:

@@ -61,8 +61,8 @@ def _taken_away(parts: Parts, records: Records, key: Key, things: Iterable[Obser
             for thing in sorted(things, key=inner_first):
                 with suppress(Gone):
                     if thing.phase in GOES_ON:
-                        parts.runtimes[thing.runtime].stop(thing, Stop())
-                parts.runtimes[thing.runtime].remove(thing)
+                        parts.runtimes[thing.place].stop(thing, Stop())
+                parts.runtimes[thing.place].remove(thing)
                 gone.append(thing)
     except Busy:
         return gone

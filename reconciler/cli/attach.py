@@ -55,7 +55,7 @@ def enter(
     from reconciler.cli import shell as shells
     from reconciler.cli import workspace
 
-    reach = parts.reach[thing.runtime]
+    reach = parts.reach[thing.place]
     tty = wired.has_terminal(context)
     context.stdout.flush()
     try:

@@ -37,6 +37,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "suspend": "Follow Sources no longer; all that they brought stays.",
         "resume": "Follow suspended Sources again, from now on.",
     },
+    "Other machines": {
+        "host": "Add other machines, and see what they are.",
+    },
     "Reach in": {
         "env": "Bring up directories and branches to work in.",
         "logs": "Print what services have written.",
@@ -53,6 +56,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "schema": "Print JSON Schema, for editors and checks.",
         "import": "Turn what others declare into specs: Compose files.",
         "export": "Write what is declared for others: Compose, Kubernetes.",
+        "package": "Pack files for processes, and look into what others packed.",
     },
     "Other": {
         "doctor": "Check what this machine offers, and show the settings.",

@@ -10,11 +10,14 @@ from reconciler.cli import editor, entering, inside, line, names, picking, wired
 from reconciler.cli.context import Context
 from reconciler.cli.diagnosis import at
 from reconciler.cli.verb import verb
+from reconciler.engine.grounds import place_of
+from reconciler.model.place import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.engine.reconcile import Parts
+    from reconciler.kinds.host import HostSpec
     from reconciler.model.key import Key
     from reconciler.model.observed import Observed
 
@@ -56,17 +59,35 @@ def _to_show(parts: Parts, key: Key, index: int | None) -> Observed | None:
 
 def _address(context: Context, parts: Parts, key: Key, thing: Observed | None, path: str, index: int) -> str:
     spec = next((r.spec for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
+    far = _host(parts, key, thing)
     runtime = thing.runtime if thing else str(spec.runtime) if spec else "docker"
     if runtime == "process":
-        own = spec.process.working_dir if spec and spec.process else _directory(thing)
-        return editor.on_machine(os.path.normpath(os.path.join(own, path)))
+        own = (spec.process.working_dir if spec and spec.process else "") or _directory(parts, thing)
+        return editor.on_machine(os.path.normpath(os.path.join(own, path)), far.ssh if far else None)
     own = workspace.of(spec) or (_made_with(parts, key, thing) if thing else "") or "/"
     name = thing.name if thing else key.instance(index).engine_name
-    return editor.in_container(name, posixpath.normpath(posixpath.join(own, path)), **_engine(context))
+    engine = _engine_of(far) if far else _engine(context)
+    return editor.in_container(name, posixpath.normpath(posixpath.join(own, path)), **engine)
 
 
-def _directory(thing: Observed | None) -> str:
-    return os.readlink(f"/proc/{thing.pid}/cwd") if thing and thing.pid else "/"
+def _host(parts: Parts, key: Key, thing: Observed | None) -> HostSpec | None:
+    """Another machine that it runs on, or would run on."""
+    resource = next((r for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
+    host = thing.host if thing else place_of(parts, resource).host if resource else LOCAL
+    if host == LOCAL:
+        return None
+    return parts.source.graph(key.namespace, parts.home.identity(make=False)).hosts.get(host)
+
+
+def _engine_of(far: HostSpec) -> Mapping[str, str]:
+    from reconciler.runtimes.docker.endpoint import SYSTEM_SOCKET
+
+    assert far.ssh, "another machine has a way to it"
+    return {"host": editor.engine_of(far.ssh, "" if far.engine == SYSTEM_SOCKET else far.engine)}
+
+
+def _directory(parts: Parts, thing: Observed | None) -> str:
+    return (inside.directory(parts.reach[thing.place], thing) if thing else "") or "/"
 
 
 def _made_with(parts: Parts, key: Key, thing: Observed) -> str:

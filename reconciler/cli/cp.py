@@ -87,15 +87,15 @@ def _there(context: Context, word: str, path: str, index: int | None) -> There:
         raise inside.not_running(parts, key)
     thing = next((one for one in chosen if one.phase is Phase.RUNNING), chosen[0])
     whole = posixpath.join(_begin(parts, key, thing), path)
-    return There(parts.reach[thing.runtime], thing, key, whole)
+    return There(parts.reach[thing.place], thing, key, whole)
 
 
 def _begin(parts: Parts, key: Key, thing: Observed) -> str:
     """Where its relative paths begin."""
     if thing.runtime != "process":
         return "/"
-    if thing.phase is Phase.RUNNING and thing.pid:
-        return os.readlink(f"/proc/{thing.pid}/cwd")
+    if found := inside.directory(parts.reach[thing.place], thing):
+        return found
     spec = next((r.spec for r in parts.source.resources(key.namespace) if r.key == key), None)
     return str(spec.process.working_dir) if spec and spec.process else "/"
 

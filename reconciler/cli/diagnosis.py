@@ -12,8 +12,10 @@ from reconciler.cli.render.age import age
 from reconciler.core import advice as core_advice
 from reconciler.core.advice import AT_ONCE_SECONDS, NOTHING_TO_DO, command_line, lacks_keep_alive, lived, without_key
 from reconciler.core.graph import seen_as_service
+from reconciler.kinds.host import host_id
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Reason
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def next_step(look: Look, sight: Sight) -> str:
         return ""  # a command that throws data away is not put into anybody's mouth
     if word == Reason.ORPHAN:
         return f"reconciler delete {key.short}{_place(key)}"
+    if key.kind == "host":
+        return f"reconciler host {'trust' if 'HostKeyUnknown' in word else 'check'} {key.name}{_place(key)}"
     if word == "Unknown":
         return "reconciler doctor"
     if key.kind == "source":
@@ -142,7 +146,9 @@ def by_hand(sight: Sight) -> list[str]:
     running = next((thing for thing in sight.things if thing.phase is Phase.RUNNING), None)
     if running:
         own = at(sight.key, "attach")
-        return [own, f"docker exec -it {running.name} sh"] if running.runtime == "docker" else [own]
+        return [own, f"docker exec -it {running.name} sh"] if running.place == "docker" else [own]
+    if spec and spec.run_on != LOCAL:
+        return []  # nothing that is typed here would try it there
     match spec:
         case ServiceSpec(container=container) if container and container.image:
             return [shlex.join(["docker", "run", "--rm", "-it", "--entrypoint", "sh", container.image])]
@@ -161,7 +167,11 @@ def advice(look: Look, sight: Sight) -> list[str]:
     healed = words.actions_on(look, sight.key)
     general = sight.course is None  # a campaign's runs end as nothing else does
     if general and ready and ready.status != "True" and not (healed and ready.reason in words.VAGUE):
-        told += list(_first_looks(sight, ready)) or [hint for reason, hint in HINTS.items() if reason == ready.reason]
+        told += (
+            list(_first_looks(sight, ready))
+            or _of_host(look, sight)
+            or [hint for reason, hint in HINTS.items() if reason == ready.reason]
+        )
     if step := next_step(look, sight):
         own = at(sight.key, "why")
         again = sight.key.kind == "source" and step == at(sight.key, "describe")
@@ -170,6 +180,14 @@ def advice(look: Look, sight: Sight) -> list[str]:
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
     return [text for text in dict.fromkeys(told) if not any(text in other and text != other for other in told)]
+
+
+def _of_host(look: Look, sight: Sight) -> list[str]:
+    """What was advised when it could not be read."""
+    if sight.key.kind != "host":
+        return []
+    hint = look.snapshot.view(Place("process", host_id(sight.key.namespace, sight.key.name))).hint
+    return [hint] if hint else []
 
 
 def _first_looks(sight: Sight, ready: Condition) -> Iterator[str]:

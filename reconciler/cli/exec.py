@@ -46,7 +46,7 @@ def command(
     terminal = _terminal(context, tty)
     wanted = wired.has_input(context) if stdin is None else stdin
     context.stdout.flush()
-    return parts.reach[thing.runtime].attach(
+    return parts.reach[thing.place].attach(
         thing, argv, tty=terminal, stdin=wanted, env=wired.with_terminal(context, env, tty=terminal), user=user,
         workdir=workdir, alone=alone,
     )  # fmt: skip

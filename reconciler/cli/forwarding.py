@@ -101,7 +101,7 @@ def _servers(parts: Parts, things: Sequence[Observed], to: Way) -> Iterator[Serv
         grant = thing.grants.get(to.name)
         number = grant.port if thing.runtime == "process" and grant else to.number
         if number:
-            yield Server(thing.id, thing.name, parts.reach[thing.runtime].address(thing, number))
+            yield Server(thing.id, thing.name, parts.reach[thing.place].address(thing, number))
 
 
 # -- the near end

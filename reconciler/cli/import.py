@@ -87,7 +87,8 @@ def _usual(directory: str) -> list[str]:
 
 def _check(project: Project) -> None:
     """What is printed is valid: whatever is wrong with it, or between its parts, is said by the lines of the files."""
-    from reconciler.core.graph import graph_of, link_faults
+    from reconciler.core.graph import graph_of
+    from reconciler.core.linking import link_faults
     from reconciler.core.parse import parse
 
     documents = parse([], environment={}, translated=project.translated(), lenient=True)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.cli import picking
 from reconciler.cli.diagnosis import at
+from reconciler.engine.grounds import place_of
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import LOCAL
 
 if TYPE_CHECKING:
     from reconciler.engine.reconcile import Parts
     from reconciler.model.key import Key
+    from reconciler.ports import Reach
+
+ASKING_SECONDS = 10.0
 
 
 class NotRunning(ReconcilerError):
@@ -25,11 +31,11 @@ def instances(parts: Parts, key: Key, *, deep: bool = False) -> list[Observed]:
     """All of a service's, whatever their phase, by index. One that nobody declares is found too."""
     resource = next((r for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
     # What a campaign keeps warm and the commands inside of it live in different ones.
-    runtimes = [str(resource.spec.runtime)] if resource and key.kind != "campaign" else sorted(parts.runtimes)
+    places = [place_of(parts, resource)] if resource and key.kind != "campaign" else sorted(parts.runtimes)
     owner = parts.home.identity(make=False).owner
     found: list[Observed] = []
-    for name in runtimes:
-        view = parts.runtimes[name].observe(deep=deep)
+    for place in places:
+        view = parts.runtimes[place].observe(deep=deep)
         if not view.reachable and resource:
             raise Unreachable(f"{key.short}: {view.problem}", hint=view.hint)
         found += [thing for thing in view.objects if owner and thing.owner == owner and _is(thing, key)]
@@ -90,9 +96,19 @@ def not_running(parts: Parts, key: Key) -> NotRunning:
     )
 
 
+def directory(reach: Reach, thing: Observed) -> str:
+    """Where a process works that runs; empty where that can't be told."""
+    if thing.phase is not Phase.RUNNING or not thing.pid:
+        return ""
+    if thing.host == LOCAL:
+        return os.readlink(f"/proc/{thing.pid}/cwd")
+    done = reach.run(thing, ["sh", "-c", "pwd -P"], deadline=ASKING_SECONDS)
+    return done.stdout.decode(errors="surrogateescape").removesuffix("\n") if done.exit_code == 0 else ""
+
+
 def last_lines(parts: Parts, thing: Observed, count: int) -> list[str]:
     """What it said last; that it can't be read is said in its place."""
-    reach = parts.reach.get(thing.runtime)
+    reach = parts.reach.get(thing.place)
     if reach is None:
         return []
     try:

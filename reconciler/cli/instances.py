@@ -50,9 +50,9 @@ def listing(context: Context, *, everywhere: bool) -> None:
 
 def _complain_of_the_unread(context: Context, found: list[Row]) -> None:
     """Where the runtime of something declared can't be read, nobody knows what else is there."""
-    problems = {row.runtime: row.look.problems[row.runtime] for row in found if row.runtime in row.look.problems}
-    for runtime in sorted(problems):
-        print(f"{runtime}: {clean(problems[runtime])}", file=context.stderr)
+    problems = {row.place: row.look.problems[row.place] for row in found if row.place in row.look.problems}
+    for place in sorted(problems):
+        print(f"{place}: {clean(problems[place])}", file=context.stderr)
 
 
 command = verbs(

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,7 @@ from reconciler.cli.diagnosis import at
 from reconciler.cli.durations import moment
 from reconciler.cli.verb import verb
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.model.place import LOCAL
 
 if TYPE_CHECKING:
     from reconciler.cli.lines import Stream
@@ -96,7 +98,7 @@ def _stream(
 ) -> Stream:
     from reconciler.cli.lines import Stream
 
-    reach = parts.reach[thing.runtime]
+    reach = parts.reach[thing.place]
     assert thing.key, "ours"
     return Stream(
         f"{thing.key.name}/{thing.key.index}",
@@ -111,11 +113,26 @@ def _earlier(context: Context, parts: Parts, key: Key, index: int | None, tail: 
     found = list(_files(context.home, key, index))
     if index is None:
         found = [one for one in found if one[0] < _replicas(parts, key)] or found  # extra ones of updates are gone
-    if not found:
+    streams = {number: Stream(f"{key.name}/{number}", partial(from_file, path, tail)) for number, path in found}
+    streams |= dict(_earlier_elsewhere(parts, key, index, tail))
+    if not streams:
         inside.instances(parts, key)  # says so if there is no such service at all
         raise ReconcilerError(f"{key.short} has no log of an earlier run", hint=f"the present one: {at(key, 'logs')}")
-    for number, path in found:
-        yield Stream(f"{key.name}/{number}", lambda path=path: from_file(path, tail))  # type: ignore[misc]
+    yield from (streams[number] for number in sorted(streams))
+
+
+def _earlier_elsewhere(parts: Parts, key: Key, index: int | None, tail: int | None) -> Iterator[tuple[int, Stream]]:
+    """A process on another host keeps that of its last run beside it, there."""
+    from reconciler.cli.lines import Stream
+
+    if not any(place.partition("@")[2] for place in parts.runtimes):
+        return
+    for thing in inside.of_index(key, found, index) if (found := inside.instances(parts, key)) else ():
+        assert thing.key, "ours"
+        reach: Any = parts.reach[thing.place]
+        if thing.host != LOCAL and thing.runtime == "process" and (log := reach.earlier(thing, tail)) is not None:
+            number = thing.key.index or 0
+            yield number, Stream(f"{key.name}/{number}", partial(iter, [log]))
 
 
 def _replicas(parts: Parts, key: Key) -> int:
@@ -132,7 +149,8 @@ def _files(home: str, key: Key, index: int | None) -> Iterator[tuple[int, str]]:
 
     pattern = re.compile(rf"{re.escape(key.namespace)}\.{re.escape(key.name)}\.(\d+)(\.log)?")
     found: dict[int, list[str]] = {}
-    for directory, file in (("logs", ""), ("processes", "previous.log")):
+    far = [os.path.join("hosts", host, "logs") for host in _names(os.path.join(home, "hosts"))]
+    for directory, file in (("logs", ""), ("processes", "previous.log"), *((logs, "") for logs in far)):
         for entry in _names(os.path.join(home, directory)):
             match = pattern.fullmatch(entry)
             path = os.path.join(home, directory, entry, file) if file else os.path.join(home, directory, entry)

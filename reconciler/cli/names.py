@@ -70,6 +70,10 @@ def services(ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
     return _starting(incomplete, [f"{kind}/{name}" if "/" in incomplete else name for kind, name in found])
 
 
+def hosts(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return _starting(incomplete, resources(ctx, "host"))
+
+
 def sources(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     found = resources(ctx, "source")
     return _starting(incomplete, [*found, *(f"source/{name}" for name in found)] if "/" in incomplete else found)

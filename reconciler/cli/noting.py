@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import again
+from reconciler.model.place import LOCAL
 from reconciler.places import config_file
 from reconciler.values import dataclass
 
@@ -134,13 +135,14 @@ def _nothing_more(context: Context, witness: Witness, last: Pass, report: Report
 
 
 def _steady(resource: Resource) -> bool:
-    """Probes have to be asked, and a process to be looked at, each time, and a registry where an image may have moved
-    on. What is external may be called anything.
+    """Probes have to be asked, a process and another host to be looked at, each time, and a registry where an image may
+    have moved on. What is external may be called anything.
     """
     spec = resource.spec
     if resource.key.kind == "service":
         return bool(
             spec.container
+            and spec.run_on == LOCAL
             and not spec.container.build
             and spec.container.pull_policy != "Always"
             and not spec.probes.any

@@ -106,11 +106,11 @@ def _rows(context: Context, items: Sequence[Picked], *, everywhere: bool, header
 
 def _unread(items: Sequence[Picked]) -> Iterator[str]:
     """Runtimes that can't be read now, if anything here lives there."""
-    from reconciler.cli.render.words import runtime_of
+    from reconciler.cli.render.words import place_of
 
     problems: dict[str, str] = {}
     for item in items:
-        runtime = runtime_of(item.look, item.sight)
+        runtime = place_of(item.look, item.sight)
         if problem := item.look.problems.get(runtime):
             problems[runtime] = problem
     yield from (f"{runtime}: {problems[runtime]}" for runtime in sorted(problems))

@@ -95,7 +95,8 @@ def _unset(documents: Sequence[Document]) -> Iterator[tuple[Key, Problem]]:
 
 def _linked(documents: Sequence[Document]) -> Iterator[tuple[Key, Fault]]:
     """What is wrong between the documents. What is only absent may have been applied before."""
-    from reconciler.core.graph import graph_of, link_faults
+    from reconciler.core.graph import graph_of
+    from reconciler.core.linking import link_faults
 
     resources = [document.resource for document in documents]
     for namespace in sorted({resource.key.namespace for resource in resources}):

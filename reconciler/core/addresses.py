@@ -6,16 +6,22 @@
 | container | process   | the host, as seen in its network   | the host port  |
 | process   | container | where it is published (loopback)   | the host port  |
 | process   | process   | the same                           | the host port  |
+| any       | elsewhere | that host's address: LAN, or mesh  | the host port  |
+
+Whoever is called from another host is published on its host's address, and not on loopback: then those on the same
+host find it there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.core import topology
 from reconciler.core.graph import Graph, shared_network
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
 from reconciler.model.observed import Snapshot
+from reconciler.model.place import LOCAL
 from reconciler.model.plan import Reason
 from reconciler.values import dataclass
 
@@ -72,27 +78,56 @@ def addresses(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Cal
     """One address for each of the callee's ports, by the port's name; one without a port if it has none."""
     if not callee.bindings:
         return [("", Address(_host(graph, snapshot, caller, callee, None), None))]
-    inside = bool(caller.container and callee.spec.container and shared_network(graph, caller, callee.spec))
+    inside = _together(graph, caller, callee.spec)
     found = []
-    for binding in callee.bindings:
+    for binding in {one.name: one for one in reversed(callee.bindings)}.values():
         host = _host(graph, snapshot, caller, callee, binding)
         number = binding.port if inside else binding.host_port
         found.append((binding.name, Address(host, number, _scheme(binding))))
-    return found
+    return found[::-1]  # in their order, and of each the first of those that it is published at
 
 
 def _host(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee, binding: PortBinding | None) -> str:
+    if caller.run_on != callee.spec.run_on:
+        return address_of(graph, snapshot, caller.run_on, callee.spec.run_on)
+    if _together(graph, caller, callee.spec):
+        return callee.name
     if caller.container:
-        if callee.spec.container and shared_network(graph, caller, callee.spec):
-            return callee.name
+        elsewhere = binding is not None and binding.bind not in WILD and not binding.bind.startswith("127.")
+        if binding and elsewhere and binding.bind in _seen_from_afar(graph, snapshot, callee.spec.run_on):
+            return binding.bind
         return _gateway(graph, snapshot, caller)
     return "127.0.0.1" if binding is None or binding.bind in WILD else binding.bind
+
+
+def _seen_from_afar(graph: Graph, snapshot: Snapshot, host: str) -> set[str]:
+    """At what others find it, and who is published for them can be found by those on the same host too."""
+    spec, known = graph.machine(host), topology.footing(snapshot, host)
+    lan = {spec.reached_at, known.met_at if known else ""} if spec else set()
+    return {*lan, topology.mesh_addresses(graph, snapshot).get(host, "")} - {""}
+
+
+def address_of(graph: Graph, snapshot: Snapshot, caller: str, host: str) -> str:
+    """Where another machine finds a host."""
+    way = topology.way(graph, snapshot, caller, host)
+    if way.means is topology.Means.UNKNOWN:
+        raise Unknown(f"how {caller} reaches {host} is not known: {way.why}", Reason.UNREACHABLE)
+    if way.address:
+        return way.address
+    what = "this machine" if host == LOCAL else f"host {host}"
+    raise Unknown(f"nobody says where others find {what}; declare a Host called {host} with its address")
+
+
+def _together(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> bool:
+    """Both are in one network of one engine."""
+    both = bool(caller.container and callee.container) and caller.run_on == callee.run_on
+    return both and bool(shared_network(graph, caller, callee))
 
 
 def _gateway(graph: Graph, snapshot: Snapshot, caller: ServiceSpec) -> str:
     network = graph.network_names(caller)[0]
     name = graph.engine_name("network", network)
-    things = snapshot.view("docker").objects
+    things = snapshot.view(caller.place.engine).objects
     found = sorted(t.gateway for t in things if t.kind == "network" and t.name == name and t.gateway)
     if found:
         return found[0]

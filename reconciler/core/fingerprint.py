@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from reconciler.model.desired import Build, Payload, plain
+from reconciler.model.desired import Build, Context, Package, Payload, plain
 
 ADJUSTABLE = ("limits", "engine_restart", "networks", "aliases", "stop")
 """Can be changed in place, or is told to whoever stops it: compared field by field, and no ground to make it anew."""
@@ -22,6 +23,13 @@ def fingerprint(payload: Payload) -> str:
 def build_digest(build: Build) -> str:
     """Of all that an image is made from."""
     return hashlib.sha256(_canonical({"digest": build.context.digest, **plain(build)}).encode()).hexdigest()
+
+
+def package_of(content: Context, setup: tuple[str, ...], env: Mapping[str, str]) -> Package:
+    """Of the same name is what holds the same and was set up in the same way."""
+    tree = {"digest": content.digest, "setup": list(setup), "env": dict(env)}
+    name = hashlib.sha256(_canonical(tree).encode()).hexdigest()[:32]
+    return Package(id=name, content=content, setup=setup, env=env)
 
 
 def plain_json(payload: Payload) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.core.jobs import Stage, outlook, standing
+from reconciler.core.mesh import deviations, obstacle
 from reconciler.core.standing import Stands
 from reconciler.core.verdict import outdated
 from reconciler.core.world import World
@@ -25,7 +26,7 @@ def gate(world: World, desired: Mapping[Key, Desired], item: Desired, spec: Serv
         message = _dependency(world, desired, dependency)
         if message:
             return Wait(item.key, Reason.DEPENDENCY, message)
-    return _networks(world, desired, item) or _volumes(world, desired, item)
+    return _networks(world, desired, item) or _volumes(world, desired, item) or _mesh(world, item)
 
 
 def _dependency(world: World, desired: Mapping[Key, Desired], dependency: Dependency) -> str:
@@ -59,7 +60,7 @@ def _job(world: World, desired: Mapping[Key, Desired], key: Key, condition: str)
 
 
 def _condition(world: World, desired: Mapping[Key, Desired], key: Key, spec: ServiceSpec, condition: str) -> str:
-    seen = world.seen(key, spec.runtime)
+    seen = world.seen(key, spec.place)
     wanted = desired.get(key)
     if seen is None:
         return "it does not exist yet"
@@ -82,10 +83,23 @@ def _networks(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wa
     for name in item.payload.networks if isinstance(item.payload, ContainerPayload) else ():
         wanted = _ours(world, desired, "network", name)
         if wanted is None:
-            if world.named("docker", "network", name) is None:
+            if world.named(item.place, "network", name) is None:
                 return Wait(item.key, Reason.EXTERNAL_MISSING, f"network {name}, which is external, does not exist")
-        elif (seen := world.seen(wanted.key, "docker")) is None or seen.fingerprint != wanted.fingerprint:
+        elif (seen := world.seen(wanted.key, item.place)) is None or seen.fingerprint != wanted.fingerprint:
             return Wait(item.key, Reason.NETWORK, f"network {name} is not there yet")
+    return None
+
+
+def _mesh(world: World, item: Desired) -> Wait | None:
+    """Who calls through it, or is called, has to have an address in it first."""
+    part = world.mesh.parts.get(item.host)
+    if part is None or item.key.name not in world.mesh.names:
+        return None
+    if hindered := obstacle(world.graph, world.snapshot, world.mesh, item.host):
+        return Wait(item.key, hindered.reason, f"it needs the mesh: {hindered.message}")
+    seen = world.seen(part.key, part.place)
+    if seen is None or list(deviations(part, seen)):
+        return Wait(item.key, Reason.NETWORK, f"{item.host} is not in the mesh yet")
     return None
 
 
@@ -94,9 +108,9 @@ def _volumes(world: World, desired: Mapping[Key, Desired], item: Desired) -> Wai
     for name in [mount.volume for mount in getattr(item.payload, "mounts", ()) if mount.volume]:
         wanted = _ours(world, desired, "volume", name)
         if wanted is None:
-            if world.named(item.runtime, "volume", name) is None:
+            if world.named(item.place, "volume", name) is None:
                 return Wait(item.key, Reason.EXTERNAL_MISSING, f"volume {name}, which is external, does not exist")
-        elif world.seen(wanted.key, item.runtime) is None:
+        elif world.seen(wanted.key, item.place) is None:
             return Wait(item.key, Reason.VOLUME, f"volume {name} is not there yet")
     return None
 

@@ -1,30 +1,27 @@
-"""Resources of one namespace, linked: who needs whom, and whether it can work at all."""
+"""Resources of one namespace, and who of them needs whom."""
 
 from __future__ import annotations
 
-import graphlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
-from difflib import get_close_matches
 
-from reconciler.core.references import Path, Reference, references, strings
+from reconciler.core.references import references, strings
 from reconciler.kinds import KINDS
-from reconciler.kinds.base import Fault, Need, Tree
+from reconciler.kinds.base import Tree
+from reconciler.kinds.host import HostSpec, host_id
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import ServiceSpec
-from reconciler.kinds.volume import VolumeSpec
 from reconciler.model.desired import Context
 from reconciler.model.history import History
 from reconciler.model.key import Key
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.resource import Resource
 from reconciler.values import dataclass
 
 DEFAULT_NETWORK = "default"
 PLANNED = frozenset({"service", "job"})
 """Workloads that passes bring about by themselves. The runs of a Campaign are somebody's command."""
-OWN = ("ports", "volumes")
-"""First words of references to oneself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +46,13 @@ class Graph:
     seal: Callable[[bytes], str] = field(default=lambda _: "", repr=False, compare=False)
     """Keyed digest of a secret."""
     port_range: tuple[int, int] = (20000, 29999)
+    hosts: Mapping[str, HostSpec] = field(default_factory=dict)
+    """Other machines that are known here, by their ids; under `local` what was said of this one."""
 
     def services(self) -> Iterator[tuple[Key, ServiceSpec]]:
         for key in sorted(self.resources):
-            if key.kind == "service":
-                yield key, self.resources[key].spec
+            if key.kind == "service" and (spec := self.placed(self.resources[key])):
+                yield key, spec
 
     def workloads(self) -> Iterator[tuple[Key, ServiceSpec]]:
         """Everything that passes have instances made of, each seen as a service."""
@@ -64,13 +63,26 @@ class Graph:
     def users(self) -> Iterator[tuple[Key, ServiceSpec]]:
         """Everything that stands on networks and volumes, whoever has its instances made."""
         for key in sorted(self.resources):
-            if key.is_workload and (spec := seen_as_service(self.resources[key])):
+            if key.is_workload and (spec := self.placed(self.resources[key])):
                 yield key, spec
 
     def spec(self, key: Key) -> ServiceSpec | None:
         """Of a declared workload, or of whose instance it is."""
         resource = self.resources.get(key.resource)
-        return seen_as_service(resource) if resource else None
+        return self.placed(resource) if resource else None
+
+    def placed(self, resource: Resource) -> ServiceSpec | None:
+        """What runs something, seen as a service that says by id on which host."""
+        spec = seen_as_service(resource)
+        if spec is None or spec.run_on == LOCAL:
+            return spec
+        return replace(spec, run_on=self.host_id(spec.run_on))
+
+    def host_id(self, name: str) -> str:
+        """Of the namespace's own host, or else of that of all: what a place is called."""
+        own = host_id(self.namespace, name)
+        # One that can't be read is no reason to go over to a namesake.
+        return own if own in self.hosts or Key("host", self.namespace, name) in self.damaged else name
 
     def called(self, name: str) -> Key:
         """Who is meant by a bare name: a service, or else a job."""
@@ -107,12 +119,36 @@ class Graph:
         external = resource is not None and getattr(resource.spec, "external", False)
         return (resource.spec.name or name) if resource and external else key.engine_name
 
-    def volume_runtime(self, name: str) -> str:
-        """Where a volume lies: with who uses it; unused ones with the engine."""
-        for _, spec in self.users():
-            if any(mount.volume == name for mount in spec.volumes):
-                return spec.runtime
-        return "docker"
+    def machine(self, host: str) -> HostSpec | None:
+        """What was said of a host, or of this machine, under `local`."""
+        return self.hosts.get(self.host_id(host))
+
+    def volume_places(self, name: str) -> list[Place]:
+        """Where a volume lies: with each who uses it; unused ones with the engine here. They share a name, no data."""
+        found = {spec.place for _, spec in self.users() if any(mount.volume == name for mount in spec.volumes)}
+        return sorted(found) or [Place("docker")]
+
+    def network_places(self, name: str) -> list[Place]:
+        """On which engines a network is to be: on those of its containers, or here."""
+        found = {spec.place for _, spec in self.users() if name in self.network_names(spec)}
+        return sorted(found) or [Place("docker")]
+
+    def called_from_elsewhere(self) -> dict[str, set[tuple[str, str]]]:
+        """By the name of who is called: those on other hosts who depend on it or refer to it, each with its host."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        if not any(spec.run_on != LOCAL for _, spec in self.users()):
+            return found
+        for key, caller in self.users():
+            heads = {reference[0] for _, text in strings(caller) for reference in references(text)}
+            heads |= {d.service for d in caller.dependencies}
+            for name in filter(None, [*(one.config for one in caller.env_from), *(m.config for m in caller.volumes)]):
+                config = self.resources.get(Key("config", key.namespace, name))
+                texts = strings(config.spec.data) if config else ()
+                heads |= {reference[0] for _, text in texts for reference in references(text)}
+            for name in heads:
+                if (spec := self.service(name)) and spec.run_on != caller.run_on:
+                    found.setdefault(name, set()).add((key.name, caller.run_on))
+        return found
 
     def somewhere(self, volume: str) -> bool:
         """Nobody can say with whom a volume lies: no service that can be read uses it, and there are others."""
@@ -130,7 +166,7 @@ class Graph:
 
 def seen_as_service(resource: Resource) -> ServiceSpec | None:
     """Of what runs something: its spec as that of a service. None for all else."""
-    kind = KINDS.get(_kind_name(resource.key)) if resource.key.is_workload else None
+    kind = KINDS.get(resource.key.kind.capitalize()) if resource.key.is_workload else None
     # A tombstone that was made up from what was seen has a service's spec, whatever its kind.
     if kind is None or kind.as_service is None or isinstance(resource.spec, ServiceSpec):
         return resource.spec if resource.key.is_workload else None
@@ -138,189 +174,24 @@ def seen_as_service(resource: Resource) -> ServiceSpec | None:
     return spec
 
 
-def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
-    """Everything that is wrong between resources. Each one alone has been checked before."""
-    for key in sorted(graph.resources):
-        resource = graph.resources[key]
-        for need in KINDS[_kind_name(key)].needs(resource.spec):
-            wanted = Key(need.kind, graph.namespace, need.name)
-            if need.kind == "service":
-                wanted = graph.called(need.name)
-            if wanted not in graph.resources and wanted not in graph.damaged:
-                yield key, _missing(graph, need)
-    yield from _namesakes(graph)
-    for key, spec in graph.users():
-        found = _campaign_faults(graph, key) if key.kind == "campaign" else _service_faults(graph, key, spec)
-        yield from ((key, fault) for fault in found)
-    for key in sorted(graph.resources):
-        if key.kind == "volume":
-            for fault in _volume_faults(graph, key, graph.resources[key].spec):
-                yield key, fault
-    yield from _cycle_faults(graph)
-    yield from _port_faults(graph)
-
-
-def _kind_name(key: Key) -> str:
-    return key.kind.capitalize()
-
-
-def _namesakes(graph: Graph) -> Iterator[tuple[Key, Fault]]:
-    """Instances are called by namespace, name and index, whatever their kind."""
-    first: dict[str, Key] = {}
-    workloads = [key for key in graph.resources if key.is_workload]
-    for key in sorted(workloads, key=lambda key: (key.kind != "service", key)):
-        other = first.setdefault(key.name, key)
-        if other != key:
-            message = f"{other.short} has that name already, and on an engine their instances would be called the same"
-            yield key, Fault((), message, "give one of the two another name")
-
-
-def _missing(graph: Graph, need: Need) -> Fault:
-    names = sorted(k.name for k in graph.resources if k.kind == need.kind)
-    close = get_close_matches(need.name, names, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"declare it, or apply it to namespace {graph.namespace!r} first"
-    message = f"there is no {need.kind} called {need.name!r} in namespace {graph.namespace!r}"
-    return Fault(need.path, message, hint, absent=True)
-
-
-def _service_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
-    if any(d.service == key.name for d in spec.dependencies):
-        yield Fault(("dependsOn",), f"{key.name} depends on itself", "remove it from the list")
-    for path, text in strings(spec):
-        for reference in references(text):
-            yield from _reference_faults(graph, spec, path, reference)
-    used = [(("envFrom", i), source.config) for i, source in enumerate(spec.env_from)]
-    used += [(("volumes", i), mount.config) for i, mount in enumerate(spec.volumes)]
-    for path, name in used:
-        config = graph.resources.get(Key("config", graph.namespace, name))
-        for _, text in strings(config.spec.data) if config else ():
-            for reference in references(text):
-                yield from _reference_faults(graph, spec, path, reference)
-
-
-def _campaign_faults(graph: Graph, key: Key) -> Iterator[Fault]:
-    """What refers to a run's parameters is looked at by itself; the rest as if it were a service's."""
-    from reconciler.core.campaign import runs  # noqa: PLC0415 -- for who declares one
-
-    spec = graph.resources[key].spec
-    yield from runs.parameter_faults(spec)
-    yield from _service_faults(graph, key, runs.of_first(spec))
-
-
-def _reference_faults(graph: Graph, spec: ServiceSpec, path: Path, reference: Reference) -> Iterator[Fault]:
-    text = "${" + ".".join(reference) + "}"
-    head, *rest = reference
-    if head == "ports":
-        yield from _named(path, text, "port", rest, [port.label for port in spec.ports])
-    elif head == "volumes":
-        yield from _named(path, text, "volume of this service", rest, [mount.source for mount in spec.volumes])
-    elif graph.called(head) in graph.damaged:
-        return  # who knows what it offers: who refers to it waits
-    elif (target := graph.service(head)) is None:
-        names = [k.name for k, _ in graph.workloads()]
-        for fault in _named(path, text, "service", [head], names):
-            yield replace(fault, absent=True)
-    else:
-        yield from _target_faults(graph, spec, path, text, (head, target), rest)
-
-
-def _named(path: Path, text: str, noun: str, rest: list[str], known: list[str]) -> Iterator[Fault]:
-    if len(rest) == 1 and rest[0] in known:
-        return
-    close = get_close_matches(rest[0] if rest else "", known, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
-    yield Fault(path, f"{text}: no {noun} is called {'.'.join(rest)!r}", hint)
-
-
-PARTS = ("host", "ip", "port", "addr", "url")
-
-
-def _target_faults(
-    graph: Graph, spec: ServiceSpec, path: Path, text: str, target: tuple[str, ServiceSpec], rest: list[str]
-) -> Iterator[Fault]:
-    name, other = target
-    match rest:
-        case [part] if part in PARTS:
-            if part in {"port", "addr", "url"} and not other.ports:
-                yield Fault(path, f"{text}: service {name!r} declares no ports", "add ports to it")
-        case ["ports", port] if other.port(port):
-            pass
-        case ["ports", port]:
-            yield from _named(path, text, f"port of {name}", [port], [p.label for p in other.ports])
-        case _:
-            yield Fault(path, f"{text} is not a reference", f"${{{name}.host}}, .port, .addr, .url or .ports.NAME")
-    if not reachable(graph, spec, other):
-        yield Fault(
-            path,
-            f"{text}: the containers share no network, and the ports of {name!r} are published on loopback only",
-            "name a common network, or publish with bind: 0.0.0.0",
-        )
-
-
-def reachable(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> bool:
-    if not (caller.container and callee.container) or shared_network(graph, caller, callee):
-        return True
-    return all(not port.bind.startswith("127.") for port in callee.ports)
-
-
 def shared_network(graph: Graph, caller: ServiceSpec, callee: ServiceSpec) -> str:
     theirs = graph.network_names(callee)
     return next((name for name in graph.network_names(caller) if name in theirs), "")
 
 
-def _volume_faults(graph: Graph, key: Key, spec: VolumeSpec) -> Iterator[Fault]:
-    users = {s.runtime: k for k, s in graph.users() if any(m.volume == key.name for m in s.volumes)}
-    if len(users) > 1:
-        names = " and ".join(str(users[runtime].short) for runtime in sorted(users))
-        hint = "share a directory: hostPath in the container"
-        yield Fault((), f"a container and a native process share it: {names}", hint)
-    if "process" in users and (spec.external or spec.options or spec.driver != "local"):
-        who = users["process"].short
-        yield Fault((), f"{who} is a native process: its volumes are plain directories", "leave spec empty")
-
-
-def _cycle_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
-    edges = {key.name: [d.service for d in spec.dependencies] for key, spec in graph.workloads()}
-    try:
-        graphlib.TopologicalSorter(edges).prepare()
-    except graphlib.CycleError as error:
-        path: list[str] = list(reversed(error.args[1]))
-        if len(path) > 2:  # of one alone it has been said already
-            first = graph.called(path[0])
-            circle = " -> ".join(path)
-            yield first, Fault(("dependsOn",), f"a circle of dependencies: {circle}", "remove one of these arrows")
-
-
-def _port_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
-    """Two that insist on one host port can never both run."""
-    insisting: dict[tuple[int, str], list[tuple[Key, str, int]]] = {}
-    for key, spec in graph.workloads():
-        for i, port in enumerate(spec.ports):
-            if isinstance(port.host_port, int) and port.on_conflict != "reassign" and spec.replicas:
-                insisting.setdefault((port.host_port, port.protocol), []).append((key, port.bind, i))
-    for (number, _), users in sorted(insisting.items()):
-        for i, (key, bind, position) in enumerate(users):
-            rival = next((k for k, b, _ in users[:i] if _same_address(bind, b)), None)
-            if rival:
-                fault = Fault(
-                    ("ports", position, "hostPort"),
-                    f"host port {number} is asked for by {rival.short} too",
-                    "give one of them another port, auto, or onConflict: reassign",
-                )
-                yield key, fault
-
-
-def _same_address(a: str, b: str) -> bool:
-    wild = {"", "0.0.0.0", "::"}  # noqa: S104
-    return a == b or a in wild or b in wild
+def hosts_of(resources: Iterable[Resource], namespace: str) -> dict[str, HostSpec]:
+    """Those that a namespace knows among them, by id: its own, and everybody's."""
+    hosts = [r for r in resources if r.key.kind == "host"]  # one that is deleted too: things may have to leave it
+    return {host_id(r.key.namespace, r.key.name): r.spec for r in hosts if r.key.namespace in {namespace, "default"}}
 
 
 def graph_of(namespace: str, resources: Iterable[Resource], **facts: object) -> Graph:
     """A Graph of resources and tombstones of one namespace, sorted."""
-    mine = sorted((r for r in resources if r.key.namespace == namespace), key=lambda r: r.key)
+    given = list(resources)
+    mine = sorted((r for r in given if r.key.namespace == namespace), key=lambda r: r.key)
     live = {r.key: r for r in mine if not r.deleting}
     removed = {r.key: r for r in mine if r.deleting}
-    graph = Graph(namespace, live, removed, **facts)  # type: ignore[arg-type]
+    graph = Graph(namespace, live, removed, **{"hosts": hosts_of(given, namespace), **facts})  # type: ignore[arg-type]
     return replace(graph, unreadable={**doubts(graph), **graph.unreadable}) if graph.damaged else graph
 
 
@@ -328,9 +199,10 @@ def doubts(graph: Graph) -> dict[Key, str]:
     """Workloads that lean on what can't be read: what they would be told is not known, so they are left as they are."""
     found: dict[Key, str] = {}
     for key, spec in graph.workloads() if graph.damaged else ():
-        needs = list(KINDS[_kind_name(key)].needs(graph.resources[key].spec))
+        needs = list(KINDS[key.kind.capitalize()].needs(graph.resources[key].spec))
         wanted = {Key(need.kind, graph.namespace, need.name) for need in needs if need.kind != "service"}
         wanted |= {graph.called(need.name) for need in needs if need.kind == "service"}
+        wanted.add(Key("host", graph.namespace, spec.run_on.rpartition("/")[2]))
         texts = [spec, *(graph.resources[k].spec for k in wanted if k.kind == "config" and k in graph.resources)]
         heads = {reference[0] for value in texts for _, text in strings(value) for reference in references(text)}
         wanted |= {graph.called(head) for head in heads}

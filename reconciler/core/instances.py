@@ -39,8 +39,8 @@ class Case:
 
 def decide(world: World, case: Case) -> Decision:
     item = case.item
-    seen = world.seen(item.key, item.runtime)
-    moved = world.elsewhere(item.key, item.runtime)
+    seen = world.seen(item.key, item.place)
+    moved = world.elsewhere(item.key, item.place)
     for thing in (*moved, *([seen] if seen else ())):
         busy = unsettled(thing)
         if busy:
@@ -117,9 +117,9 @@ def _why(case: Case, old: Sequence[Observed]) -> str:
     item = case.item
     if not old:
         return case.arrival
-    before = old[0].runtime
-    if before != item.runtime:
-        return f"it moved from {before} to {item.runtime}"
+    before = old[0].place
+    if before != item.place:
+        return f"it moved from {before} to {item.place}"
     return outdated(item, old[0]) or "a network that it is in has to be made anew"
 
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.model.desired import ContainerPayload, Limits, Mount, Payload, PortBinding, ProcessPayload, Sealed
+from reconciler.model.desired import (
+    ContainerPayload,
+    Limits,
+    MeshPayload,
+    Mount,
+    Payload,
+    PortBinding,
+    ProcessPayload,
+    Sealed,
+)
 from reconciler.model.observed import Facts
 
 NAMELESS = frozenset({"", "default", "bridge", "host", "none"})
@@ -29,11 +38,31 @@ def making(payload: Payload) -> dict[str, Any]:
 
 def as_made(payload: Payload) -> Facts | None:
     """What a closer look finds of what was just made. An image that says nothing gives nothing."""
+    if isinstance(payload, MeshPayload):
+        return Facts(fields=as_joined(payload))
     fields = making(payload)
     if not fields:
         return None
     env = {name: value.text() if isinstance(value, Sealed) else value for name, value in fields["env"].items()}
     return Facts(fields={**fields, "env": env}, given={"env": {}, "labels": {}})
+
+
+def as_joined(payload: MeshPayload) -> dict[str, Any]:
+    """What is found of a host's part of a mesh, in the words of `core.mesh`. Of keys nobody knows before."""
+    public = f"key-of-{payload.address}"
+    reached = [address for peer in payload.peers for address in peer.reached]
+    return {
+        "up": True,
+        "public": public,
+        "live_public": public,
+        "port": payload.port,
+        "wanted_address": payload.address,
+        "addresses": (payload.address,),
+        "routes": tuple(reached),
+        "peers": {peer.key: {"reached": peer.reached, "endpoint": peer.endpoint} for peer in payload.peers},
+        "hosts": {peer.host: peer.reached[0] for peer in payload.peers},
+        "keys": {peer.host: peer.key for peer in payload.peers},
+    }
 
 
 def _container(payload: ContainerPayload) -> dict[str, Any]:

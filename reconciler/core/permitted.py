@@ -19,6 +19,7 @@ from reconciler.kinds import KINDS, campaign, job
 from reconciler.kinds.base import Fault
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.host import HostSpec
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.quantity import bytes_of
@@ -27,7 +28,15 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import port_range
 from reconciler.kinds.workspace import mounts
-from reconciler.model.desired import ContainerPayload, Desired, Limits, NetworkPayload, ProcessPayload, VolumePayload
+from reconciler.model.desired import (
+    ContainerPayload,
+    Desired,
+    Limits,
+    MeshPayload,
+    NetworkPayload,
+    ProcessPayload,
+    VolumePayload,
+)
 from reconciler.model.resource import Resource
 
 if TYPE_CHECKING:
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 
 UNDECIDED: Final = frozenset(
     {"image", "user", "networks", "capAdd", "capDrop", "devices", "gpus", "extraHosts", "hostPath", "bind", "hostPort",
-     "memory", "files", "file", "options", "driver", "context", "dockerfile", "workspace"}
+     "memory", "files", "file", "options", "driver", "context", "dockerfile", "workspace", "path"}
 )  # fmt: skip
 """Fields that are judged by their text: what a reference will put there can't be judged before it is there."""
 FREE: Final = (("env",), ("data",), ("probes",), ("container", "labels"))
@@ -90,6 +99,8 @@ def _by_kind(resource: Resource, spec: object, profile: Profile, machine: Machin
             pass
         case SecretSpec():
             yield from _variables(spec, profile)
+        case HostSpec():  # it says where connections of ours go, and with which key of ours
+            yield Fault((), "a Host may not be declared", "a person can apply it")
         case _ if profile.sources == "deny":
             yield Fault((), f"a {resource.key.kind} may not be declared", "a person can apply it")
 
@@ -101,6 +112,7 @@ def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> 
     if not rules.matches(desired.key.namespace, profile.namespaces):
         message = f"nothing may be made in namespace {desired.key.namespace}"
         yield Fault((), message, rules.permitted(profile.namespaces))
+    yield from rules.place(desired.host)
     payload = desired.payload
     match payload:
         case ContainerPayload():
@@ -118,6 +130,8 @@ def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> 
         case VolumePayload():
             yield from rules.driver(payload.driver, profile.volumes.drivers)
             yield from rules.options(payload.options, profile)
+        case MeshPayload():
+            pass  # nobody can ask for more of it than that it is there
         case unknown:
             assert_never(unknown)
     if isinstance(payload, ContainerPayload | ProcessPayload):
@@ -150,6 +164,7 @@ def _nobody_knows(_reference: Reference) -> str:
 
 
 def _service(spec: ServiceSpec, profile: Profile, machine: Machine) -> Iterator[Fault]:
+    yield from rules.place(spec.run_on)
     if spec.container:
         limits = Limits(
             memory=bytes_of(spec.resources.memory) if spec.resources.memory else None, pids=spec.resources.pids
@@ -208,5 +223,6 @@ def _files(kind: str, spec: object, profile: Profile, machine: Machine, root: st
     for path, tree in found.trees(spec) if found else ():
         landing = machine.landing(tree.path)
         if landing.special or not may_read(landing.path, machine, profile, root):
-            message = f"{rules.shown(tree.path, landing)} does not belong to the source, and may not be built from"
+            what = "built from" if tree.dockerfile else "delivered"
+            message = f"{rules.shown(tree.path, landing)} does not belong to the source, and may not be {what}"
             yield Fault(path, message, rules.permitted(profile.files.roots, "the source's own files"))

@@ -15,6 +15,8 @@ from reconciler.core.gates import gate
 from reconciler.core.graph import Graph
 from reconciler.core.instances import Case, Decision, decide, together
 from reconciler.core.jobs import Stage, outlook
+from reconciler.core.leased import withheld
+from reconciler.core.mesh import deviations, obstacle
 from reconciler.core.running import Errand, Errands, run
 from reconciler.core.teardown import teardown
 from reconciler.core.world import World
@@ -50,9 +52,10 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
     layout = _layout(world, journal)
     rendered = layout.rendered
     draft = _Draft()
-    for key in sorted(rendered.desired):
-        if not key.is_workload:
-            draft.add(_static(world, rendered.desired[key], journal))
+    for item in sorted(rendered.grounds, key=lambda item: (item.key, item.place)):
+        draft.add(_static(world, item, journal))
+    for part in world.mesh.parts.values():
+        draft.add(_part(world, part, journal))
     for decision in _services(world, layout, journal):
         draft.add(decision)
     for decision, wake in _jobs(world, layout, journal):
@@ -66,7 +69,8 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
     notes += [*layout.assignment.moved, *_impostor_notes(world)]
     draft.sequences.sort(key=lambda sequence: sequence[0].key)
     wake = min(draft.wakes, default=None)
-    return Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes), wake)
+    planned = Plan(tuple(draft.sequences), tuple(draft.waits), rendered.desired, tuple(notes), wake)
+    return withheld(planned, graph, snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,10 @@ def _with(world: World, journal: Journal, extras: ports.Extras) -> _Layout:
 
 def _static(world: World, item: Desired, journal: Journal) -> Decision:
     """A network or a volume: it is there, or it is made. A volume is never made anew: that is data."""
-    view = world.snapshot.view(item.runtime, item.host)
+    view = world.snapshot.view(item.place)
     if not view.reachable:
         return (), Wait(item.key, Reason.UNREACHABLE, view.problem)
-    seen = world.seen(item.key, item.runtime)
+    seen = world.seen(item.key, item.place)
     if seen and seen.fingerprint == item.fingerprint:
         return (), None
     held = held_back(item.key, item.fingerprint, journal.get(item.key), Restart(), world.now)
@@ -118,13 +122,31 @@ def _differs(world: World, item: Desired, seen: Observed, held: Wait | None) -> 
     if item.key.kind == "volume":
         message = "its driver or options were changed, but it holds data; remove it by name with delete --volumes"
         return (), Wait(item.key, Reason.VOLUME_DIFFERS, message)
-    users = world.users(seen.name)
+    users = world.users(seen)
     if users:
         names = ", ".join(sorted(user.name for user in users)[:3])
         return (), Wait(item.key, Reason.IN_USE, f"it is to be made anew once {names} left it")
     cause = "it was declared differently"
     anew = (Action(Verb.REMOVE, item.key, cause, item, seen), Action(Verb.CREATE, item.key, cause, item))
     return ((), held) if held else (anew, None)
+
+
+def _part(world: World, item: Desired, journal: Journal) -> Decision:
+    """A host's part of the mesh: made, and put right as often as it must be."""
+    view, seen = world.snapshot.view(item.place), world.seen(item.key, item.place)
+    if not view.reachable:
+        return (), Wait(item.key, Reason.UNREACHABLE, view.problem)
+    if hindered := obstacle(world.graph, world.snapshot, world.mesh, item.host):
+        return (), hindered
+    wrong = list(deviations(item, seen)) if seen else []
+    if seen and not wrong:
+        return (), None
+    held = held_back(item.key, item.fingerprint, journal.get(item.key), Restart(), world.now)
+    if held:
+        return (), held
+    if seen:
+        return (Action(Verb.ADJUST, item.key, " and ".join(wrong), item, seen, (item.key.kind,)),), None
+    return (Action(Verb.CREATE, item.key, "others can't be reached without", item),), None
 
 
 def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
@@ -142,7 +164,7 @@ def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decis
 def _instance(
     world: World, layout: _Layout, journal: Journal, key: Key, spec: ServiceSpec, roll: rolling.Roll, *, must_go: bool
 ) -> Decision:
-    view = world.snapshot.view(spec.runtime)
+    view = world.snapshot.view(spec.place)
     item = layout.rendered.desired.get(key)
     if not view.reachable:
         return (), Wait(key, Reason.UNREACHABLE, view.problem)
@@ -161,7 +183,7 @@ def _jobs(world: World, layout: _Layout, journal: Journal) -> Iterator[Errands]:
         if job.kind != "job":
             continue
         key = job.instance(0)
-        view, item = world.snapshot.view(spec.runtime), layout.rendered.desired.get(key)
+        view, item = world.snapshot.view(spec.place), layout.rendered.desired.get(key)
         found = outlook(world, key, item)
         if not view.reachable:
             yield ((), Wait(key, Reason.UNREACHABLE, view.problem)), None
@@ -194,15 +216,15 @@ def _handover(layout: _Layout, key: Key) -> Wait | None:
 def _in_the_way(world: World, rendered: render.Rendered) -> frozenset[Key]:
     """Users of networks that are to be made anew: all of them have to leave before any can come back."""
     stale = [
-        seen.name
-        for item in rendered.desired.values()
+        seen
+        for item in rendered.grounds
         if item.key.kind == "network"
-        and (seen := world.seen(item.key, item.runtime))
+        and (seen := world.seen(item.key, item.place))
         and seen.fingerprint != item.fingerprint
     ]
-    users = (user for name in stale for user in world.users(name))
+    users = (user for network in stale for user in world.users(network))
     # Not whoever wears a key: a copy of ours that stays there must not send ours away.
-    return frozenset(user.key for user in users if user.key and world.seen(user.key, user.runtime) is user)
+    return frozenset(user.key for user in users if user.key and world.seen(user.key, user.place) is user)
 
 
 def _impostor_notes(world: World) -> Iterator[Wait]:

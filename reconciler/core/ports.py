@@ -15,12 +15,14 @@ from types import MappingProxyType
 
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Stands
+from reconciler.core.topology import way
 from reconciler.core.world import World
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port, port_range
 from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
 from reconciler.model.observed import INSTANCE, Binding, Grant, Listener, Observed, Phase, Snapshot
+from reconciler.model.place import LOCAL
 from reconciler.model.plan import Journal, Reason, Wait
 from reconciler.values import dataclass
 
@@ -67,6 +69,7 @@ class Claim:
     given: bool = False
     """In this very pass."""
     leaving: bool = False
+    host: str = LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class _Desk:
     def __init__(self, world: World, journal: Journal, extras: Extras) -> None:
         self.instances = list(_instances(world.graph, extras))
         self._world = world
+        self._called = world.graph.called_from_elsewhere()
         self._journal = journal
         self._claims = _Claims(world, extras)
         self._free = _automatic(world.graph, world.snapshot)
@@ -123,7 +127,8 @@ class _Desk:
         if isinstance(found, Wait):
             self._problems.setdefault(key, found)
         else:
-            self._claims.give(key, Binding(found, port.protocol, port.bind))
+            for bind in self._binds(key, spec, port):
+                self._claims.give(key, spec.run_on, Binding(found, port.protocol, bind))
             self._numbers.setdefault(key, {})[port.label] = found
 
     def assignment(self) -> Assignment:
@@ -131,25 +136,37 @@ class _Desk:
         for key, spec in self.instances:
             if key not in self._problems:
                 numbers = self._numbers.get(key, {})
-                bindings[key] = tuple(_binding(port, numbers[port.label]) for port in spec.ports)
+                bindings[key] = tuple(
+                    _binding(port, numbers[port.label], bind)
+                    for port in spec.ports
+                    for bind in self._binds(key, spec, port)
+                )
                 grants[key] = {port.label: Grant(numbers[port.label], port.request) for port in spec.ports}
         moved, leaving = tuple(sorted(self._moved, key=str)), frozenset(self._leaving)
         return Assignment(bindings, grants, self._problems, moved, self._handovers, self._holders, leaving)
 
+    def _binds(self, key: Key, spec: ServiceSpec, port: Port) -> list[str]:
+        """Where it is published. Who is called from other hosts has to be found by them, and by nobody else."""
+        graph, callers = self._world.graph, self._called.get(key.name, ())
+        if not (spec.container and port.bind.startswith("127.")):
+            return [port.bind]
+        ways = (way(graph, self._world.snapshot, host, spec.run_on) for host in {host for _, host in callers})
+        return sorted({one.number or one.address for one in ways if one.address}) or [port.bind]
+
     def _unreadable(self, key: Key, spec: ServiceSpec) -> Wait | None:
         """What it has can't be read now, so a chosen port is not known. A declared one is."""
-        view = self._world.snapshot.view(spec.runtime)
+        view = self._world.snapshot.view(spec.place)
         if view.reachable or all(_insists(port) for port in spec.ports):
             return None
         return Wait(key, Reason.UNREACHABLE, view.problem)
 
     def _unforeseeable(self, key: Key, spec: ServiceSpec, port: Port) -> Wait | None:
         """Where a stopped service will be depends on all who have ports: its callers must not follow half a look."""
-        silent = {view.runtime: view.problem for view in self._world.snapshot.views if not view.reachable}
+        silent = {view.place: view.problem for view in self._world.snapshot.views if not view.reachable}
         if spec.replicas or _insists(port) or not silent:
             return None
-        used = (other.runtime for _, other in self._world.graph.workloads())
-        problem = next((silent[runtime] for runtime in used if runtime in silent), "")
+        used = (other.place for _, other in self._world.graph.workloads())
+        problem = next((silent[place] for place in used if place in silent), "")
         return Wait(key, Reason.UNREACHABLE, problem) if problem else None
 
     def _choose(self, key: Key, spec: ServiceSpec, port: Port) -> int | Wait:
@@ -158,7 +175,7 @@ class _Desk:
         sticky = self._claims.sticky(key, port)
         weighed: list[Candidate] = []
         for number in self._candidates(key, port, sticky):
-            weighed.append(self._weigh(key, port, number))
+            weighed.append(self._weigh(key, spec, port, number))
             if weighed[-1].obstacle is Obstacle.NONE:
                 break
         best = min(weighed, key=lambda candidate: candidate.obstacle, default=None)
@@ -172,8 +189,10 @@ class _Desk:
         self._tell_of_move(key, port, best.number, sticky, first)
         return best.number
 
-    def _weigh(self, key: Key, port: Port, number: int) -> Candidate:
-        obstacle, claim = self._claims.against(key, Binding(number, port.protocol, port.bind))
+    def _weigh(self, key: Key, spec: ServiceSpec, port: Port, number: int) -> Candidate:
+        wishes = [Binding(number, port.protocol, bind) for bind in self._binds(key, spec, port)]
+        found = [self._claims.against(key, spec.run_on, wish) for wish in wishes]
+        obstacle, claim = max(found, key=lambda one: one[0])
         refused = key in self._journal and number in self._journal[key].avoid
         return Candidate(number, max(obstacle, Obstacle.REFUSED) if refused else obstacle, claim)
 
@@ -217,8 +236,8 @@ def _automatic(graph: Graph, snapshot: Snapshot) -> Sequence[int]:
     return [number for number in everything if not low <= number <= high]
 
 
-def _binding(port: Port, number: int) -> PortBinding:
-    return PortBinding(port.label, port.port or number, number, port.protocol, port.bind)
+def _binding(port: Port, number: int, bind: str) -> PortBinding:
+    return PortBinding(port.label, port.port or number, number, port.protocol, bind)
 
 
 def _extra(key: Key, spec: ServiceSpec) -> bool:
@@ -249,31 +268,33 @@ class _Claims:
         self._extras = extras
         self._own = _own(world)
         self._insisted = _insisted(world.graph)
-        self._by_port: dict[tuple[int, str], list[Claim]] = {}
+        self._by_port: dict[tuple[str, int, str], list[Claim]] = {}
         found = [thing for thing in world.snapshot.objects() if thing.kind == INSTANCE]
-        things = sorted(found, key=lambda thing: (thing.runtime, thing.name, thing.id))
+        things = sorted(found, key=lambda thing: (thing.place, thing.name, thing.id))
         for thing in things:
             key = self._genuine(thing)
             for binding in thing.bindings:
-                self._add(Claim(binding, thing.title, key, leaving=self._leaves(key, binding)))
+                leaving = self._leaves(key, thing.host, binding)
+                self._add(Claim(binding, thing.title, key, leaving=leaving, host=thing.host))
         # A socket of a thing that we see is that thing's: its own, or its proxy's.
-        for listener in [listener for listener in _listeners(world.snapshot) if not self._clashing(listener.binding)]:
-            self._add(Claim(listener.binding, listener.holder))
+        for host, one in [(h, one) for h, one in _listeners(world.snapshot) if not self._clashing(h, one.binding)]:
+            self._add(Claim(one.binding, one.holder, host=host))
         for thing in things:
             for binding in self._wants_again(thing):
-                self._add(Claim(binding, f"{thing.key} (stopped)", thing.key))
+                self._add(Claim(binding, f"{thing.key} (stopped)", thing.key, host=thing.host))
 
     def _genuine(self, thing: Observed) -> Key | None:
         return thing.key if thing.key and any(thing is own for own in self._own.get(thing.key, ())) else None
 
-    def _leaves(self, key: Key | None, binding: Binding) -> bool:
+    def _leaves(self, key: Key | None, host: str, binding: Binding) -> bool:
         """Whether one of ours that holds a port now will not hold it much longer."""
         if key is None:
             return False
         spec = self._spec(key)
         if spec is None:
             return key.resource in self._world.graph.removed
-        return not self._stays(key, spec) or all(kept.port != binding.port for kept in self._kept(key, spec))
+        stays = self._stays(key, spec) and spec.run_on == host
+        return not stays or all(kept.port != binding.port for kept in self._kept(key, spec))
 
     def _stays(self, key: Key, spec: ServiceSpec) -> bool:
         return (key.index or 0) < spec.replicas or key.index in self._extras.get(key.resource, ())
@@ -301,47 +322,48 @@ class _Claims:
                 yield binding
 
     def _insisted_by_others(self, key: Key, binding: Binding) -> bool:
-        wishes = self._insisted.get((binding.port, binding.protocol), ())
+        spec = self._spec(key)
+        wishes = self._insisted.get((spec.run_on, binding.port, binding.protocol), ()) if spec else ()
         return any(other != key.resource and wish.clashes(binding) for other, wish in wishes)
 
     def _spec(self, key: Key) -> ServiceSpec | None:
         return self._world.graph.spec(key)
 
     def _add(self, claim: Claim) -> None:
-        self._by_port.setdefault((claim.binding.port, claim.binding.protocol), []).append(claim)
+        self._by_port.setdefault((claim.host, claim.binding.port, claim.binding.protocol), []).append(claim)
 
     def runs(self, key: Key) -> bool:
         return any(thing.phase in ALIVE for thing in self._own.get(key, ()))
 
-    def give(self, key: Key, binding: Binding) -> None:
-        self._add(Claim(binding, str(key), key, given=True))
+    def give(self, key: Key, host: str, binding: Binding) -> None:
+        self._add(Claim(binding, str(key), key, given=True, host=host))
 
     def sticky(self, key: Key, port: Port) -> int | None:
         """What it had, if that was the answer to the same request."""
         grants = (thing.grants.get(port.label) for thing in self._own.get(key, ()))
         return next((grant.port for grant in grants if grant and grant.request == port.request), None)
 
-    def against(self, key: Key, binding: Binding) -> tuple[Obstacle, Claim | None]:
+    def against(self, key: Key, host: str, binding: Binding) -> tuple[Obstacle, Claim | None]:
         """Who stands in the way of this one having it. Things are named before sockets."""
-        claims = [claim for claim in self._clashing(binding) if claim.given or claim.key != key]
+        claims = [claim for claim in self._clashing(host, binding) if claim.given or claim.key != key]
         held = next((c for c in claims if not c.leaving), None)
         if held:
             return Obstacle.HELD, held
         return (Obstacle.LEAVING, claims[0]) if claims else (Obstacle.NONE, None)
 
-    def _clashing(self, binding: Binding) -> list[Claim]:
-        claims = self._by_port.get((binding.port, binding.protocol), ())
+    def _clashing(self, host: str, binding: Binding) -> list[Claim]:
+        claims = self._by_port.get((host, binding.port, binding.protocol), ())
         return [claim for claim in claims if claim.binding.clashes(binding)]
 
 
-def _insisted(graph: Graph) -> dict[tuple[int, str], list[tuple[Key, Binding]]]:
+def _insisted(graph: Graph) -> dict[tuple[str, int, str], list[tuple[Key, Binding]]]:
     """Numbers that workloads of this namespace insist on."""
-    found: dict[tuple[int, str], list[tuple[Key, Binding]]] = {}
+    found: dict[tuple[str, int, str], list[tuple[Key, Binding]]] = {}
     for key, spec in graph.workloads():
         for port in spec.ports if spec.replicas else ():
             if isinstance(port.host_port, int) and _insists(port):
                 wish = Binding(port.host_port, port.protocol, port.bind)
-                found.setdefault((wish.port, wish.protocol), []).append((key, wish))
+                found.setdefault((spec.run_on, wish.port, wish.protocol), []).append((key, wish))
     return found
 
 
@@ -350,11 +372,16 @@ def _own(world: World) -> dict[Key, list[Observed]]:
     own: dict[Key, list[Observed]] = {}
     for key, thing in world.ours():
         spec = world.graph.spec(key)
-        at_home = spec is not None and thing.runtime == spec.runtime
+        at_home = spec is not None and thing.place == spec.place
         own.setdefault(key, []).insert(0 if at_home else len(own.get(key, [])), thing)
     return own
 
 
-def _listeners(snapshot: Snapshot) -> list[Listener]:
-    everywhere = (listener for listeners in snapshot.listeners.values() for listener in listeners)
-    return sorted(everywhere, key=lambda one: (one.binding.port, one.binding.protocol, one.binding.address, one.holder))
+def _listeners(snapshot: Snapshot) -> list[tuple[str, Listener]]:
+    everywhere = ((host, one) for host, listeners in snapshot.listeners.items() for one in listeners)
+    return sorted(everywhere, key=_of_listener)
+
+
+def _of_listener(found: tuple[str, Listener]) -> tuple[str, int, str, str, str]:
+    host, one = found
+    return host, one.binding.port, one.binding.protocol, one.binding.address, one.holder

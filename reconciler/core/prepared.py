@@ -11,8 +11,11 @@ from reconciler.kinds.build import Build
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.campaign import Notify
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.host import HostSpec
+from reconciler.kinds.host import SshAccess
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.package import Package
 from reconciler.kinds.probes import Exec
 from reconciler.kinds.probes import HttpGet
 from reconciler.kinds.probes import Log
@@ -84,7 +87,7 @@ SCHEMAS: dict[type, Any] = {
      {
       'type': 'dataclass-field',
       'name': 'run_on',
-      'schema': {'type': 'default', 'schema': {'type': 'literal', 'expected': ['local']}, 'default': 'local'},
+      'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': 'local'},
       'init': True,
       'validation_alias': 'runOn',
      },
@@ -421,7 +424,7 @@ SCHEMAS: dict[type, Any] = {
         'schema': {
          'type': 'dataclass',
          'cls': Process,
-         'fields': ['command', 'working_dir', 'user'],
+         'fields': ['command', 'working_dir', 'user', 'package'],
          'schema': {
           'type': 'dataclass-args',
           'dataclass_name': 'Process',
@@ -446,6 +449,92 @@ SCHEMAS: dict[type, Any] = {
             'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
             'init': True,
             'validation_alias': 'user',
+           },
+           {
+            'type': 'dataclass-field',
+            'name': 'package',
+            'schema': {
+             'type': 'default',
+             'schema': {
+              'type': 'nullable',
+              'schema': {
+               'type': 'dataclass',
+               'cls': Package,
+               'fields': ['path', 'include', 'exclude', 'setup', 'env'],
+               'schema': {
+                'type': 'dataclass-args',
+                'dataclass_name': 'Package',
+                'fields': [
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'path',
+                  'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '.'},
+                  'init': True,
+                  'validation_alias': 'path',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'include',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                   'default': (),
+                  },
+                  'init': True,
+                  'validation_alias': 'include',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'exclude',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                   'default': (),
+                  },
+                  'init': True,
+                  'validation_alias': 'exclude',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'setup',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {
+                    'type': 'nullable',
+                    'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0, 'min_length': 1},
+                   },
+                   'default': None,
+                  },
+                  'init': True,
+                  'validation_alias': 'setup',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'env',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+                   'default_factory': dict,
+                   'default_factory_takes_data': False,
+                  },
+                  'init': True,
+                  'validation_alias': 'env',
+                 },
+                ],
+                'computed_fields': [],
+                'collect_init_only': False,
+               },
+               'post_init': False,
+               'frozen': False,
+               'slots': True,
+               'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'Package'},
+               'ref': 'reconciler.kinds.package.Package',
+              },
+             },
+             'default': None,
+            },
+            'init': True,
+            'validation_alias': 'package',
            },
           ],
           'computed_fields': [],
@@ -1329,7 +1418,7 @@ SCHEMAS: dict[type, Any] = {
     {
      'type': 'dataclass-field',
      'name': 'run_on',
-     'schema': {'type': 'default', 'schema': {'type': 'literal', 'expected': ['local']}, 'default': 'local'},
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': 'local'},
      'init': True,
      'validation_alias': 'runOn',
     },
@@ -1666,7 +1755,7 @@ SCHEMAS: dict[type, Any] = {
        'schema': {
         'type': 'dataclass',
         'cls': Process,
-        'fields': ['command', 'working_dir', 'user'],
+        'fields': ['command', 'working_dir', 'user', 'package'],
         'schema': {
          'type': 'dataclass-args',
          'dataclass_name': 'Process',
@@ -1691,6 +1780,92 @@ SCHEMAS: dict[type, Any] = {
            'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
            'init': True,
            'validation_alias': 'user',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'package',
+           'schema': {
+            'type': 'default',
+            'schema': {
+             'type': 'nullable',
+             'schema': {
+              'type': 'dataclass',
+              'cls': Package,
+              'fields': ['path', 'include', 'exclude', 'setup', 'env'],
+              'schema': {
+               'type': 'dataclass-args',
+               'dataclass_name': 'Package',
+               'fields': [
+                {
+                 'type': 'dataclass-field',
+                 'name': 'path',
+                 'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '.'},
+                 'init': True,
+                 'validation_alias': 'path',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'include',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'include',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'exclude',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'exclude',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'setup',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {
+                   'type': 'nullable',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0, 'min_length': 1},
+                  },
+                  'default': None,
+                 },
+                 'init': True,
+                 'validation_alias': 'setup',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'env',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+                  'default_factory': dict,
+                  'default_factory_takes_data': False,
+                 },
+                 'init': True,
+                 'validation_alias': 'env',
+                },
+               ],
+               'computed_fields': [],
+               'collect_init_only': False,
+              },
+              'post_init': False,
+              'frozen': False,
+              'slots': True,
+              'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'Package'},
+              'ref': 'reconciler.kinds.package.Package',
+             },
+            },
+            'default': None,
+           },
+           'init': True,
+           'validation_alias': 'package',
           },
          ],
          'computed_fields': [],
@@ -2558,7 +2733,7 @@ SCHEMAS: dict[type, Any] = {
        'schema': {
         'type': 'dataclass',
         'cls': Process,
-        'fields': ['command', 'working_dir', 'user'],
+        'fields': ['command', 'working_dir', 'user', 'package'],
         'schema': {
          'type': 'dataclass-args',
          'dataclass_name': 'Process',
@@ -2583,6 +2758,92 @@ SCHEMAS: dict[type, Any] = {
            'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
            'init': True,
            'validation_alias': 'user',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'package',
+           'schema': {
+            'type': 'default',
+            'schema': {
+             'type': 'nullable',
+             'schema': {
+              'type': 'dataclass',
+              'cls': Package,
+              'fields': ['path', 'include', 'exclude', 'setup', 'env'],
+              'schema': {
+               'type': 'dataclass-args',
+               'dataclass_name': 'Package',
+               'fields': [
+                {
+                 'type': 'dataclass-field',
+                 'name': 'path',
+                 'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '.'},
+                 'init': True,
+                 'validation_alias': 'path',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'include',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'include',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'exclude',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0},
+                  'default': (),
+                 },
+                 'init': True,
+                 'validation_alias': 'exclude',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'setup',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {
+                   'type': 'nullable',
+                   'schema': {'type': 'tuple', 'items_schema': [{'type': 'str'}], 'variadic_item_index': 0, 'min_length': 1},
+                  },
+                  'default': None,
+                 },
+                 'init': True,
+                 'validation_alias': 'setup',
+                },
+                {
+                 'type': 'dataclass-field',
+                 'name': 'env',
+                 'schema': {
+                  'type': 'default',
+                  'schema': {'type': 'dict', 'keys_schema': {'type': 'str'}, 'values_schema': {'type': 'str'}},
+                  'default_factory': dict,
+                  'default_factory_takes_data': False,
+                 },
+                 'init': True,
+                 'validation_alias': 'env',
+                },
+               ],
+               'computed_fields': [],
+               'collect_init_only': False,
+              },
+              'post_init': False,
+              'frozen': False,
+              'slots': True,
+              'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'Package'},
+              'ref': 'reconciler.kinds.package.Package',
+             },
+            },
+            'default': None,
+           },
+           'init': True,
+           'validation_alias': 'package',
           },
          ],
          'computed_fields': [],
@@ -3646,6 +3907,129 @@ SCHEMAS: dict[type, Any] = {
   'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'SourceSpec'},
   'ref': 'reconciler.kinds.source.SourceSpec',
  },
+ HostSpec: {
+  'type': 'dataclass',
+  'cls': HostSpec,
+  'fields': ['ssh', 'address', 'mesh', 'mesh_network', 'engine', 'state'],
+  'schema': {
+   'type': 'dataclass-args',
+   'dataclass_name': 'HostSpec',
+   'fields': [
+    {
+     'type': 'dataclass-field',
+     'name': 'ssh',
+     'schema': {
+      'type': 'default',
+      'schema': {
+       'type': 'nullable',
+       'schema': {
+        'type': 'dataclass',
+        'cls': SshAccess,
+        'fields': ['host', 'port', 'user', 'identity_file', 'host_key'],
+        'schema': {
+         'type': 'dataclass-args',
+         'dataclass_name': 'SshAccess',
+         'fields': [
+          {
+           'type': 'dataclass-field',
+           'name': 'host',
+           'schema': {'type': 'str'},
+           'init': True,
+           'validation_alias': 'host',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'port',
+           'schema': {
+            'type': 'default',
+            'schema': {'type': 'nullable', 'schema': {'type': 'int', 'ge': 1, 'le': 65535}},
+            'default': None,
+           },
+           'init': True,
+           'validation_alias': 'port',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'user',
+           'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+           'init': True,
+           'validation_alias': 'user',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'identity_file',
+           'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+           'init': True,
+           'validation_alias': 'identityFile',
+          },
+          {
+           'type': 'dataclass-field',
+           'name': 'host_key',
+           'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+           'init': True,
+           'validation_alias': 'hostKey',
+          },
+         ],
+         'computed_fields': [],
+         'collect_init_only': False,
+        },
+        'post_init': False,
+        'frozen': False,
+        'slots': True,
+        'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'SshAccess'},
+        'ref': 'reconciler.kinds.host.SshAccess',
+       },
+      },
+      'default': None,
+     },
+     'init': True,
+     'validation_alias': 'ssh',
+    },
+    {
+     'type': 'dataclass-field',
+     'name': 'address',
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+     'init': True,
+     'validation_alias': 'address',
+    },
+    {
+     'type': 'dataclass-field',
+     'name': 'mesh',
+     'schema': {'type': 'default', 'schema': {'type': 'literal', 'expected': ['auto', 'never']}, 'default': 'auto'},
+     'init': True,
+     'validation_alias': 'mesh',
+    },
+    {
+     'type': 'dataclass-field',
+     'name': 'mesh_network',
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+     'init': True,
+     'validation_alias': 'meshNetwork',
+    },
+    {
+     'type': 'dataclass-field',
+     'name': 'engine',
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': '/var/run/docker.sock'},
+     'init': True,
+     'validation_alias': 'engine',
+    },
+    {
+     'type': 'dataclass-field',
+     'name': 'state',
+     'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+     'init': True,
+     'validation_alias': 'state',
+    },
+   ],
+   'computed_fields': [],
+   'collect_init_only': False,
+  },
+  'post_init': False,
+  'frozen': False,
+  'slots': True,
+  'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'HostSpec'},
+  'ref': 'reconciler.kinds.host.HostSpec',
+ },
  Metadata: {
   'type': 'dataclass',
   'cls': Metadata,
@@ -3711,8 +4095,11 @@ WRITTEN: dict[type, str] = {
  CampaignSpec: 'strategy: Strategy | None; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; resources: Resources; depends_on: tuple[str | Dependency, ...]; matrix: dict[str, tuple[Scalar | Params, ...]]; runs: tuple[Params, ...]; cycles: Annotated[int, Ge(1), Le(1000)]; order: Order; seed: Annotated[int, Ge(0)]; gap_seconds: Seconds; cycle_gap_seconds: Seconds | None; warmup_seconds: Seconds; timeout_seconds: Seconds; silence_seconds: Seconds; retries: Annotated[int, Ge(0), Le(100)]; max_failures: Annotated[int, Ge(0)]; cooldown_seconds: Seconds; auto_teardown: bool; results: str; leases: tuple[str, ...]; notify: Notify | None',
  Notify: "url: str; events: tuple[Literal['complete', 'failure'], ...]",
  ConfigSpec: 'data: dict[str, str]; files: dict[str, str]',
- JobSpec: "run_on: Literal['local']; container: Container | None; process: Process | None; in_: str; command: Argv | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; depends_on: tuple[str | Dependency, ...]; resources: Resources; retries: Annotated[int, Ge(0), Le(100)]; timeout_seconds: Annotated[float, Ge(0.1), Le(86400 * 365)] | None; ttl_seconds_after_finished: Seconds | None; schedule: str; time_zone: str; missed_runs: Literal['Once', 'Skip']; suspend: bool",
+ HostSpec: "ssh: SshAccess | None; address: str; mesh: Literal['auto', 'never']; mesh_network: str; engine: str; state: str",
+ SshAccess: 'host: str; port: PortNumber | None; user: str; identity_file: str; host_key: str',
+ JobSpec: "run_on: str; container: Container | None; process: Process | None; in_: str; command: Argv | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; depends_on: tuple[str | Dependency, ...]; resources: Resources; retries: Annotated[int, Ge(0), Le(100)]; timeout_seconds: Annotated[float, Ge(0.1), Le(86400 * 365)] | None; ttl_seconds_after_finished: Seconds | None; schedule: str; time_zone: str; missed_runs: Literal['Once', 'Skip']; suspend: bool",
  NetworkSpec: 'driver: str; subnet: str; internal: bool; external: bool; name: str',
+ Package: 'path: str; include: tuple[str, ...]; exclude: tuple[str, ...]; setup: Argv | None; env: dict[str, str]',
  Exec: 'command: Argv',
  HttpGet: "port: str | PortNumber; path: str; scheme: Literal['http', 'https']; http_headers: dict[str, str]",
  Log: 'pattern: str',
@@ -3722,7 +4109,7 @@ WRITTEN: dict[type, str] = {
  SecretSpec: 'data: dict[str, str]; files: dict[str, str]; env: dict[str, str]',
  Dependency: "service: str; condition: Literal['Ready', 'Started', 'Completed']",
  Restart: "policy: Literal['Always', 'OnFailure', 'Never']; initial_seconds: Seconds; max_seconds: Seconds; reset_after_seconds: Seconds; by: Literal['reconciler', 'engine']",
- ServiceSpec: "replicas: Annotated[int, Ge(0), Le(1000)]; auto_start: bool; run_on: Literal['local']; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; probes: Probes; restart: Restart; stop: Stopping; update: Update; depends_on: tuple[str | Dependency, ...]; resources: Resources",
+ ServiceSpec: 'replicas: Annotated[int, Ge(0), Le(1000)]; auto_start: bool; run_on: str; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; probes: Probes; restart: Restart; stop: Stopping; update: Update; depends_on: tuple[str | Dependency, ...]; resources: Resources',
  Update: "strategy: Literal['RollingUpdate', 'Recreate']; max_surge: Annotated[int, Ge(0)] | None; max_unavailable: Annotated[int, Ge(0)]; min_ready_seconds: Seconds",
  Git: 'url: str; ref: str; path: str',
  Keys: 'ssh_keys: tuple[str, ...]; gpg_keys: tuple[str, ...]',
@@ -3732,7 +4119,7 @@ WRITTEN: dict[type, str] = {
  Container: "image: str; build: Build | None; workspace: str; pull_policy: Literal['Always', 'IfNotPresent', 'Never']; entrypoint: Argv | None; command: Argv | None; keep_alive: bool; user: str; working_dir: str; hostname: str; tty: bool; init: bool; networks: tuple[str, ...]; aliases: tuple[str, ...]; privileged: bool; cap_add: tuple[str, ...]; cap_drop: tuple[str, ...]; devices: tuple[str, ...]; gpus: str; shm_size: str; extra_hosts: tuple[str, ...]; labels: dict[str, str]",
  EnvFrom: 'file: str; config: str; secret: str',
  Port: "name: str; port: PortNumber | None; host_port: PortNumber | str; on_conflict: Literal['fail', 'reassign'] | None; protocol: Literal['tcp', 'udp']; bind: str",
- Process: 'command: Argv; working_dir: str; user: str',
+ Process: 'command: Argv; working_dir: str; user: str; package: Package | None',
  Resources: 'cpus: Annotated[float, Ge(0.001)] | None; memory: str; pids: Annotated[int, Ge(1)] | None',
  Stopping: 'signal: str; grace_seconds: Annotated[float, Ge(0), Le(3600)]',
  VolumeMount: 'volume: str; host_path: str; config: str; secret: str; mount_path: str; read_only: bool',

@@ -54,11 +54,8 @@ def advance(snapshot: Snapshot, action: Action, now: float) -> Snapshot:
     """The snapshot in which the action has been done."""
     thing = action.desired or action.seen
     assert thing is not None, "an action concerns something"
-    runtime = action.seen.runtime if action.seen else thing.runtime
-    views = tuple(
-        perform(view, action, now) if (view.runtime, view.host) == (runtime, thing.host) else view
-        for view in snapshot.views
-    )
+    place = action.seen.place if action.seen else thing.place
+    views = tuple(perform(view, action, now) if view.place == place else view for view in snapshot.views)
     return replace(snapshot, views=views)
 
 
@@ -83,7 +80,7 @@ def made(desired: Desired, now: float) -> Observed:
     instance = desired.key.is_workload
     payload = desired.payload
     return Observed(
-        id=f"{desired.runtime}:{desired.name}:{desired.fingerprint}:{now:.6f}",
+        id=f"{desired.place}:{desired.name}:{desired.fingerprint}:{now:.6f}",
         name=desired.name,
         kind=kind_of(desired.key),
         runtime=desired.runtime,
@@ -160,6 +157,8 @@ def stopped(view: View, seen: Observed, now: float) -> View:
 
 def adjusted(view: View, seen: Observed, desired: Desired, changes: tuple[str, ...]) -> View:
     def adjust(thing: Observed) -> Observed:
+        if "mesh" in changes:
+            return replace(made(desired, 0.0), id=thing.id)
         if "rename" in changes:
             holder = _named(view, desired)
             if holder and holder.id != thing.id:

@@ -8,12 +8,13 @@ from dataclasses import field
 from reconciler.core import addresses
 from reconciler.core.addresses import Address, Callee, Unknown
 from reconciler.core.envfile import BadEnvFile, parse_env
-from reconciler.core.fingerprint import build_digest, fingerprint
+from reconciler.core.fingerprint import build_digest, fingerprint, package_of
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
 from reconciler.core.ports import NO_EXTRAS, Assignment, Extras
 from reconciler.core.references import Lookup, Reference, fill, fill_all, literal
 from reconciler.kinds.base import Tree
 from reconciler.kinds.build import Build as BuildSpec
+from reconciler.kinds.package import Package as PackageSpec
 from reconciler.kinds.quantity import bytes_of
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container, Resources, VolumeMount
@@ -22,11 +23,13 @@ from reconciler.kinds.workspace import working_directory
 from reconciler.model.desired import (
     Build,
     ContainerPayload,
+    Context,
     Desired,
     File,
     Limits,
     Mount,
     NetworkPayload,
+    Package,
     Payload,
     PortBinding,
     ProcessPayload,
@@ -37,6 +40,7 @@ from reconciler.model.desired import (
 )
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
+from reconciler.model.place import Place
 from reconciler.model.plan import Reason, Wait
 from reconciler.values import dataclass
 
@@ -56,11 +60,16 @@ class Rendered:
     desired: Mapping[Key, Desired] = field(default_factory=dict)
     waits: Mapping[Key, Wait] = field(default_factory=dict)
     """What can't be rendered now, and why."""
+    grounds: tuple[Desired, ...] = ()
+    """Networks and volumes, in each place where one is needed; `desired` has the first of each."""
 
 
 def render(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras = NO_EXTRAS) -> Rendered:
     """`extras` are indexes of instances beside the replicas, for the time of an update."""
-    desired = {item.key: item for item in (*_networks(graph), *_volumes(graph))}
+    grounds = (*_networks(graph), *_volumes(graph))
+    desired: dict[Key, Desired] = {}
+    for item in grounds:
+        desired.setdefault(item.key, item)
     waits = dict(ports.problems)
     for key, spec in graph.workloads():
         room = _Room(graph, snapshot, ports, key, spec)
@@ -75,7 +84,7 @@ def render(graph: Graph, snapshot: Snapshot, ports: Assignment, extras: Extras =
                     waits[instance] = Wait(instance, unknown.reason, str(unknown))
                 except BadEnvFile as bad:
                     waits[instance] = Wait(instance, Reason.UNREADABLE, bad.message)
-    return Rendered(desired, waits)
+    return Rendered(desired, waits, grounds)
 
 
 def stop_of(spec: ServiceSpec) -> Stop:
@@ -91,7 +100,7 @@ def _networks(graph: Graph) -> Iterator[Desired]:
         spec = graph.network(key.name)
         if spec and not spec.external:
             payload = NetworkPayload(driver=spec.driver, subnet=spec.subnet, internal=spec.internal)
-            yield _desired(graph, key, "docker", payload)
+            yield from (_desired(graph, key, place, payload) for place in graph.network_places(key.name))
 
 
 def _volumes(graph: Graph) -> Iterator[Desired]:
@@ -99,17 +108,18 @@ def _volumes(graph: Graph) -> Iterator[Desired]:
         if key.kind == "volume" and not graph.resources[key].spec.external and not graph.somewhere(key.name):
             spec = graph.resources[key].spec
             payload = VolumePayload(driver=spec.driver, options=spec.options)
-            yield _desired(graph, key, graph.volume_runtime(key.name), payload)
+            yield from (_desired(graph, key, place, payload) for place in graph.volume_places(key.name))
 
 
 def _desired(
-    graph: Graph, key: Key, runtime: str, payload: Payload, ports: Assignment | None = None,
+    graph: Graph, key: Key, place: Place, payload: Payload, ports: Assignment | None = None,
     implied: frozenset[str] = frozenset(),
 ) -> Desired:  # fmt: skip
     resource = graph.resources.get(key.resource)
     return Desired(
         key=key,
-        runtime=runtime,
+        runtime=place.runtime,
+        host=place.host,
         payload=payload,
         fingerprint=fingerprint(payload),
         owner=graph.owner,
@@ -158,16 +168,17 @@ class _Room:
         restarted_at = self._graph.resources[self._key].annotations.get(RESTARTED, "")
         payload: Payload
         if spec.process:
+            package = self._package(spec.process.package) if spec.process.package else None
             payload = ProcessPayload(
                 command=spec.process.command, inside=str(self._inside or ""), working_dir=spec.process.working_dir,
-                user=spec.process.user, env=env,
+                user=spec.process.user, package=package, env={**(package.env if package else {}), **env},
                 ports=bindings, mounts=mounts, limits=_limits(spec.resources), stop=stop, restarted_at=restarted_at,
             )  # fmt: skip
         else:
             assert spec.container, "validated: one of the two"
             payload = self._container(spec, spec.container, env, mounts, bindings, stop, restarted_at)
         nobodys = frozenset({*(implied.keys() - written.keys()), *_marks(key)})
-        return _desired(self._graph, key, spec.runtime, payload, self._ports, nobodys)
+        return _desired(self._graph, key, spec.place, payload, self._ports, nobodys)
 
     def _container(
         self, spec: ServiceSpec, container: Container, env: dict[str, str | Sealed], mounts: tuple[Mount, ...],
@@ -193,12 +204,19 @@ class _Room:
         )  # fmt: skip
 
     def _build(self, wanted: BuildSpec) -> Build:
-        tree = Tree(wanted.context, wanted.dockerfile, whole=wanted.rebuild_on == "Context")
-        context = self._graph.contexts.get(tree)
-        if context is None:
-            raise Unknown(f"what is in the build context {wanted.context} is not known")
+        context = self._content(Tree(wanted.context, wanted.dockerfile, whole=wanted.rebuild_on == "Context"))
         rebuilt_at = self._graph.resources[self._key].annotations.get(REBUILT, "")
         return Build(context=context, args=wanted.args, target=wanted.target, rebuilt_at=rebuilt_at)
+
+    def _package(self, wanted: PackageSpec) -> Package:
+        tree = Tree(wanted.path, "", include=wanted.include, exclude=wanted.exclude)
+        return package_of(self._content(tree), wanted.setup or (), wanted.env)
+
+    def _content(self, tree: Tree) -> Context:
+        context = self._graph.contexts.get(tree)
+        if context is None:
+            raise Unknown(f"what is in {tree.title} is not known")
+        return context
 
     def _name_of(self, build: Build) -> str:
         """By all that it is made from, so that a name is never that of something else."""

@@ -173,12 +173,13 @@ def _member(world: World, key: Key, spec: ServiceSpec, item: Desired | None) -> 
     if seen is None:
         return _Member(key, stands, extra, fingerprint)
     ripe_at = _ready_since(world, key, spec, seen) + spec.update.min_ready_seconds
-    reason = outdated(item, seen) if item else ""
+    moved = item is not None and item.place != seen.place  # on another host it may be the very same otherwise
+    old = moved or (item is not None and bool(outdated(item, seen)))
     return _Member(
         key, stands, extra, fingerprint,
-        fresh=item is not None and not reason,
-        outdated=bool(reason),
-        changed=item is not None and item.fingerprint != seen.fingerprint,
+        fresh=item is not None and not old,
+        outdated=old,
+        changed=moved or (item is not None and item.fingerprint != seen.fingerprint),
         broken=_broken(world, seen, stands),
         serves=stands.good and world.now >= ripe_at,
         ripe_at=ripe_at,
@@ -206,8 +207,8 @@ def _broken(world: World, seen: Observed, stands: Standing) -> bool:
 
 
 def _current(world: World, key: Key, spec: ServiceSpec) -> Observed | None:
-    seen = world.seen(key, spec.runtime)
-    return seen or next(iter(world.elsewhere(key, spec.runtime)), None)
+    seen = world.seen(key, spec.place)
+    return seen or next(iter(world.elsewhere(key, spec.place)), None)
 
 
 def _slots(world: World, spec: ServiceSpec) -> range:

@@ -10,9 +10,11 @@ from typing import Protocol
 from reconciler.core.making import clean
 from reconciler.core.policy import Profile
 from reconciler.kinds.base import Fault
+from reconciler.kinds.package import Package as PackageSpec
 from reconciler.kinds.workload import Container, Process, VolumeMount, port_range
-from reconciler.model.desired import ContainerPayload, Limits, Mount, ProcessPayload
+from reconciler.model.desired import ContainerPayload, Limits, Mount, Package, ProcessPayload
 from reconciler.model.labels import PREFIX
+from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
 
 FORBIDDEN = (
@@ -199,6 +201,8 @@ def process(
     if allowed.run == "deny":
         yield Fault(("process",), "native processes are not permitted", "use a container")
         return
+    if given.package and allowed.root == "deny":
+        yield from _package(given.package)
     account = machine.account(given.user)
     who = account.name or str(account.uid)
     if allowed.root == "deny":
@@ -215,6 +219,22 @@ def process(
     if not matches(who, allowed.run_as):
         message = f"a process may not run as {who}, which is not in the profile's processes.runAs"
         yield Fault(("process", "user"), message, permitted(allowed.run_as))
+
+
+def _package(given: PackageSpec | Package) -> Iterator[Fault]:
+    if given.setup:
+        message = "setup runs as whoever applies it, which may be root: processes.root is deny"
+        yield Fault(("process", "package", "setup"), message, "deliver what needs no setup")
+    for name in given.env:
+        if _reaches_launcher(name):
+            message = f"{name} would reach the launcher, which may be root"
+            yield Fault(("process", "package", "env", name), message, "let the program itself set it")
+
+
+def place(host: str) -> Iterator[Fault]:
+    """What the rules know of this machine says nothing of another one."""
+    if host != LOCAL:
+        yield Fault(("runOn",), f"it may not run on {host}, but only on this machine", "leave runOn out")
 
 
 def within(inside: str) -> Iterator[Fault]:

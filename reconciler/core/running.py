@@ -44,8 +44,8 @@ Errands = tuple[Decision, float | None]
 
 
 def run(world: World, errand: Errand) -> Errands:
-    seen = world.seen(errand.key, errand.service.runtime)
-    there = [*world.elsewhere(errand.key, errand.service.runtime), *([seen] if seen else [])]
+    seen = world.seen(errand.key, errand.service.place)
+    there = [*world.elsewhere(errand.key, errand.service.place), *([seen] if seen else [])]
     busy = next((found for thing in there if (found := unsettled(thing))), None)
     if busy:
         return ((), Wait(errand.key, *busy)), None

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.advice import without_key
-from reconciler.core.graph import Graph, seen_as_service
+from reconciler.core.graph import Graph
+from reconciler.core.hoststatus import host_status
 from reconciler.core.jobs import outlook
 from reconciler.core.jobstatus import job_status
 from reconciler.core.standing import Standing, Stands
@@ -50,6 +51,10 @@ def statuses(
     for key in sorted(graph.resources):
         if key.kind == "source":  # its syncs say how it stands
             found[key] = before.get(key) or NOT_SYNCED
+            continue
+        if key.kind == "host":
+            status = host_status(graph, key, world.snapshot, before.get(key))
+            found[key] = _with_transitions(status, before.get(key), world.now)
             continue
         status = _status(graph.resources[key], world, plan, shares, journal)
         status = stalled(status, shares.waits[key]) if _gave_up(before.get(key), status) else status
@@ -112,7 +117,7 @@ class _Shares:
 def _status(resource: Resource, world: World, plan: Plan, shares: _Shares, journal: Journal) -> Status:
     key = resource.key
     waits, drifted = shares.waits[key], shares.actions[key]
-    spec = seen_as_service(resource)
+    spec = world.graph.placed(resource)
     if spec and key.kind == "job":
         found = outlook(world, key, plan.desired.get(key.instance(0)))
         return job_status(resource, found, shares.instances[key], waits, drifted)
@@ -243,7 +248,7 @@ def _static_ready(world: World, plan: Plan, waits: list[Wait], key: Key) -> Cond
     if key in world.graph.unreadable:
         return Condition.of("Ready", False, Reason.UNREADABLE, world.graph.unreadable[key])
     wanted = plan.desired.get(key)
-    if wanted and world.seen(key, wanted.runtime) is None:
+    if wanted and world.seen(key, wanted.place) is None:
         return Condition.of("Ready", False, Reason.PENDING, "it does not exist yet")
     return Condition.of("Ready", True, Reason.READY)
 

@@ -13,9 +13,11 @@ from reconciler.core.graph import DEFAULT_NETWORK, PLANNED, Graph, seen_as_servi
 from reconciler.core.instances import Decision, take_down, unsettled
 from reconciler.core.ports import NO_EXTRAS, Extras
 from reconciler.core.world import World
+from reconciler.kinds.host import host_id
 from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Journal, Outcome, Reason, Result, Verb, Wait
 from reconciler.model.resource import Resource
 
@@ -45,9 +47,21 @@ def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
         case "volume" if tombstone and tombstone.delete_data and resource is None:
             return "it was deleted, with its data"
         case "network" if key.name == DEFAULT_NETWORK and resource is None and _unneeded(world.graph):
-            return "" if world.users(thing.name) else "nobody uses it any more"
+            return "" if world.users(thing) else "nobody uses it any more"
+        case "mesh" if thing.host not in world.mesh.parts and not world.graph.damaged:
+            return "nobody needs it any more"
+        case "network" if _moved_on(world, key, thing):
+            return f"nobody on {thing.host} uses it any more"
         case _:
             return ""
+
+
+def _moved_on(world: World, key: Key, thing: Observed) -> bool:
+    """Whether all who need it are on other hosts now."""
+    graph = world.graph
+    wanted = graph.network(key.name) is not None and key not in graph.damaged
+    needed = thing.place in graph.network_places(key.name) or world.users(thing)
+    return wanted and not needed and not any(key.is_workload for key in graph.damaged)
 
 
 def _unneeded(graph: Graph) -> bool:
@@ -58,7 +72,7 @@ def _unneeded(graph: Graph) -> bool:
 def _forgotten(world: World, key: Key) -> bool:
     graph = world.graph
     known = any(key.resource in those for those in (graph.resources, graph.removed, graph.damaged))
-    implicit = key.kind == "network" and key.name == DEFAULT_NETWORK
+    implicit = (key.kind == "network" and key.name == DEFAULT_NETWORK) or key.kind == "mesh"
     # A campaign may be run without having been declared, and whoever runs it takes away what it leaves.
     return not known and not implicit and key.kind != "campaign"
 
@@ -78,7 +92,7 @@ def _take_down(world: World, journal: Journal, key: Key, thing: Observed, cause:
 
 def _users(world: World, key: Key, thing: Observed) -> list[str]:
     if key.kind == "network":
-        return sorted(user.name for user in world.users(thing.name))
+        return sorted(user.name for user in world.users(thing))
     if key.kind == "volume":
         return sorted({user.short for user, _ in world.ours() if _mounts(world, user.resource, key.name)})
     if key.is_workload and key.resource in world.graph.removed:
@@ -101,8 +115,8 @@ def _unreachable(world: World) -> list[Decision]:
     seen = {key.resource for key, _ in world.ours()} if world.graph.removed else set()
     for key in sorted(world.graph.removed):
         resource = world.graph.removed[key]
-        found = key.kind == "volume" and key in seen  # it lies in one place only
-        problem = _problem(world.snapshot, key, resource)
+        found = key.kind == "volume" and key in seen and _here_only(world.snapshot)  # it lies in one place
+        problem = _problem(world.graph, world.snapshot, key, resource)
         if _holds_things(key, resource) and problem and not found:
             waits.append(((), Wait(key, Reason.UNREACHABLE, problem)))
     return waits
@@ -115,8 +129,19 @@ def buried(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome] = ()) -
     """
     done = set(_done(graph, snapshot, outcomes))
     for key, resource in graph.removed.items():
+        if key.kind == "host" and _inhabited(graph, snapshot, key, done):
+            continue
         if key in done and not (_stays(key, resource) and _users_of(graph, key) - done):
             yield key
+
+
+def _inhabited(graph: Graph, snapshot: Snapshot, host: Key, done: set[Key]) -> bool:
+    """Whether something of ours is there, or is to be, as far as this namespace knows."""
+    name = host_id(host.namespace, host.name)
+    left = [r for r in (*graph.resources.values(), *graph.removed.values()) if r.key not in done]
+    there = any((spec := graph.placed(r)) and spec.run_on == name for r in left if r.key.is_workload)
+    # Its last part of a mesh, this machine's, is only looked for while there are other hosts.
+    return there or any(thing.host == name or thing.kind == "mesh" for _, thing in World(graph, snapshot, 0.0).ours())
 
 
 def _users_of(graph: Graph, volume: Key) -> set[Key]:
@@ -129,10 +154,11 @@ def _done(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome]) -> Iter
     there = list(World(graph, snapshot, 0.0).ours()) if graph.removed else []
     ours = {key.resource for key, _ in there}
     removed = [o.action.seen for o in outcomes if o.action.verb is Verb.REMOVE and o.result is Result.DONE]
-    left = {key.resource for key, thing in there if thing not in removed}  # who moved has one in each runtime
+    left = {key.resource for key, thing in there if thing not in removed}  # who moved has one in each place
     for key, resource in graph.removed.items():
-        looked_for = not _problem(snapshot, key, resource) and key not in ours
-        if not _holds_things(key, resource) or looked_for or (key.kind == "volume" and key in ours - left):
+        looked_for = not _problem(graph, snapshot, key, resource) and key not in ours
+        data_gone = key.kind == "volume" and key in ours - left and _here_only(snapshot)
+        if not _holds_things(key, resource) or looked_for or data_gone:
             yield key
 
 
@@ -145,9 +171,18 @@ def _stays(key: Key, resource: Resource) -> bool:
     return key.kind == "volume" and not resource.delete_data
 
 
-def _problem(snapshot: Snapshot, key: Key, resource: Resource) -> str:
+def _here_only(snapshot: Snapshot) -> bool:
+    """On another host there may be one more of a volume."""
+    return all(view.host == LOCAL for view in snapshot.views)
+
+
+def _problem(graph: Graph, snapshot: Snapshot, key: Key, resource: Resource) -> str:
     """Why not all is seen of where it may be; a volume lies with whoever used it."""
     if key.kind == "volume":
         return next((view.problem for view in snapshot.views if not view.reachable), "")
-    spec = seen_as_service(resource)
-    return snapshot.view(spec.runtime if spec else "docker").problem
+    if key.kind == "network":
+        everybody = (graph.placed(other) for other in (*graph.resources.values(), *graph.removed.values()))
+        places = {spec.place for spec in everybody if spec and key.name in graph.network_names(spec)}
+        return next(filter(None, (snapshot.view(place).problem for place in sorted(places or {Place("docker")}))), "")
+    spec = graph.placed(resource)
+    return snapshot.view(spec.place if spec else Place("docker")).problem

@@ -151,6 +151,8 @@ def missing(name: str, shape: Shape | None) -> Complaint:
 def unknown(key: str, record: Record, elsewhere: Iterable[tuple[str, str]]) -> Complaint:
     """An unknown field: a slip of the pen, a word of another tool, or a field of another level."""
     message = f"unknown field {_cut(key)!r}"
+    if _fold(key) == "runon" and "matrix" in record.fields:
+        return message, "a campaign runs on this machine; a Service or a Job can name another one"
     if guess := meant(key, record):
         return message, f"did you mean {guess}?"
     if _fold(key) in _FAMILIAR:

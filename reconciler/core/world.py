@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cached_property
 
 from reconciler.core.backoff import crashes
 from reconciler.core.graph import Graph
 from reconciler.core.histories import with_seen
+from reconciler.core.mesh import Mesh, mesh
 from reconciler.core.standing import Standing, standing, steady_seconds
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
@@ -29,16 +31,22 @@ class World:
         self.snapshot = snapshot
         self.now = now
         self._ours: dict[Key, list[Observed]] = {}
-        self._named: dict[tuple[str, str, str, str], Observed] = {}
-        self._users: dict[str, list[Observed]] = {}
+        self._named: dict[tuple[str, str, str], Observed] = {}
+        self._users: dict[tuple[str, str], list[Observed]] = {}
         self._histories: dict[Key, History] = {}
         things = [thing for view in snapshot.views if view.reachable for thing in view.objects]
         for thing in sorted(things, key=_order):
-            self._named.setdefault((thing.runtime, thing.host, thing.kind, thing.name), thing)
+            self._named.setdefault((thing.place, thing.kind, thing.name), thing)
             if self._claims(thing) and thing.key:
                 self._ours.setdefault(thing.key, []).append(thing)
             for network in thing.networks:
-                self._users.setdefault(network, []).append(thing)
+                self._users.setdefault((thing.place, network), []).append(thing)
+        self._ours = {key: self._once(key, things) for key, things in self._ours.items()}
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """Which hosts ought to be in it, and as what."""
+        return mesh(self.graph, self.snapshot)
 
     def _claims(self, thing: Observed) -> bool:
         key, graph = thing.key, self.graph
@@ -47,43 +55,62 @@ class World:
         # Only instances can be renamed; a network or volume with our labels and another name is a copy.
         return key.index is not None if key.is_workload else thing.name == key.engine_name
 
+    def _once(self, key: Key, things: list[Observed]) -> list[Observed]:
+        """A machine that goes by two names shows all it has under both. It is not to be taken down under the one for
+        having moved to the other: what counts is where it is wanted, or else the first. Ids of volumes are mere names.
+        """
+        if key.kind == "volume" or len({thing.id for thing in things}) == len(things):
+            return things
+        wanted = self._wanted(key)
+        kept: dict[str, list[Observed]] = {}
+        for thing in sorted(things, key=lambda thing: thing.place not in wanted):
+            if thing.place in wanted or thing.id not in kept:
+                kept.setdefault(thing.id, []).append(thing)
+        return [thing for thing in things if any(thing is one for one in kept[thing.id])]
+
+    def _wanted(self, key: Key) -> Collection[str]:
+        if key.kind == "network":
+            return self.graph.network_places(key.name)
+        spec = self.graph.spec(key)
+        return [spec.place] if spec else []
+
     def ours(self) -> Iterator[tuple[Key, Observed]]:
-        """Each key of ours with the one thing that counts for it in each runtime, sorted."""
+        """Each key of ours with the one thing that counts for it in each place, sorted."""
         for key in sorted(self._ours):
             yield from ((key, thing) for thing in self.things(key))
 
-    def seen(self, key: Key, runtime: str) -> Observed | None:
+    def seen(self, key: Key, place: str) -> Observed | None:
         """The thing that is this key's. Of several that claim it the one with our name counts: the labels of
         the others were copied, and they are left alone.
         """
-        claimants = [t for t in self._ours.get(key, ()) if t.runtime == runtime and _genuine(key, t)]
+        claimants = [t for t in self._ours.get(key, ()) if t.place == place and _genuine(key, t)]
         if len(claimants) < 2:  # nearly always: it is asked for again and again
             return claimants[0] if claimants else None
         return min(claimants, key=lambda thing: (thing.name != key.engine_name, thing.id), default=None)
 
     def things(self, key: Key) -> list[Observed]:
-        """What is this key's, in each runtime."""
-        return [thing for runtime in self._runtimes(key) if (thing := self.seen(key, runtime))]
+        """What is this key's, in each place."""
+        return [thing for place in self._places(key) if (thing := self.seen(key, place))]
 
     def impostors(self) -> Iterator[tuple[Key, Observed]]:
         for key in sorted(self._ours):
             for thing in self._ours[key]:
-                if thing is not self.seen(key, thing.runtime):
+                if thing is not self.seen(key, thing.place):
                     yield key, thing
 
-    def elsewhere(self, key: Key, runtime: str) -> list[Observed]:
-        """What this key left in other runtimes, when it was moved."""
-        others = [other for other in self._runtimes(key) if other != runtime]
+    def elsewhere(self, key: Key, place: str) -> list[Observed]:
+        """What this key left in other places, when it was moved."""
+        others = [other for other in self._places(key) if other != place]
         return [thing for other in others if (thing := self.seen(key, other))]
 
-    def _runtimes(self, key: Key) -> list[str]:
+    def _places(self, key: Key) -> list[str]:
         found = self._ours.get(key, ())
-        return [found[0].runtime] if len(found) == 1 else sorted({thing.runtime for thing in found})
+        return [found[0].place] if len(found) == 1 else sorted({thing.place for thing in found})
 
     def holder(self, desired: Desired) -> Observed | None:
         """Who has the name of a thing that we want to make, and is not that thing."""
-        thing = self.named(desired.runtime, kind_of(desired.key), desired.name, desired.host)
-        return None if thing is None or thing is self.seen(desired.key, desired.runtime) else thing
+        thing = self.named(desired.place, kind_of(desired.key), desired.name)
+        return None if thing is None or thing is self.seen(desired.key, desired.place) else thing
 
     def conflict(self, rival: Observed) -> str:
         """What a person has to know of who has the name."""
@@ -91,11 +118,12 @@ class World:
             return f"{rival.title} has the name, and is {rival.key}; rename or remove it, or choose another name"
         return f"{rival.title} has the name, and is not ours; rename or remove it, or choose another name"
 
-    def named(self, runtime: str, kind: str, name: str, host: str = "local") -> Observed | None:
-        return self._named.get((runtime, host, kind, name))
+    def named(self, place: str, kind: str, name: str) -> Observed | None:
+        return self._named.get((place, kind, name))
 
-    def users(self, network: str) -> list[Observed]:
-        return self._users.get(network, [])
+    def users(self, network: Observed) -> list[Observed]:
+        """Who is in a network; its namesake on another host is another one."""
+        return self._users.get((network.place, network.name), [])
 
     def history(self, job: Key) -> History:
         """What was remembered of a job that is declared, and what can be seen besides."""
@@ -105,7 +133,7 @@ class World:
         return self._histories[job]
 
     def standing(self, key: Key, spec: ServiceSpec) -> Standing:
-        return self.stands(key, spec, self.seen(key, spec.runtime))
+        return self.stands(key, spec, self.seen(key, spec.place))
 
     def stands(self, key: Key, spec: ServiceSpec, seen: Observed | None) -> Standing:
         """Of what may stand where it was before a move."""

@@ -121,6 +121,9 @@ def _homeless(spec: ServiceSpec, root: str, own: str) -> Iterator[Fault]:
             yield Fault(("volumes", i, "hostPath"), "a file of a repository can't be mounted by its path", hint)
     if spec.container:
         yield from _unbuildable(spec.container, root)
+    if spec.process and spec.process.package and _beneath(spec.process.package.path, root):
+        message = "a repository lies nowhere on this machine, so nothing of it can be delivered"
+        yield Fault(("process", "package", "path"), message, "follow a directory that holds a clone of it")
     if spec.process and _beneath(spec.process.working_dir, root) and spec.process.working_dir != own:
         path = ("process", "workingDir")
         yield Fault(

@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts, link_faults
+from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts
+from reconciler.core.linking import link_faults
 from reconciler.core.preview import fold
 from reconciler.core.summarize import stalled
 from reconciler.core.world import World
@@ -22,6 +23,7 @@ from reconciler.engine.brought import leaving_with, warnings
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
 from reconciler.engine.handover import Handover, Hands, handed_over
+from reconciler.engine.lodgers import in_turn, staying
 from reconciler.engine.news import Progress, Silent, news_of
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Change, Foresight, Report, acted_on, joined, outlived, pending
@@ -74,7 +76,9 @@ class Controller:
         with self._turn(timeout):
             given = admit(given) if admit else given
             given = self._with_volumes(given) if adopt else given
-            plans = [(space, mine, self._edit(space, mine, prune=prune)) for space, mine in _by_namespace(given)]
+            known = _everybodys_hosts(given)
+            spaces = _by_namespace(given)
+            plans = [(space, mine, self._edit(space, mine, known, prune=prune)) for space, mine in spaces]
             warned = [warnings(self.parts.source, edit.keep) for _, _, edit in plans]
             adopted = self._adopt({space: edit for space, _, edit in plans}, adopt) if adopt else {}
             self.parts.source.keep([resource for _, _, edit in plans for resource in edit.keep])
@@ -93,9 +97,10 @@ class Controller:
     def preview(self, given: Sequence[Resource], *, prune: bool = False, adopt: Adopt | None = None) -> list[Foresight]:
         """What `apply` would do, for each namespace. Changes nothing, not even our home."""
         found = []
+        known = _everybodys_hosts(given)
         for namespace, mine in _by_namespace(self._with_volumes(given) if adopt else given):
-            edit = self._edit(namespace, mine, prune=prune)
-            before, graph = self._kept(namespace), self._edited(namespace, edit)
+            edit = self._edit(namespace, mine, known, prune=prune)
+            before, graph = self._kept(namespace), self._edited(namespace, edit, known)
             changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
             foresight = self._fold(graph, adopt)
             results = acted_on(edit.results, foresight.actions)
@@ -131,7 +136,7 @@ class Controller:
         reports = []
         named = set(keys)
         keys = self._with_brought(keys)
-        for namespace in sorted({key.namespace for key in keys}):
+        for namespace in in_turn(keys):
             mine = [key for key in keys if key.namespace == namespace]
             with self._turn(timeout):
                 edit = self._burial(namespace, mine, data=data)
@@ -139,6 +144,7 @@ class Controller:
                 self.parts.source.keep(edit.keep)
             report = self._settle(namespace, set(mine), wait=wait, timeout=timeout, progress=progress)
             notes = [edits.kept_data(r.key) for r in edit.keep if edits.keeps_data(r)]
+            notes += staying(self.parts.source, edit.keep)
             reports.append(report.telling(edit.results).noting([*warned, *notes]))
         return joined(reports)
 
@@ -234,7 +240,8 @@ class Controller:
         ]
         return replace(report, results={**report.results, **lost}, notes=(*report.notes, *notes)) if lost else report
 
-    def _edit(self, namespace: str, given: Sequence[Resource], *, prune: bool) -> Edit:
+    def _edit(self, namespace: str, given: Sequence[Resource], known: Sequence[Resource] = (), *, prune: bool) -> Edit:
+        """`known` are hosts that come in another namespace at the same time."""
         before = self._kept(namespace, tombstones=True)
         damaged, up = self.parts.source.damaged(namespace), running(self.parts, given, before)
         edit = edits.apply(before, given, damaged, up)
@@ -245,13 +252,13 @@ class Controller:
             gone = edits.prune(live, stays, self.orphans(namespace).values())
             notes = tuple(f"{key.short} is being run right now: it was not pruned, nor what it needs" for key in busy)
             edit = Edit(edit.keep + gone.keep, {**edit.results, **gone.results}, notes)
-        self._check(namespace, before, edit, {r.key for r in given})
+        self._check(namespace, before, edit, {r.key for r in given}, known)
         return edit
 
-    def _edited(self, namespace: str, edit: Edit) -> Graph:
+    def _edited(self, namespace: str, edit: Edit, known: Sequence[Resource] = ()) -> Graph:
         """As it will be once this is kept."""
         after = {**self._kept(namespace, tombstones=True), **{r.key: r for r in edit.keep}}
-        return self.parts.source.graph(namespace, self.parts.home.identity(make=False), after.values())
+        return self.parts.source.graph(namespace, self.parts.home.identity(make=False), [*after.values(), *known])
 
     def _with_volumes(self, given: Sequence[Resource]) -> list[Resource]:
         from reconciler.engine.adopting import with_volumes  # noqa: PLC0415 -- a rare word
@@ -266,11 +273,14 @@ class Controller:
         graphs = {namespace: self._edited(namespace, edit) for namespace, edit in wanted.items()}
         return take_over(self.parts, graphs, replacing=how == "replace")
 
-    def _check(self, namespace: str, before: Mapping[Key, Resource], edit: Edit, given: set[Key]) -> None:
+    def _check(
+        self, namespace: str, before: Mapping[Key, Resource], edit: Edit, given: set[Key],
+        known: Sequence[Resource] = (),
+    ) -> None:  # fmt: skip
         """Nothing is kept that can't work together. Faults that were there before are not the newcomers'."""
         identity = self.parts.home.identity(make=False)
         after = {**before, **{r.key: r for r in edit.keep}}
-        graph = self.parts.source.graph(namespace, identity, after.values())
+        graph = self.parts.source.graph(namespace, identity, [*after.values(), *known])
         old = set(link_faults(self.parts.source.graph(namespace, identity, before.values())))
         faults = [(key, fault) for key, fault in link_faults(graph) if key in given or (key, fault) not in old]
         doubted = doubts(graph)  # they wait for what they need, as they would for anything else
@@ -375,6 +385,10 @@ class Controller:
         journal = self.parts.store.journal(graph.namespace)
         waves = (explained(wave, self.parts.store.payload) for wave in fold(graph, snapshot, journal, now))
         return Foresight(graph, snapshot, tuple(waves))
+
+
+def _everybodys_hosts(given: Iterable[Resource]) -> list[Resource]:
+    return [r for r in given if r.key.kind == "host" and r.key.namespace == "default"]
 
 
 def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:

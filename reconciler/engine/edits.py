@@ -9,6 +9,7 @@ from reconciler.core.advice import command_line
 from reconciler.core.render import MARKS, REBUILT, RESTARTED
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.host import HostSpec
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.secret import SecretSpec
@@ -18,6 +19,7 @@ from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import Container, Process
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
+from reconciler.model.place import LOCAL
 from reconciler.model.resource import FORWARD, SOURCE, Resource
 from reconciler.values import dataclass
 
@@ -164,7 +166,9 @@ def keeps_data(tombstone: Resource) -> bool:
 
 def tombstone_of(thing: Observed) -> Resource:
     assert thing.key, "ours"
-    return _tombstone(thing.key.resource, thing.runtime)
+    made = _tombstone(thing.key.resource, thing.runtime)
+    elsewhere = thing.host != LOCAL and isinstance(made.spec, ServiceSpec | JobSpec)
+    return replace(made, spec=replace(made.spec, run_on=thing.host)) if elsewhere else made
 
 
 def _tombstone(key: Key, runtime: str = "docker") -> Resource:
@@ -179,6 +183,8 @@ def _tombstone(key: Key, runtime: str = "docker") -> Resource:
             return Resource(key, SecretSpec(), deleting=True)
         case "source":
             return Resource(key, SourceSpec(directory="/gone", prune=False), deleting=True)
+        case "host":
+            return Resource(key, HostSpec(address="gone"), deleting=True)
         case "job" if runtime == "process":
             return Resource(key, JobSpec(process=Process(command=("gone",))), deleting=True)
         case "job":

@@ -17,6 +17,7 @@ from dataclasses import replace
 from reconciler.errors import OutcomeUnknown, PortInUse, ReconcilerError, Refused, Unreachable
 from reconciler.failpoints import failpoint
 from reconciler.model.desired import Desired, Stop
+from reconciler.model.place import Place
 from reconciler.model.plan import Action, Outcome, Plan, Result, Verb
 from reconciler.ports import Runtime
 
@@ -39,7 +40,7 @@ def perform(
         return tuple(outcome for sequence in plan.sequences for outcome in _sequence(sequence, runtimes, tell, now))
     with ExitStack() as stack:
         pools = {
-            place: stack.enter_context(ThreadPoolExecutor(WORKERS_OF.get(place, WORKERS), "perform"))
+            place: stack.enter_context(ThreadPoolExecutor(WORKERS_OF.get(place.runtime, WORKERS), "perform"))
             for place in {_place(sequence[0]) for sequence in plan.sequences}
         }
         begun = [pools[_place(one[0])].submit(_sequence, one, runtimes, tell, now) for one in plan.sequences]
@@ -89,7 +90,7 @@ def _prepare(sequence: Sequence[Action], runtimes: Mapping[str, Runtime]) -> Out
     for action in sequence:
         desired = action.desired
         if action.verb is Verb.CREATE and desired:
-            outcome = _outcome(action, lambda desired=desired: _fetch(desired, runtimes[desired.runtime]))  # type: ignore[misc]
+            outcome = _outcome(action, lambda desired=desired: _fetch(desired, runtimes[desired.place]))  # type: ignore[misc]
             if outcome.result is not Result.DONE:
                 return outcome
     return None
@@ -102,27 +103,29 @@ def _fetch(desired: Desired, runtime: Runtime) -> None:
 
 
 def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
-    desired, seen, place = action.desired, action.seen, _place(action)
-    failpoint(place, action.verb, "before")
+    desired, seen, runtime = action.desired, action.seen, _place(action).runtime
+    failpoint(runtime, action.verb, "before")
     match action.verb:
         case Verb.CREATE if desired:
-            runtimes[desired.runtime].create(desired)
+            runtimes[desired.place].create(desired)
         case Verb.ADJUST if desired and seen:
-            runtimes[seen.runtime].adjust(seen, desired, action.changes)
+            runtimes[seen.place].adjust(seen, desired, action.changes)
         case Verb.START if desired and seen:
-            runtimes[seen.runtime].start(seen, desired)
+            runtimes[seen.place].start(seen, desired)
         case Verb.STOP if seen:
-            runtimes[seen.runtime].stop(seen, action.stop or Stop())
+            runtimes[seen.place].stop(seen, action.stop or Stop())
         case Verb.REMOVE if seen:
-            runtimes[seen.runtime].remove(seen)
+            runtimes[seen.place].remove(seen)
         case _:
             raise AssertionError(f"not an action: {action}")
-    failpoint(place, action.verb, "after")
+    failpoint(runtime, action.verb, "after")
 
 
-def _place(action: Action) -> str:
-    """The runtime at which it is done."""
-    return action.seen.runtime if action.seen else action.desired.runtime if action.desired else ""
+def _place(action: Action) -> Place:
+    """Where it is done."""
+    thing = action.seen or action.desired
+    assert thing is not None, "an action concerns something"
+    return thing.place
 
 
 def _outcome(action: Action, effect: Callable[[], None]) -> Outcome:

@@ -57,8 +57,8 @@ class Look:
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """Runtimes that could not be read, and why."""
-        return {view.runtime: view.problem for view in self.snapshot.views if not view.reachable}
+        """Places that could not be read, and why."""
+        return {view.place: view.problem for view in self.snapshot.views if not view.reachable}
 
 
 def look(parts: Parts, namespace: str, *, deep: bool = True) -> Look:

@@ -20,7 +20,9 @@ from reconciler.engine.stillness import Stillness
 from reconciler.engine.supervise import Threads
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
-from reconciler.ports import Alarm
+from reconciler.kinds.host import known_in
+from reconciler.model.place import LOCAL, Place
+from reconciler.ports import Alarm, Glancing
 from reconciler.telemetry import Say, get_logger
 
 WORKERS = 4
@@ -88,7 +90,7 @@ class Loop:
         self._left: defaultdict[str, list[float]] = defaultdict(list)
         self._passed = passed
         self._last_round = time.monotonic()
-        self._stillness = Stillness([parts.source, *parts.runtimes.values()])
+        self._stillness = Stillness(_Here(parts))
 
     def start(self) -> None:
         for number in range(WORKERS):
@@ -240,10 +242,13 @@ class Loop:
 
     def _round(self, _of: str) -> float:
         """Everything, once in a while: what alarms have missed is found here. Where all is at rest, and looks at a
-        glance as it did before the last passes, a pass would find nothing.
+        glance as it did before the last passes, a pass would find nothing. Other machines take more than a glance, and
+        one of them may be away: who knows of some is passed over in any case.
         """
-        if not self._stillness.still(at_rest=self._at_rest()):
-            for namespace in self.parts.source.namespaces():
+        still = self._stillness.still(at_rest=self._at_rest())
+        hosts = {Place.of(place).host for place in self.parts.runtimes} - {LOCAL}
+        for namespace in self.parts.source.namespaces():
+            if not still or any(known_in(host, namespace) for host in hosts):
                 self._queue.add(Turn("pass", namespace))
         self._last_round = time.monotonic()
         return spread(self._resync)
@@ -261,3 +266,14 @@ def _title(turn: Turn) -> str:
 def spread(seconds: float) -> float:
     """A little more or less, so that not everybody comes at once."""
     return seconds * random.uniform(1 - JITTER, 1.0)  # noqa: S311 -- guards nothing
+
+
+class _Here:
+    """Whoever can tell cheaply, on this machine, whether something has changed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[Glancing]:
+        yield self._parts.source
+        yield from (self._parts.runtimes[place] for place in self._parts.runtimes if Place.of(place).host == LOCAL)

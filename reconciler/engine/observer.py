@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from reconciler.core import hostfacts
 from reconciler.core.graph import Graph
 from reconciler.core.masking import masking
+from reconciler.core.topology import RUNTIME as MESH
+from reconciler.engine.grounds import Ground
 from reconciler.engine.prober import Prober
+from reconciler.errors import ReconcilerError
+from reconciler.kinds.host import HostSpec
 from reconciler.kinds.probes import Probes
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import port_range
 from reconciler.model.observed import Listener, Observed, Phase, Snapshot, View
+from reconciler.model.place import LOCAL, Place
 from reconciler.ports import Host
 from reconciler.ports import Observer as Looker
 
@@ -20,18 +26,28 @@ Target = tuple[Observed, Probes, Mapping[str, int]]
 
 
 class Observer:
-    """Looks at one machine. Has no verb: who holds only this can't change anything."""
+    """Has no verb: who holds only this can't change anything."""
 
-    def __init__(self, runtimes: Mapping[str, Looker], host: Host, prober: Prober) -> None:
+    def __init__(
+        self,
+        runtimes: Mapping[str, Looker],
+        host: Host,
+        prober: Prober,
+        know: Callable[[Mapping[str, HostSpec]], Mapping[str, Ground]] = lambda _: {},
+    ) -> None:
+        """`know` tells of hosts what is there; `runtimes` has all of it by its place."""
         self._runtimes = runtimes
         self._host = host
         self._prober = prober
+        self._know = know
 
     def look(self, graph: Graph, now: float, *, deep: bool = False, once: bool = False) -> Snapshot:
         """`once` asks every probe now and takes its answer: for who looks without a loop."""
-        views = self._views(deep=deep)
-        listeners = self._listeners(graph, views)
-        snapshot = Snapshot(views, {self._host.name: listeners}, {}, self._host.ephemeral_ports())
+        far = self._know(graph.hosts)
+        views, listeners = self._views(far, graph, deep=deep)
+        views = hostfacts.explained(views) if far else views
+        listeners[self._host.name] = self._listeners(graph, views)
+        snapshot = Snapshot(views, listeners, {}, self._host.ephemeral_ports())
         targets = _targets(graph, snapshot)
         if not targets:
             return snapshot
@@ -39,24 +55,49 @@ class Observer:
         masked = masking(graph)
         return replace(snapshot, health={i: replace(h, message=masked(h.message)) for i, h in health.items()})
 
-    def _views(self, *, deep: bool) -> tuple[View, ...]:
-        """All runtimes at once: a hanging engine costs its own deadline and nobody else's."""
-        runtimes = [self._runtimes[name] for name in sorted(self._runtimes)]
-        if len(runtimes) == 1:
-            return (runtimes[0].observe(deep=deep),)
+    def _views(
+        self, far: Mapping[str, Ground], graph: Graph, *, deep: bool
+    ) -> tuple[tuple[View, ...], dict[str, tuple[Listener, ...]]]:
+        """All places at once: a hanging engine, or a host, costs its own deadline and nobody else's."""
+        runtimes = [self._runtimes[place] for place in _places(self._runtimes, far)]
+        asked = {name: ground.host for name, ground in far.items() if _publishes(graph, name)}
         *others, last = runtimes
-        with ThreadPoolExecutor(len(others), "observe") as pool:
+        if not others and not asked:
+            return (last.observe(deep=deep),), {}
+        with ThreadPoolExecutor(len(others) + len(asked), "observe") as pool:
             begun = [pool.submit(runtime.observe, deep=deep) for runtime in others]
+            sockets = {name: pool.submit(_sockets, host) for name, host in asked.items()}
             own = last.observe(deep=deep)  # a thread of its own would be late by as long as it takes to be woken
-            return (*(one.result() for one in begun), own)
+            views = (*(one.result() for one in begun), own)
+            return views, {name: one.result() for name, one in sockets.items()}
 
     def _listeners(self, graph: Graph, views: tuple[View, ...]) -> tuple[Listener, ...]:
         """Holders are looked up, which is dear, only for numbers that somebody insists on and does not have."""
-        ports = [port.host_port for _, spec in graph.workloads() for port in spec.ports]
+        ports = [port.host_port for _, spec in graph.workloads() if spec.run_on == LOCAL for port in spec.ports]
         if not ports:
             return ()
-        taken = {binding.port for view in views for thing in view.objects for binding in thing.bindings}
+        things = [thing for view in views if view.host == LOCAL for thing in view.objects]
+        taken = {binding.port for thing in things for binding in thing.bindings}
         return self._host.listeners(number for port in ports for number in _numbers(port) if number not in taken)
+
+
+def _places(runtimes: Mapping[str, Looker], far: Mapping[str, Ground]) -> list[str]:
+    """Everything here, and on the hosts that this namespace knows. A mesh of one has nobody to look for."""
+    there = [Place(runtime, name) for name, ground in far.items() for runtime in ground.runtimes]
+    here = (name for name in runtimes if Place.of(name).host == LOCAL and (far or name != MESH))
+    return sorted([*here, *there])
+
+
+def _publishes(graph: Graph, host: str) -> bool:
+    return any(spec.ports and spec.run_on == host for _, spec in graph.workloads())
+
+
+def _sockets(host: Host) -> tuple[Listener, ...]:
+    """Of a host that does not answer nothing is placed there either, for its views say so."""
+    try:
+        return host.listeners()
+    except ReconcilerError:
+        return ()
 
 
 def _numbers(port: int | str) -> Iterable[int]:

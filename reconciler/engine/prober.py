@@ -180,9 +180,9 @@ class Prober:
             self._answered.notify_all()
 
     def _answer(self, probe: Probe, seen: Observed, ports: Mapping[str, int], now: float) -> Answer:
-        reach = self._reach.get(seen.runtime)
+        reach = self._reach.get(seen.place)
         if reach is None:
-            return Answer(None, f"no {seen.runtime} runtime here")
+            return Answer(None, f"no {seen.place} runtime here")
         try:
             return ask(probe, seen, ports, reach, now)
         except Exception as error:  # noqa: BLE001 -- a defect in one probe is that instance's bad answer, nobody else's

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import takewhile
 
+from reconciler.core import hoststatus
 from reconciler.core.backoff import remembered
 from reconciler.core.fingerprint import plain_json
 from reconciler.core.graph import Graph
@@ -18,12 +19,16 @@ from reconciler.engine.brought import leaving_with
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import forwards_to
 from reconciler.engine.executor import perform
+from reconciler.engine.leases import released
+from reconciler.engine.lodgers import needed
 from reconciler.engine.observer import Observer
 from reconciler.engine.unruled import Unruled
 from reconciler.errors import ReconcilerError
+from reconciler.kinds.host import host_id
 from reconciler.model.history import NOTHING
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
+from reconciler.model.place import LOCAL
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
 from reconciler.model.resource import Resource
 from reconciler.model.status import Event, Status
@@ -53,6 +58,8 @@ class Parts:
     rules: Rules = Unruled()
     campaigns: Campaigns | None = None
     """What is kept of them; None where nobody asks."""
+    leave: Callable[[str], None] = lambda _: None
+    """A host, when nobody has anything there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,8 @@ def reconcile(
         planned = explained(plan(graph, snapshot, journal, now), parts.store.payload)
         outcomes = perform(planned, parts.runtimes, tell, parts.clock.now) if acting else ()
         _log(outcomes)
-        _bury(parts, graph, set(buried(graph, snapshot, outcomes)), journal)
+        released(parts.runtimes, graph, snapshot, outcomes)
+        _bury(parts, graph, _gone(parts, buried(graph, snapshot, outcomes)), journal)
         current = _tell(parts, graph, snapshot, journal, planned, outcomes)
         if parts.feeds:
             parts.feeds.found[namespace] = current.statuses
@@ -109,8 +117,8 @@ def _account(parts: Parts, graph: Graph, snapshot: Snapshot, now: float) -> Grap
 
 def _get_ready(parts: Parts, graph: Graph) -> None:
     """While we look."""
-    for name in {spec.runtime for _, spec in graph.workloads()}:
-        parts.runtimes[name].get_ready()
+    for place in {spec.place for _, spec in graph.workloads() if spec.run_on == LOCAL}:
+        parts.runtimes[place].get_ready()
 
 
 def _log(outcomes: Iterable[Outcome]) -> None:
@@ -120,6 +128,11 @@ def _log(outcomes: Iterable[Outcome]) -> None:
             Say.ACTION_ENDED, action=str(action.verb), key=str(action.key), result=str(outcome.result),
             cause=action.cause, message=outcome.message,
         )  # fmt: skip
+
+
+def _gone(parts: Parts, keys: Iterable[Key]) -> set[Key]:
+    """Everybody's host goes when it is left by all, and a pass knows of one namespace only."""
+    return {key for key in keys if key.kind != "host" or not needed(parts.source, key)}
 
 
 def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
@@ -132,20 +145,24 @@ def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
     ]
     parts.source.keep([*leaving_with(parts.source, sources), *forwards_to(gone, graph.resources.values())])
     for key in gone:
-        _clear_away(parts, graph.removed.get(key))
+        _clear_away(parts, graph, graph.removed.get(key))
         parts.source.forget(key)
         if key.kind == "source" and parts.feeds:
             parts.feeds.forget(key)
+        if key.kind == "host":
+            parts.leave(host_id(key.namespace, key.name))
     if gone:
         parts.store.write_statuses(dict.fromkeys(gone))
         parts.store.write_journal({key: None for key in journal if key.resource in gone})
 
 
-def _clear_away(parts: Parts, tombstone: Resource | None) -> None:
+def _clear_away(parts: Parts, graph: Graph, tombstone: Resource | None) -> None:
     """What was made for it besides itself, and can be made again."""
-    container = getattr(tombstone.spec, "container", None) if tombstone else None
-    if tombstone and container and container.build:
-        parts.runtimes[tombstone.spec.runtime].clear_away(tombstone.key)
+    found = graph.placed(tombstone) if tombstone else None
+    built = found and found.container and found.container.build
+    spec = found if built or (found and found.process and found.process.package) else None
+    if tombstone and spec:
+        parts.runtimes[spec.place].clear_away(tombstone.key)
 
 
 def _tell(
@@ -160,10 +177,11 @@ def _tell(
     if made:
         parts.store.write_payloads({item.fingerprint: plain_json(item.payload) for item in made})
     told = [*happened(outcomes, now), *_news(parts.store, complaints(planned, now))]
-    if told:
-        parts.store.add_events(told)
     before = parts.store.statuses(graph.namespace)
     current = statuses(graph, World(graph, snapshot, now, journal), planned, journal, before)
+    told += hoststatus.news(before, current, now)
+    if told:
+        parts.store.add_events(told)
     differing = {key: status for key, status in current.items() if status != before.get(key) and key.kind != "source"}
     if differing:
         parts.store.write_statuses(differing)

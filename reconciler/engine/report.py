@@ -188,7 +188,7 @@ def _there(last: Pass) -> Callable[[Key], bool]:
         wanted = last.plan.desired.get(key)
         if wanted is None:
             return key.index is None
-        seen = world.seen(key, wanted.runtime)
+        seen = world.seen(key, wanted.place)
         return key in made or (seen is not None and seen.fingerprint == wanted.fingerprint)
 
     return there

@@ -59,7 +59,9 @@ def settle(
     parts: Parts, namespace: str, *, deadline: float, wait: bool, concerns: Callable[[Key], bool],
     started: Callable[[Action], None] = lambda _: None, passed: Tell = lambda _: None,
 ) -> Settlement:  # fmt: skip
-    """`concerns` says whose waits matter; others are reconciled along, but nobody waits for them."""
+    """`concerns` says whose waits matter; others are reconciled along, but nobody waits for them, except for the end of
+    an update that this very command began: of callers that are told where the one is now whom they call.
+    """
     settlement = Settlement()
     while True:
         late = _late(settlement, parts.clock.now() >= deadline)
@@ -76,7 +78,7 @@ def settle(
         pending = [
             w for w in current.plan.waits if concerns(w.key.resource) and (wait or w.reason not in NOT_WAITED_FOR)
         ]
-        if not current.plan.sequences and not pending:
+        if not current.plan.sequences and not pending and not _followed(current, settlement, deadline, patient=wait):
             settlement.settled = wait or not settlement.failed
             return settlement
         if not current.plan.sequences and not _hope(current, patient=wait):
@@ -91,6 +93,13 @@ def settle(
 def _late(settlement: Settlement, time_is_up: bool) -> bool:
     """What was done last has not been looked at since; without that nobody can say what came of it."""
     return time_is_up and settlement.last is not None and bool(settlement.last.outcomes)
+
+
+def _followed(current: Pass, settlement: Settlement, deadline: float, *, patient: bool) -> bool:
+    """Whether somebody is in the middle of an update because of us. One that has stuck is not our failure."""
+    touched = {action.key.resource for action in settlement.actions}
+    halfway = any(wait.reason is Reason.ROLLING and wait.key.resource in touched for wait in current.plan.waits)
+    return patient and halfway and current.at < deadline and _hope(current, patient=True)
 
 
 def _hope(current: Pass, *, patient: bool) -> bool:

@@ -7,7 +7,7 @@ engine's events were lost) is found by the round that is made every so often in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from reconciler.ports import Glancing
 
@@ -16,7 +16,7 @@ MOST = 20
 
 
 class Stillness:
-    def __init__(self, places: Sequence[Glancing]) -> None:
+    def __init__(self, places: Iterable[Glancing]) -> None:
         self._places = places
         self._before: tuple[str, ...] = ()
         self._spared = 0

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.brake import brake, listed, plan_hash
-from reconciler.core.graph import link_faults
+from reconciler.core.linking import link_faults
 from reconciler.core.waves import step
 from reconciler.engine import edits
 from reconciler.engine.arriving import Arriving, documents_of

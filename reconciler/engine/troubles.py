@@ -21,6 +21,7 @@ HINTS = {
     Reason.PORT_IN_USE: "free the port, choose another hostPort, or set onConflict: reassign",
     Reason.NAME_CONFLICT: "rename or remove what has the name; it is not ours, so it is left alone",
     Reason.UNREACHABLE: "see: reconciler doctor",
+    Reason.HOST_TAKEN: "declare it on another host, or ask whose it is; see: reconciler host check",
     Reason.EXTERNAL_MISSING: "make it first, or drop external: true",
     Reason.VOLUME_DIFFERS: "put the old driver and options back, or remove it by name with --volumes",
     Reason.IMAGE: "check the image's name, or build or pull it by hand",
@@ -49,7 +50,7 @@ def _held_up(last: Pass, wait: Wait, told: str) -> Trouble:
     """What is not declared, a network of ours or a tombstone; or whose old one serves while the new one can't come."""
     key, record = wait.key.resource, last.journal.get(wait.key)
     reason = record.reason if record and record.reason else wait.reason
-    return Trouble(key, reason, without_key(wait.message, key), _hint(last, told, reason))
+    return Trouble(key, reason, without_key(wait.message, key), _hint(last, told, reason, wait.message))
 
 
 def _complaint(status: Status) -> Condition | None:
@@ -60,19 +61,22 @@ def _complaint(status: Status) -> Condition | None:
     return progressing if halted else None
 
 
-def _hint(last: Pass, told: str, reason: str) -> str:
+def _hint(last: Pass, told: str, reason: str, message: str) -> str:
     """What the runtime advised, else what is advised for such a reason."""
-    if reason == Reason.UNREACHABLE:
-        told = next((view.hint for view in last.snapshot.views if view.problem and view.hint), told)
+    if reason == Reason.UNREACHABLE or reason in {view.reason for view in last.snapshot.views if view.problem}:
+        places = {spec.place for _, spec in last.graph.workloads()} - {view.place for view in last.snapshot.views}
+        views = [*last.snapshot.views, *map(last.snapshot.view, sorted(places))]
+        silent = [view for view in views if view.problem and view.problem in message]
+        told = next((view.hint for view in silent if view.hint), told)
     return told or next((hint for known, hint in HINTS.items() if known == reason), "")
 
 
 def _looked_closer(parts: Parts, last: Pass, ill: Iterable[Key]) -> Snapshot:
     """A list of an engine leaves out why something ended: that it had no more memory, say."""
     world = World(last.graph, last.snapshot, last.at, last.journal)
-    runtimes = {seen.runtime for key in ill if (seen := _ill(world, key)) and seen.phase is not Phase.RUNNING}
+    places = {seen.place for key in ill if (seen := _ill(world, key)) and seen.phase is not Phase.RUNNING}
     views = (
-        parts.runtimes[view.runtime].observe(deep=True) if view.runtime in runtimes else view
+        parts.runtimes[view.place].observe(deep=True) if view.place in places else view
         for view in last.snapshot.views
     )  # fmt: skip
     return replace(last.snapshot, views=tuple(views))
@@ -82,11 +86,11 @@ def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: 
     message = without_key(condition.message, key)
     spec = last.graph.spec(key)
     if spec is None:
-        return Trouble(key, condition.reason, message, _hint(last, told, condition.reason))
+        return Trouble(key, condition.reason, message, _hint(last, told, condition.reason, condition.message))
     seen = _ill(world, key)
     log = [masking(last.graph)(line) for line in _tail(parts, seen)] if seen else []
     found = advice(key, condition.reason, message, spec, seen, silent=not log)
-    hint = found or _hint(last, told, condition.reason)
+    hint = found or _hint(last, told, condition.reason, condition.message)
     if any(wait.key.resource == key and wait.reason is Reason.ROLLING for wait in last.plan.waits):
         back = f"go back: {command_line(key, 'rollout undo')}"
         hint = f"{hint}; or {back}" if hint else f"put it right and apply it again, or {back}"
@@ -97,11 +101,11 @@ def _ill(world: World, key: Key) -> Observed | None:
     """The first instance that is there, and not as it should be."""
     spec = world.graph.spec(key)
     if spec is None or key.kind == "job":
-        return world.seen(key.instance(0), spec.runtime) if spec else None
+        return world.seen(key.instance(0), spec.place) if spec else None
     extra = [k for k, _ in world.ours() if k.resource == key and (k.index or 0) >= spec.replicas]
     instances = [*(key.instance(index) for index in range(spec.replicas)), *extra]
     bad = (instance for instance in instances if not world.standing(instance, spec).good)
-    return next((seen for instance in bad if (seen := world.seen(instance, spec.runtime))), None)
+    return next((seen for instance in bad if (seen := world.seen(instance, spec.place))), None)
 
 
 def _with_detail(message: str, seen: Observed | None) -> str:
@@ -112,7 +116,7 @@ def _with_detail(message: str, seen: Observed | None) -> str:
 
 
 def _tail(parts: Parts, seen: Observed) -> list[str]:
-    reach = parts.reach.get(seen.runtime)
+    reach = parts.reach.get(seen.place)
     if reach is None:
         return []
     try:

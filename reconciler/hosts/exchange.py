@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from reconciler.errors import Refused
 from reconciler.hosts.remote import WHOLE
@@ -33,15 +34,30 @@ class Heard:
 
 def exchange(argv: Sequence[str], *, mark: str, stdin: bytes, deadline: float, most: int) -> Heard:
     """Raises TimeoutError at the deadline. Output beyond `most` bytes is read and dropped."""
-    pipe = subprocess.PIPE
-    try:
-        child = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0)
-    except OSError as error:
-        raise Refused(f"{argv[0]} can't be run: {error.strerror}", hint="install the OpenSSH client") from error
+    child = _begin(argv)
     try:
         return _Exchange(child, mark.encode(), stdin, time.monotonic() + deadline, most).to_its_end()
     finally:
         _end(child)
+
+
+def flow(argv: Sequence[str], *, mark: str, deadline: float, most: int, tick: float) -> Generator[bytes, None, Heard]:
+    """What the command writes, as it comes; nothing at all after a `tick` without a word. It ends when nobody listens
+    any more.
+    """
+    child = _begin(argv)
+    try:
+        return (yield from _Exchange(child, mark.encode(), b"", time.monotonic() + deadline, most).flowing(tick))
+    finally:
+        _end(child)
+
+
+def _begin(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0)
+    except OSError as error:
+        raise Refused(f"{argv[0]} can't be run: {error.strerror}", hint="install the OpenSSH client") from error
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -67,6 +83,19 @@ class _Exchange:
         """Of the command, that is: what it left behind may hold the wire for ever. Our end of the input stays open
         until then, for it is the command's lifeline.
         """
+        for _ in self._turns():
+            pass
+        return self._heard()
+
+    def flowing(self, tick: float) -> Generator[bytes, None, Heard]:
+        out, _ = self._ears.values()
+        for silent in self._turns(tick):
+            if (piece := out.taken()) or silent:
+                yield piece
+        return self._heard()
+
+    def _turns(self, tick: float = math.inf) -> Iterator[bool]:
+        """Each time somebody has spoken, or nobody for a whole tick."""
         with selectors.DefaultSelector() as selector:
             for fd in self._ears:
                 os.set_blocking(fd, False)
@@ -75,18 +104,19 @@ class _Exchange:
                 os.set_blocking(self._stdin, False)
                 selector.register(self._stdin, selectors.EVENT_WRITE)
             while not all(ear.done for ear in self._ears.values()):
-                self._turn(selector)
-        return self._heard()
+                yield not self._turn(selector, tick)
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
+    def _turn(self, selector: selectors.BaseSelector, tick: float) -> bool:
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        for key, _ in selector.select(left):
+        ready = selector.select(min(left, tick))
+        for key, _ in ready:
             if key.fd == self._stdin:
                 self._feed(selector)
             else:
                 self._hear(selector, key.fd)
+        return bool(ready)
 
     def _feed(self, selector: selectors.BaseSelector) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -121,8 +151,7 @@ class _Ear:
 
     def __init__(self, mark: bytes, most: int) -> None:
         self._begin = mark + b" begun\n"
-        self._end = re.compile(re.escape(mark) + rb" (\w{1,8})\n")
-        self._longest = len(mark) + 10
+        self._mark, self._end = mark + b" ", re.compile(re.escape(mark) + rb" (\w{1,8})\n")
         self._most = most
         self._tail = b""
         self.kept, self.noise = bytearray(), b""
@@ -138,10 +167,22 @@ class _Ear:
         if self.begun and (end := self._end.search(text)):
             text, self.ended, self.done = text[: end.start()], end[1].decode(), True
         elif chunk:
-            text, self._tail = text[: -self._longest], text[-self._longest :]  # where a mark may have begun
+            whole = len(text) - self._begun_mark(text)
+            text, self._tail = text[:whole], text[whole:]
         else:
             self.done = True
         self.kept += text[: self._most - len(self.kept)]
+
+    def taken(self) -> bytes:
+        """What was kept since the last time."""
+        piece = bytes(self.kept) if self.begun else b""
+        del self.kept[: len(piece)]
+        return piece
+
+    def _begun_mark(self, text: bytes) -> int:
+        """How many of the last bytes may be the first ones of a mark."""
+        longest = range(min(len(text), len(self._mark) + 9), 0, -1)
+        return next((n for n in longest if text[-n:].startswith(self._mark) or self._mark.startswith(text[-n:])), 0)
 
     def _from_beginning(self, text: bytes) -> bytes:
         before, found, after = text.partition(self._begin)

@@ -6,12 +6,12 @@ import posixpath
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from reconciler.errors import Denied, Gone, OutcomeUnknown, Refused, Unreachable
 from reconciler.hosts import listening, remote, sshsaid
-from reconciler.hosts.exchange import Heard, exchange
+from reconciler.hosts.exchange import Heard, exchange, flow
 from reconciler.hosts.local import EPHEMERAL, EPHEMERAL_DEFAULT, EPHEMERAL_ELSEWHERE, READ_BYTES
 from reconciler.hosts.running import OUTPUT_BYTES
 from reconciler.hosts.sshline import Line, Target
@@ -21,6 +21,8 @@ from reconciler.ports import Completed
 READ_SECONDS = 60.0
 LOOK_SECONDS = 15.0
 BUSY_SECONDS = 10.0
+LASTING_SECONDS = 86400.0
+"""Of what goes on for as long as somebody listens."""
 
 READ = r"""
 export LC_ALL=C
@@ -83,6 +85,23 @@ class Ssh:
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         return self._run(argv, stdin=stdin, deadline=deadline, most=OUTPUT_BYTES)
 
+    def stream(self, argv: Sequence[str], *, tick: float = LASTING_SECONDS) -> Iterator[bytes]:
+        """What a command writes, as it comes; it ends with us. Raises when it failed, or when the connection was lost:
+        nothing is begun again, for nobody knows how much of it was heard. After each `tick` without a word there is
+        an empty piece, so that who listens may think of something else.
+        """
+        self._line.open()
+        mark = secrets.token_hex(8)
+        line = remote.wrapped(argv, mark=mark, size=0, deadline=LASTING_SECONDS)
+        way = [*self._line.session(mark), line]
+        try:
+            heard = yield from flow(way, mark=mark, deadline=LASTING_SECONDS, most=OUTPUT_BYTES, tick=tick)
+        except TimeoutError:
+            raise self._late(argv[0], LASTING_SECONDS) from None
+        done = self._completed(argv[0], heard)
+        if done.exit_code:
+            raise Refused(f"{argv[0]} failed on {self.name}: {sshsaid.last(done.stderr)}")
+
     def read(self, path: str) -> bytes:
         done = self._look(READ, path, deadline=READ_SECONDS, most=READ_BYTES + 1)
         if done.exit_code:
@@ -118,15 +137,31 @@ class Ssh:
         except (Refused, ValueError):
             return EPHEMERAL_DEFAULT
 
+    def connection(self) -> int:
+        """Another number for each; 0 while there is none."""
+        return self._line.began()
+
     def forward(self, path: str) -> str:
         """The path of a socket here that leads to the one there. To be asked for anew before each use: it goes when
         the connection does.
         """
         return self._line.forward(path)
 
+    def reach(self, address: str, port: int) -> tuple[str, int]:
+        """Where a TCP port that the host reaches is found here, for as long as the connection lasts."""
+        return self._line.reach(address, port)
+
+    def terminal(self, argv: Sequence[str], *, tty: bool, stdin: bool) -> int:
+        """A command there, wired to what we are wired to here. Its exit code."""
+        return self._line.terminal(remote.quote(argv), tty=tty, stdin=stdin)
+
     def offered(self) -> str:
         """The key that the host shows now, as a line for `trust`. Empty where none could be learned."""
         return self._line.offered()
+
+    def known(self) -> list[str]:
+        """The keys that are known to be its own, as lines of known_hosts; those that a person told us first."""
+        return self._line.known()
 
     def trust(self, line: str) -> None:
         """From now on, and in place of what was trusted under that name before. A person has to have said so."""
@@ -155,16 +190,18 @@ class Ssh:
             raise Unreachable(error.message, hint="it is asked again") from error
 
     def _run(self, argv: Sequence[str], *, deadline: float, most: int, stdin: bytes = b"") -> Completed:
-        heard = self._heard(argv, stdin=stdin, deadline=deadline, most=most)
+        return self._completed(argv[0], self._heard(argv, stdin=stdin, deadline=deadline, most=most))
+
+    def _completed(self, program: str, heard: Heard) -> Completed:
         match heard.ended:
             case "missing":
-                raise Refused(f"no program is called {argv[0]!r} on {self.name}", hint="install it, or look at PATH")
+                raise Refused(f"no program is called {program!r} on {self.name}", hint="install it, or look at PATH")
             case "denied":
-                raise Denied(f"{argv[0]} may not be run on {self.name}")
+                raise Denied(f"{program} may not be run on {self.name}")
             case status if status.isdecimal():
                 return Completed(int(status), heard.stdout, heard.stderr)
             case _:
-                raise self._unended(argv[0], heard)
+                raise self._unended(program, heard)
 
     def _heard(self, argv: Sequence[str], *, stdin: bytes, deadline: float, most: int) -> Heard:
         """Nothing is said twice: again only when it is certain that nobody heard the first time. Somebody who is busy,
@@ -179,10 +216,7 @@ class Ssh:
                     [*self._line.session(mark), line], mark=mark, stdin=stdin, deadline=deadline, most=most
                 )
             except TimeoutError:
-                raise OutcomeUnknown(
-                    f"{argv[0]} did not end within {deadline:g} s on {self.name} and was killed",
-                    hint="look at what it has done so far",
-                ) from None
+                raise self._late(argv[0], deadline) from None
             if not _unserved(heard, mark):
                 return heard
             if not self._line.open() and time.monotonic() > until:
@@ -190,6 +224,10 @@ class Ssh:
                     f"host {self.name} takes no more commands at once",
                     hint="it is tried again; if it stays so, raise MaxSessions in its sshd_config",
                 )
+
+    def _late(self, program: str, deadline: float) -> OutcomeUnknown:
+        said = f"{program} did not end within {deadline:g} s on {self.name} and was killed"
+        return OutcomeUnknown(said, hint="look at what it has done so far")
 
     def _unended(self, program: str, heard: Heard) -> Refused | OutcomeUnknown:
         if heard.begun or heard.exit_code in {255, -1}:

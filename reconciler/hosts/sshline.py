@@ -9,15 +9,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
+import shlex
+import socket
 import stat
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
+from reconciler.durable import write_whole
 from reconciler.errors import Denied, HostKeyUnknown, OutcomeUnknown, Refused, Unreachable, UsageError
 from reconciler.hosts import sshsaid
 from reconciler.hosts.running import run
+from reconciler.kinds.host import KEY, SOCKET, WORD
 from reconciler.ports import Completed
 from reconciler.values import dataclass
 
@@ -27,6 +35,10 @@ CONTROL_SECONDS = 5.0
 KEEPALIVE_SECONDS, KEEPALIVES = 4, 2
 """Who says nothing for twelve seconds is gone."""
 PERSIST_SECONDS = 600
+TURN_SECONDS, TURN_POLL = 60.0, 0.02
+"""More than it takes to find out whatever there is to be found out."""
+LOST = 255
+"""How ssh ends when it was not the command that did."""
 SOCKET_LENGTH = 107
 SUFFIX_LENGTH = 17
 """What ssh appends while it makes a control socket."""
@@ -53,11 +65,7 @@ ALWAYS = (
     f"ServerAliveInterval={KEEPALIVE_SECONDS}",
     f"ServerAliveCountMax={KEEPALIVES}",
 )
-WORD = re.compile(r"[A-Za-z0-9_.:%@+][A-Za-z0-9_.:%@+-]*")
-"""What a host or a user may be called; no option begins like that."""
-KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}")
 OFFERED = re.compile(r"^offered (\S+ [a-z]\S+ \S{20,})$", re.MULTILINE)
-SOCKET = re.compile(r"/[\w./@+-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +104,27 @@ class Line:
 
     def open(self) -> bool:
         """Opens it, and tells whether it was not open. Raises Unreachable, Denied, HostKeyUnknown, HostKeyChanged."""
-        with self._turn():
+        asked_at = time.monotonic()
+        with self._turn() as turn:
             if self._answers():
                 return False
+            _heed(turn, asked_at)
             self._socket.unlink(missing_ok=True)  # whoever made it was killed
             begin = ["-f", "-N", "-M", "-S", str(self._socket), "-o", f"ControlPersist={PERSIST_SECONDS}"]
             sockets = ["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]
-            self._reach([*begin, *sockets])
+            try:
+                self._reach([*begin, *sockets])
+            except Unreachable as error:
+                _tell(turn, error)
+                raise
             return True
+
+    def began(self) -> int:
+        """Another number for each connection; 0 while there is none."""
+        try:
+            return self._socket.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def forward(self, remote: str) -> str:
         """A socket here that leads to the one at `remote` there, for as long as the line is open."""
@@ -117,6 +138,35 @@ class Line:
             raise Unreachable(f"{remote} of host {self._name} can't be forwarded: {said}")
         return str(local)
 
+    def reach(self, address: str, port: int) -> tuple[str, int]:
+        """A port of ours, on loopback, that leads to the one that the host finds at that address: the same for all
+        who share the line, for as long as it is open.
+        """
+        self.open()
+        target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        path = self._room() / f"{self._id}.ports"
+        with self._turn(path.name):
+            known = _numbers(path)
+            for ours in (*filter(None, [known.get(target)]), _free_port()):  # another one may have it by now
+                done = self._control("forward", "-L", f"127.0.0.1:{ours}:{target}")
+                if done and not done.exit_code:
+                    if known.get(target) != ours:
+                        write_whole(path, json.dumps(known | {target: ours}).encode())
+                    return "127.0.0.1", ours
+        said = "it does not answer" if done is None else sshsaid.last(done.stderr)
+        raise Unreachable(f"port {port} of host {self._name} can't be forwarded: {said}")
+
+    def terminal(self, line: str, *, tty: bool, stdin: bool) -> int:
+        """Over the line; when that breaks, so does this, and nobody knows what has become of the command."""
+        self.open()
+        how = ["-t" if tty else "-T", *(() if stdin else ("-n",))]
+        argv = ["ssh", "-F", "none", *how, "-S", str(self._socket), "-o", "ControlMaster=no", "-o", "LogLevel=ERROR"]
+        code = subprocess.call([*argv, "-o", "ProxyCommand=false", "--", self._target.host, line])
+        if code == LOST and not self._answers():
+            hint = "look at what it has done so far"
+            raise OutcomeUnknown(f"the connection to host {self._name} was lost meanwhile", hint=hint)
+        return code
+
     def close(self) -> None:
         """For every process that shares it."""
         with self._turn():
@@ -129,6 +179,12 @@ class Line:
         done = run([*self._ssh(options), "true"], deadline=OPEN_SECONDS)
         found: list[str] = OFFERED.findall(done.stderr.decode(errors="replace"))
         return found[-1] if found else ""
+
+    def known(self) -> list[str]:
+        """The lines by which it is known now."""
+        from reconciler.hosts.sshkeys import known  # noqa: PLC0415 -- for who compares them
+
+        return known(self._target, self._room() / "known_hosts")
 
     def trust(self, line: str) -> None:
         """In place of other keys of the same name."""
@@ -187,11 +243,19 @@ class Line:
             return None
 
     @contextlib.contextmanager
-    def _turn(self, what: str = "") -> Iterator[None]:
-        """One at a time, of all processes: two that open a line at once would open two."""
-        with (self._room() / f"{what or self._id}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _turn(self, what: str = "") -> Iterator[IO[str]]:
+        """One at a time, of all processes: two that open a line at once would open two. The file tells whoever waits
+        what the one before has found out: a host that is away costs one deadline, and not one for each who asks.
+        """
+        asked_at = time.monotonic()
+        with (self._room() / f"{what or self._id}.lock").open("a+") as turn:
+            while not _taken(turn):
+                _heed(turn, asked_at)
+                if time.monotonic() - asked_at > TURN_SECONDS:
+                    said = f"somebody else has been connecting to host {self._name} for {TURN_SECONDS:g} s"
+                    raise Unreachable(said, hint=f"see: fuser -v {shlex.quote(turn.name)}")
+                time.sleep(TURN_POLL)
+            yield turn
 
     @property
     def _socket(self) -> Path:
@@ -210,6 +274,43 @@ class Line:
     def _room(self) -> Path:
         self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _private(self._directory)
+
+
+def _taken(turn: IO[str]) -> bool:
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _tell(turn: IO[str], error: Unreachable) -> None:
+    turn.truncate(0)
+    turn.write(json.dumps([time.monotonic(), error.message, error.hint]))
+    turn.flush()
+
+
+def _heed(turn: IO[str], since: float) -> None:
+    """The clock is one and the same for all processes until the next boot."""
+    turn.seek(0)
+    with contextlib.suppress(ValueError):  # it is being written, or nobody has said anything yet
+        at, message, hint = json.loads(turn.read())
+        if since < at <= time.monotonic():
+            raise Unreachable(message, hint=hint)
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Which port of ours leads where, as far as it is remembered."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def _check(name: str, target: Target) -> None:

@@ -67,7 +67,7 @@ def _changed(name: str, target: str, whose: str) -> HostKeyChanged:
     """`whose` may be one that stands between us and the host."""
     pinned = whose == PINNED
     who, known = ("it", "the hostKey in its spec") if pinned else (whose, "the one that is known")
-    then = "write it into the spec" if pinned else f"reconciler host trust {name}"
+    then = f"reconciler host trust {name}{', which writes it into the spec' if pinned else ''}"
     return HostKeyChanged(
         f"host {name} ({target}): {who} shows another key than {known}; nothing was sent there",
         hint=f"it was installed anew, or somebody is in between: ask the machine itself. If that is its key: {then}",

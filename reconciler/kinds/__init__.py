@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.kinds import campaign, config, job, network, secret, service, source, volume
+from reconciler.kinds import campaign, config, host, job, network, secret, service, source, volume
 from reconciler.kinds.base import Kind
 
-_ALL = (service, job, campaign, network, volume, config, secret, source)
+_ALL = (service, job, campaign, network, volume, config, secret, source, host)
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (one.KIND for one in _ALL)}
 
 

@@ -53,13 +53,19 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A directory of the host that an image is built from."""
+    """A directory of the host that an image is built from, or that a process is delivered with."""
 
     path: str
     dockerfile: str = "Dockerfile"
-    """Which of its files says how."""
+    """Which of its files says how an image is built; empty for what is delivered as it is."""
     whole: bool = True
     """Whether all that it holds belongs to the spec, or the Dockerfile alone."""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return f"the build context {self.path}" if self.dockerfile else f"the package {self.path}"
 
 
 VARIABLE_START = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")

@@ -23,6 +23,7 @@ from reconciler.kinds.workload import (
     workload_faults,
     workload_needs,
 )
+from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
 
 SERVICE = "service/"
@@ -34,7 +35,7 @@ class JobSpec:
 
     __pydantic_config__ = EDGE
 
-    run_on: Literal["local"] = "local"
+    run_on: str = LOCAL
     """The machine it runs on."""
     container: Container | None = None
     """Run it as a container. Exactly one of container, process and in."""
@@ -144,7 +145,7 @@ def _inside_faults(spec: JobSpec) -> Iterator[Fault]:
         yield Fault(("process",), "its command is said twice", "remove one of the two")
     elif not spec.argv or not spec.argv[0]:
         yield Fault(("command",), "what to run in it is not said", "add command: [./train, --fast]")
-    for name in ("user", "working_dir"):
+    for name in ("user", "working_dir", "package"):
         if spec.process and getattr(spec.process, name):
             yield Fault(("process", camel(name)), f"it runs in {spec.in_}, in the way of that", "leave it out")
     for name in ("ports", "volumes"):

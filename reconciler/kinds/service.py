@@ -24,6 +24,7 @@ from reconciler.kinds.workload import (
     workload_faults,
     workload_needs,
 )
+from reconciler.model.place import LOCAL, Place, place
 from reconciler.values import dataclass
 
 
@@ -87,8 +88,8 @@ class ServiceSpec:
     """How many run; 0 means stopped, data kept."""
     auto_start: bool = True
     """Whether apply starts it. With false it is declared and waits for `start`; an apply leaves it as people did."""
-    run_on: Literal["local"] = "local"
-    """The machine it runs on."""
+    run_on: str = LOCAL
+    """The machine it runs on: a Host's name, or local."""
     container: Container | None = None
     """Run it as a container. Exactly one of container and process."""
     process: Process | None = None
@@ -117,6 +118,11 @@ class ServiceSpec:
     @property
     def runtime(self) -> str:
         return "process" if self.process else "docker"
+
+    @property
+    def place(self) -> Place:
+        """As long as nobody but a Graph has to say which host is meant."""
+        return place(self.runtime, self.run_on)
 
     @property
     def dependencies(self) -> tuple[Dependency, ...]:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, Protocol
 from reconciler.kinds.base import EDGE, VARIABLE_REST, VARIABLE_START, Argv, Fault, Need, PortNumber, Tree, camel
 from reconciler.kinds.build import Build, image_faults
 from reconciler.kinds.limits import Ge, Le
+from reconciler.kinds.package import Package, package_faults
 from reconciler.kinds.quantity import bytes_of
+from reconciler.model.place import LOCAL
 from reconciler.values import dataclass
 
 
@@ -76,9 +78,12 @@ class Process:
     command: Argv
     """Program and arguments. A list; no shell is involved."""
     working_dir: str = ""
-    """Directory in which it starts; relative to the spec file. By default the spec file's own."""
+    """Directory in which it starts; relative to the spec file. By default the spec file's own. On another host relative
+    to the home of the user there, and by default that."""
     user: str = ""
     """User to run as; needs root."""
+    package: Package | None = None
+    """Files to bring along. Then workingDir is relative to these, and by default the directory that they lie in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +229,8 @@ def _runtime_faults(spec: Workload) -> Iterator[Fault]:
         yield from _container_faults(spec.container)
     if spec.process and not spec.process.command[0]:
         yield Fault(("process", "command", 0), "the program's name is empty", "like [./run, --fast]")
+    if spec.process:
+        yield from package_faults(spec.process)
     if spec.stop.signal.removeprefix("SIG") not in SIGNALS:
         yield Fault(
             ("stop", "signal"), f"no signal is called {spec.stop.signal!r}", "one of " + ", ".join(sorted(SIGNALS))
@@ -357,17 +364,23 @@ def workload_needs(spec: Workload) -> Iterator[Need]:
 def anchor(spec: Any, absolute: Callable[[str], str]) -> Any:
     """The same spec with its relative paths made absolute."""
     env_from = tuple(replace(e, file=absolute(e.file)) if e.file else e for e in spec.env_from)
-    volumes = tuple(replace(v, host_path=absolute(v.host_path)) if v.host_path else v for v in spec.volumes)
-    process = spec.process and replace(spec.process, working_dir=absolute(spec.process.working_dir or "."))
-    container = spec.container and _anchored(spec.container, absolute)
+    here = getattr(spec, "run_on", LOCAL) == LOCAL  # the directory of a spec is on no other host
+    volumes = tuple(replace(v, host_path=absolute(v.host_path)) if v.host_path and here else v for v in spec.volumes)
+    process = spec.process
+    if process and process.package:
+        package = process.package
+        process = replace(process, package=replace(package, path=absolute(package.path or ".")))
+    elif process and here:
+        process = replace(process, working_dir=absolute(process.working_dir or "."))
+    container = spec.container and _anchored(spec.container, absolute, here=here)
     return replace(spec, env_from=env_from, volumes=volumes, process=process, container=container)
 
 
-def _anchored(container: Container, absolute: Callable[[str], str]) -> Container:
+def _anchored(container: Container, absolute: Callable[[str], str], *, here: bool) -> Container:
     build = container.build
     if build:
         build = replace(build, context=absolute(build.context or "."), dockerfile=posixpath.normpath(build.dockerfile))
-    workspace = absolute(container.workspace) if container.workspace else ""
+    workspace = absolute(container.workspace) if container.workspace and here else container.workspace
     return replace(container, build=build, workspace=workspace) if build or workspace else container
 
 
@@ -382,6 +395,9 @@ def trees(spec: Workload) -> Iterator[tuple[tuple[str | int, ...], Tree]]:
     if build:
         tree = Tree(build.context, build.dockerfile, whole=build.rebuild_on == "Context")
         yield ("container", "build", "context"), tree
+    package = spec.process.package if spec.process else None
+    if package:
+        yield ("process", "package", "path"), Tree(package.path, "", include=package.include, exclude=package.exclude)
 
 
 def _is_label(text: str) -> bool:

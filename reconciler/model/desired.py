@@ -13,6 +13,7 @@ from typing import Any
 
 from reconciler.model.key import Key
 from reconciler.model.observed import Grant
+from reconciler.model.place import LOCAL, Place
 from reconciler.values import dataclass
 
 
@@ -87,7 +88,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a build is given: a directory as it was when it was looked at, known by its digest."""
+    """What a build or a package is given: a directory as it was when it was looked at, known by its digest."""
 
     digest: str
     """Of all that is to count."""
@@ -106,6 +107,17 @@ class Build:
     target: str = ""
     rebuilt_at: str = ""
     """When it was last asked for without need: then nothing of an older build is taken over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """Files that a process is delivered with, and how they are set up where it runs."""
+
+    id: str
+    """Of all of it: what it is called on each host."""
+    content: Context
+    setup: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 Environment = Mapping[str, str | Sealed]
@@ -151,7 +163,9 @@ class ProcessPayload:
     inside: str = ""
     """The key of a workload, or of one instance, in which the command is run; empty for one on the host itself."""
     working_dir: str = ""
+    """With a package relative to that."""
     user: str = ""
+    package: Package | None = None
     env: Environment = field(default_factory=dict)
     ports: tuple[PortBinding, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -173,7 +187,34 @@ class VolumePayload:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-Payload = ContainerPayload | ProcessPayload | NetworkPayload | VolumePayload
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another host of the mesh that this one speaks with directly."""
+
+    host: str
+    key: str
+    """Its public one."""
+    reached: tuple[str, ...]
+    """Addresses in the mesh that are found through it, its own first."""
+    endpoint: str = ""
+    """Where it is found outside of the mesh; empty where it has to come to us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshPayload:
+    """One host's part of a mesh."""
+
+    device: str
+    address: str
+    port: int
+    peers: tuple[Peer, ...] = ()
+    relays: bool = False
+    """Between others, who can't reach one another."""
+    rotated_at: str = ""
+    """When a new key was last asked for."""
+
+
+Payload = ContainerPayload | ProcessPayload | NetworkPayload | VolumePayload | MeshPayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +223,7 @@ class Desired:
 
     key: Key
     runtime: str
-    host: str = "local"
+    host: str = LOCAL
     payload: Payload
     fingerprint: str
     owner: str
@@ -198,6 +239,10 @@ class Desired:
     @property
     def name(self) -> str:
         return self.key.engine_name
+
+    @property
+    def place(self) -> Place:
+        return Place(self.runtime, self.host)
 
 
 PLACE = "\0"

@@ -7,9 +7,12 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
+from reconciler.model.hostfacts import HostFacts, Lease
 from reconciler.model.key import Key
+from reconciler.model.place import LOCAL, Place, place
 from reconciler.values import dataclass
 
+ENGINELESS = "run it as a process there, or on another host; or install an engine there and name its socket"
 INSTANCE = "service"
 """What kind of thing every instance is in a view, ours and others', whichever kind of workload it belongs to."""
 
@@ -86,7 +89,7 @@ class Observed:
     kind: str
     """INSTANCE, network or volume."""
     runtime: str
-    host: str = "local"
+    host: str = LOCAL
     key: Key | None = None
     owner: str = ""
     phase: Phase = Phase.RUNNING
@@ -118,10 +121,15 @@ class Observed:
     """Others made it, and a person had us adopt it: what its labels would say stands in a record of ours."""
 
     @property
+    def place(self) -> Place:
+        return place(self.runtime, self.host)
+
+    @property
     def title(self) -> str:
         """How to name it to a person who may never have heard of it."""
         noun = {INSTANCE: "container" if self.runtime != "process" else "process"}.get(self.kind, self.kind)
-        return f"{noun} {self.name} ({self.id[:12]})"
+        where = "" if self.host == LOCAL else f" on {self.host}"
+        return f"{noun} {self.name} ({self.id[:12]}){where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +164,48 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """An address of a host, on one of its interfaces."""
+
+    device: str
+    address: str
+    """With the length of its network's prefix: 192.168.1.20/24."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """How a host stands in its networks."""
+
+    legs: tuple[Leg, ...] = ()
+    met_at: str = ""
+    """Its own address, in the connection through which it was asked."""
+    lacking: str = ""
+    """Why it can't be made part of a mesh."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All that one runtime on one host holds, or why that could not be read. Unreadable is not empty."""
 
     runtime: str
-    host: str = "local"
+    host: str = LOCAL
     objects: tuple[Observed, ...] = ()
     problem: str = ""
     hint: str = ""
+    footing: Footing | None = None
+    """Where it was asked for, and could be read."""
+    reason: str = "Unreachable"
+    """Of the problem, where there is one."""
+    machine: HostFacts | None = None
+    """What another host said about itself, to who asked it."""
+    lease: Lease | None = None
+    """Who may change things there, where somebody has said that he does."""
+    engine: str = ""
+    """Of another host: which engine answered, and its version."""
+
+    @property
+    def place(self) -> Place:
+        return place(self.runtime, self.host)
 
     @property
     def reachable(self) -> bool:
@@ -197,11 +239,16 @@ class Snapshot:
     ephemeral: tuple[int, int] = (32768, 60999)
     """The range from which the kernel hands out ports by itself; never chosen from."""
 
-    def view(self, runtime: str, host: str = "local") -> View:
+    def view(self, place: str) -> View:
+        """Of a Place, or of a runtime here."""
         for view in self.views:
-            if (view.runtime, view.host) == (runtime, host):
+            if view.place == place:
                 return view
-        return View(runtime, host, problem=f"no {runtime} runtime on {host}")
+        where = Place.of(place)
+        if where.runtime == "docker" and where.host in {view.host for view in self.views} - {LOCAL}:
+            problem = f"host {where.host} has no container engine: its document says so (engine: none)"
+            return View(where.runtime, where.host, problem=problem, hint=ENGINELESS)
+        return View(where.runtime, where.host, problem=f"no {where.runtime} runtime on {where.host}")
 
     def objects(self) -> tuple[Observed, ...]:
         return tuple(thing for view in self.views for thing in view.objects)

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     VOLUME_DIFFERS = "VolumeDiffers"
     UNREADABLE = "Unreadable"
     DENIED = "Denied"
+    HOST_TAKEN = "HostTaken"
+    """Another installation looks after the host."""
     # ends
     FAILED = "Failed"
     DEADLINE = "DeadlineExceeded"

@@ -52,8 +52,9 @@ class Instance:
     @classmethod
     def of(cls, key: Key, seen: Observed, *, phase: str, ready: bool, restarts: int) -> Instance:
         return cls(
-            index=key.index or 0, id=seen.id, host=seen.host, runtime=seen.runtime, phase=phase, ready=ready,
-            restarts=restarts, pid=seen.pid, ports={name: grant.port for name, grant in sorted(seen.grants.items())},
+            index=key.index or 0, id=seen.id, host=seen.host.removeprefix(f"{key.namespace}/"), runtime=seen.runtime,
+            phase=phase, ready=ready, restarts=restarts, pid=seen.pid,
+            ports={name: grant.port for name, grant in sorted(seen.grants.items())},
             started_at=seen.started_at, fingerprint=seen.fingerprint, exit_code=seen.exit_code,
         )  # fmt: skip
 
@@ -67,6 +68,26 @@ class Arrival:
     """When that was, in seconds since 1970."""
     author: str = ""
     subject: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStatus:
+    """What another machine said about itself, when it was last heard."""
+
+    os: str = ""
+    kernel: str = ""
+    arch: str = ""
+    user: str = ""
+    engine: str = ""
+    """Which one answered, and its version; empty for none."""
+    cgroups: str = ""
+    wg: str = ""
+    """kernel, wireguard-go or none."""
+    boot_id: str = ""
+    clock_skew: float = 0.0
+    """By how many seconds its clock is ahead of ours."""
+    held_by: str = ""
+    """Who looks after it, where that is another installation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +106,8 @@ class Status:
     """Of a Job with a schedule."""
     revisions: tuple[Arrival, ...] = ()
     """Of a Source: the last few, newest first; the first one is in force."""
+    host: HostStatus | None = None
+    """Of a Host that has been heard."""
 
     @property
     def revision(self) -> str:
@@ -103,6 +126,7 @@ class Status:
                 "instances": tuple(Instance(**item) for item in tree["instances"]),
                 "conditions": tuple(Condition(**item) for item in tree["conditions"]),
                 "revisions": tuple(Arrival(**item) for item in tree.get("revisions", ())),
+                "host": HostStatus(**tree["host"]) if tree.get("host") else None,
             }
         )
 

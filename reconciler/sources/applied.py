@@ -18,13 +18,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.core.graph import Graph, graph_of
+from reconciler.core.graph import Graph, graph_of, hosts_of
 from reconciler.core.references import literal
 from reconciler.durable import sync
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
 from reconciler.kinds import KINDS, find
 from reconciler.kinds.base import Tree
+from reconciler.kinds.host import HostSpec, host_id
 from reconciler.model.history import History as JobHistory
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource
@@ -177,7 +178,19 @@ class Applied:
             damaged={key: why for key, why in damaged.items() if key not in given},
             seal=identity.seal,
             port_range=self._port_range,
+            hosts={**self.hosts(namespace), **hosts_of(everything, namespace)},
         )
+
+    def hosts(self, namespace: str | None = None) -> dict[str, HostSpec]:
+        """By id: a namespace's own, and everybody's; without one, all there are."""
+        known = self.namespaces() if namespace is None else [*dict.fromkeys(("default", namespace))]
+        found: dict[str, HostSpec] = {}
+        for one in known:
+            for file, key in self._files(one):
+                if key.kind == "host":
+                    with suppress(document.Damaged, FileNotFoundError):
+                        found[host_id(one, key.name)] = self._resource(file, key).spec
+        return found
 
     def keep(self, resources: Sequence[Resource]) -> None:
         """Durably, and at once: this is the moment from which they are desired."""

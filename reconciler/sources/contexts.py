@@ -1,7 +1,8 @@
-"""What images are built from: directories, looked through without following any link, known by their content.
+"""What images are built from, and what processes are delivered with: directories, looked through without following any
+link, known by their content.
 
 A digest is taken of names, modes, content and where links lead; not of times and owners, which differ from one
-machine to the next. What is sent to the engine is compared with it once more on its way.
+machine to the next. What is sent on is compared with it once more on its way.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from reconciler.core.references import literal
+from reconciler.core.cargo import Ledger, Member, Unsafe, contents_digest
+from reconciler.core.references import literal, mapped
 from reconciler.errors import Refused
 from reconciler.kinds import KINDS, find
 from reconciler.kinds.base import Tree
@@ -33,8 +35,8 @@ PIECE = 1 << 20
 BLOCK = 512
 FRESH_NS = 100_000_000
 """What was written less than a tenth of a second ago may be written again at the same time of the file system's."""
-LESS = "name what is not needed in its .dockerignore"
-CHANGED = "its build context is being written to: it was read while it changed"
+FILE, EXECUTABLE, DIRECTORY = stat.S_IFREG | 0o644, stat.S_IFREG | 0o755, stat.S_IFDIR | 0o755
+"""All the rights that are told of what is delivered: the rest is a matter of who checked it out."""
 
 Refusal = Callable[[Resource, str], str]
 Stamp = tuple[int, ...]
@@ -52,17 +54,25 @@ class Contexts:
         unreadable: dict[Key, str] = {}
         for resource in resources:
             for named in () if resource.deleting else _trees(resource):
-                tree = replace(named, path=literal(named.path), dockerfile=literal(named.dockerfile))
+                tree = _literally(named)
                 try:
                     if tree not in found:
                         found[tree] = self._context(tree)
                 except OSError as error:
-                    unreadable[resource.key] = f"the build context {tree.path}: {_why(error)}"
+                    unreadable[resource.key] = f"{tree.title}: {_why(error)}"
                 else:
                     why = refusal(resource, found[tree][1]) if resource.profile else ""
                     if why:
-                        unreadable[resource.key] = f"the build context {tree.path} may not be read: {why}"
+                        unreadable[resource.key] = f"{tree.title} may not be read: {why}"
         return {tree: context for tree, (context, _) in found.items()}, unreadable
+
+    def of(self, named: Tree) -> Context:
+        """What one tree holds. Raises Refused."""
+        tree = _literally(named)
+        try:
+            return self._context(tree)[0]
+        except OSError as error:
+            raise _unreadable(tree, error) from error
 
     def glance(self, trees: Iterable[Tree]) -> str:
         """The same text for as long as nothing in them is written to."""
@@ -73,7 +83,7 @@ class Contexts:
         with _Walk(tree) as walk:
             entries = list(walk.entries(known))
             self._known[tree] = {entry.path: (entry.stamp, entry.content) for entry in entries if entry.is_settled}
-            digest = _digest(entries)
+            digest = _digest(tree, entries)
             return Context(digest, tree.dockerfile, lambda: _archive(tree, digest)), walk.real
 
 
@@ -105,8 +115,9 @@ class _Walk:
         self._root = os.open(tree.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.real = str(Path(f"/proc/self/fd/{self._root}").readlink())
-            self.needed = {tree.dockerfile, ".dockerignore", f"{tree.dockerfile}.dockerignore"}
-            self._dockerfile = tree.dockerfile
+            self._tree, self._dockerfile = tree, tree.dockerfile
+            built = {tree.dockerfile, ".dockerignore", f"{tree.dockerfile}.dockerignore"}
+            self.needed = built if tree.dockerfile else set()
             self._ignored = Ignored(self._rules()) if tree.whole else None
         except BaseException:
             os.close(self._root)
@@ -120,8 +131,9 @@ class _Walk:
 
     def entries(self, known: Mapping[str, tuple[Stamp, str]] | None) -> Iterator[Entry]:
         """In order. `known` has the digests of what is unchanged; None: nobody wants any."""
-        there = False
-        for entry in self._within(self._root, "", known):
+        there = not self._dockerfile
+        found = self._within(self._root, "", known)
+        for entry in found if self._dockerfile else self._delivered(found):
             there = there or entry.path == self._dockerfile
             yield entry
         if not there:
@@ -139,8 +151,36 @@ class _Walk:
             folder = inner
         return folder
 
+    def _delivered(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Nothing but files and directories, and each directory that something wanted lies in."""
+        ledger, told = Ledger(), set[str]()
+        for entry in entries:
+            is_directory = stat.S_ISDIR(entry.mode)
+            if not is_directory and not stat.S_ISREG(entry.mode):
+                what = "a symbolic link" if stat.S_ISLNK(entry.mode) else "no regular file"
+                raise OSError(0, f"{entry.path} is {what}, which is not delivered; {self._less}")
+            try:
+                ledger.admit(entry.path, directory=is_directory, size=entry.size)
+            except Unsafe as unsafe:
+                raise OSError(0, f"{unsafe.message}; {self._less}") from None
+            for above in _above(entry.path):
+                if above not in told:
+                    told.add(above)
+                    yield Entry(above, DIRECTORY, (0, 0, 0, 0))
+            if is_directory:
+                told.add(entry.path)
+            yield replace(entry, mode=_rights(entry.mode))
+
+    @property
+    def _less(self) -> str:
+        where = "its .dockerignore" if self._dockerfile else "process.package.exclude"
+        return f"name what is not needed in {where}"
+
     def _rules(self) -> str:
         """One beside the Dockerfile goes before the context's own."""
+        if not self._dockerfile:
+            only = ["*", *(f"!{pattern}" for pattern in self._tree.include)] if self._tree.include else []
+            return "\n".join([*only, *self._tree.exclude])
         for name in (f"{self._dockerfile}.dockerignore", ".dockerignore"):
             try:
                 with os.fdopen(self.open(name), "rb") as file:
@@ -175,14 +215,14 @@ class _Walk:
         if stat.S_ISDIR(facts.st_mode) or known is None:
             return entry
         if not stat.S_ISREG(facts.st_mode):
-            return None  # nobody can send a socket or a device
+            return None if self._dockerfile else entry  # nobody can send a socket or a device
         if path in known and known[path][0] == stamp:
             return replace(entry, content=known[path][1])
         return replace(entry, content=self._hashed(path, entry))
 
     def _hashed(self, path: str, entry: Entry) -> str:
         if entry.size > MOST_BYTES:
-            raise OSError(0, f"{path} alone has more than {MOST_BYTES >> 20:,} MiB; {LESS}")
+            raise OSError(0, f"{path} alone has more than {MOST_BYTES >> 20:,} MiB; {self._less}")
         with os.fdopen(self.open(path), "rb", buffering=0) as file:
             digest = hashlib.sha256()
             while piece := file.read(PIECE):
@@ -202,22 +242,36 @@ class _Walk:
         self._count += 1
         self._bytes += entry.size
         if self._count > MOST_ENTRIES:
-            raise OSError(0, f"it has more than {MOST_ENTRIES:,} files; {LESS}")
+            raise OSError(0, f"it has more than {MOST_ENTRIES:,} files; {self._less}")
         if self._bytes > MOST_BYTES:
-            raise OSError(0, f"it has more than {MOST_BYTES >> 20:,} MiB; {LESS}")
+            raise OSError(0, f"it has more than {MOST_BYTES >> 20:,} MiB; {self._less}")
         if entry.path.count("/") > DEEPEST:
-            raise OSError(0, f"it is more than {DEEPEST} directories deep; {LESS}")
+            raise OSError(0, f"it is more than {DEEPEST} directories deep; {self._less}")
         self._in_time()
 
     def _in_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise OSError(0, f"it could not be read in {SECONDS:g} s; {LESS}")
+            raise OSError(0, f"it could not be read in {SECONDS:g} s; {self._less}")
 
 
 def _trees(resource: Resource) -> Iterator[Tree]:
     kind = find(resource.key.kind)
     assert kind is not None and kind.name in KINDS, "validated"  # noqa: PT018
     return (tree for _, tree in kind.trees(resource.spec))
+
+
+def _literally(tree: Tree) -> Tree:
+    literally: Tree = mapped(tree, literal)
+    return literally
+
+
+def _above(path: str) -> Iterator[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:length]) for length in range(1, len(parts)))
+
+
+def _rights(mode: int) -> int:
+    return DIRECTORY if stat.S_ISDIR(mode) else EXECUTABLE if mode & 0o111 else FILE
 
 
 def _why(error: OSError) -> str:
@@ -233,7 +287,12 @@ def _glance(tree: Tree) -> str:
         return _why(error)
 
 
-def _digest(entries: Iterable[Entry]) -> str:
+def _digest(tree: Tree, entries: Iterable[Entry]) -> str:
+    if not tree.dockerfile:
+        return contents_digest(
+            Member(entry.path, stat.S_ISDIR(entry.mode), stat.S_IMODE(entry.mode), digest=entry.content)
+            for entry in entries
+        )
     return _hash(
         f"{_kind(entry)}\0{entry.path}\0{entry.content}\0".encode(errors="surrogateescape") for entry in entries
     )
@@ -260,10 +319,10 @@ def _archive(tree: Tree, digest: str) -> tuple[int, Iterator[bytes]]:
         with _Walk(replace(tree, whole=True)) as walk:
             entries = list(walk.entries({}))
     except OSError as error:
-        raise Refused(f"the build context {tree.path}: {_why(error)}", hint="put it right, then apply again") from error
-    if _digest(entry for entry in entries if tree.whole or entry.path in walk.needed) != digest:
-        raise Refused(CHANGED, hint="the next look takes it as it is then")
-    heads = [_head(entry) for entry in entries]
+        raise _unreadable(tree, error) from error
+    if _digest(tree, (entry for entry in entries if tree.whole or entry.path in walk.needed)) != digest:
+        raise _changed(tree)
+    heads = [_head(entry, is_dated=bool(tree.dockerfile)) for entry in entries]
     size = sum(map(len, heads)) + sum(-(-entry.size // BLOCK) * BLOCK for entry in entries) + 2 * BLOCK
     return size, _pieces(tree, list(zip(entries, heads, strict=True)))
 
@@ -274,13 +333,22 @@ def _pieces(tree: Tree, entries: Iterable[tuple[Entry, bytes]]) -> Iterator[byte
             for entry, head in entries:
                 yield head
                 if entry.size:
-                    yield from _content(walk.open(entry.path), entry)
+                    yield from _content(walk.open(entry.path), entry, tree)
     except OSError as error:
-        raise Refused(f"the build context {tree.path}: {_why(error)}", hint="put it right, then apply again") from error
+        raise _unreadable(tree, error) from error
     yield bytes(2 * BLOCK)
 
 
-def _content(descriptor: int, entry: Entry) -> Iterator[bytes]:
+def _unreadable(tree: Tree, error: OSError) -> Refused:
+    return Refused(f"{tree.title}: {_why(error)}", hint="put it right, then try again")
+
+
+def _changed(tree: Tree) -> Refused:
+    hint = "the next look takes it as it is then"
+    return Refused(f"{tree.title} is being written to: it was read while it changed", hint=hint)
+
+
+def _content(descriptor: int, entry: Entry, tree: Tree) -> Iterator[bytes]:
     digest, left = hashlib.sha256(), entry.size
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         while left and (piece := file.read(min(PIECE, left))):
@@ -288,16 +356,17 @@ def _content(descriptor: int, entry: Entry) -> Iterator[bytes]:
             left -= len(piece)
             yield piece
     if left or digest.hexdigest() != entry.content:
-        raise Refused(CHANGED, hint="the next look takes it as it is then")
+        raise _changed(tree)
     yield bytes(-entry.size % BLOCK)
 
 
-def _head(entry: Entry) -> bytes:
-    """As root's, as engines have it; with its own time, for what is built may look at it."""
+def _head(entry: Entry, *, is_dated: bool) -> bytes:
+    """As root's, as engines have it; with its own time where what is built may look at it."""
     import tarfile  # noqa: PLC0415 -- for who builds
 
     info = tarfile.TarInfo(entry.path)
-    info.mode, info.mtime, info.size = stat.S_IMODE(entry.mode), entry.stamp[0] // 1_000_000_000, entry.size
+    info.mode, info.size = stat.S_IMODE(entry.mode), entry.size
+    info.mtime = entry.stamp[0] // 1_000_000_000 if is_dated else 0
     if stat.S_ISDIR(entry.mode):
         info.type = tarfile.DIRTYPE
     elif stat.S_ISLNK(entry.mode):

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from reconciler.cli.editor import in_container, on_machine
+from reconciler.cli.editor import engine_of, in_container, on_machine
 from reconciler.cli.workspace import of
+from reconciler.kinds.host import SshAccess
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container, Process, VolumeMount
 
@@ -34,7 +35,13 @@ def test_R11_a_container_of_another_engine_goes_by_its_name_and_the_engines(wher
 def test_R11_paths_are_written_as_addresses_are() -> None:
     assert in_container("a", "/my work/ü").endswith("+61/my%20work/%C3%BC")
     assert on_machine("/srv/my work") == "file:///srv/my%20work"
-    assert on_machine("/srv/shop", machine="anna@far") == "vscode-remote://ssh-remote+anna@far/srv/shop"
+    far = SshAccess(host="far", user="anna")
+    assert on_machine("/srv/shop", far) == "vscode-remote://ssh-remote+anna@far/srv/shop"
+    assert engine_of(far, "") == "ssh://anna@far"
+    other = SshAccess(host="Far", port=2222)
+    named = on_machine("/", other).removeprefix("vscode-remote://ssh-remote+").rstrip("/")
+    assert json.loads(bytes.fromhex(named)) == {"hostName": "Far", "port": 2222}, "what an address has no room for"
+    assert engine_of(SshAccess(host="fd00::1", port=2222), "/run/x.sock") == "ssh://[fd00::1]:2222/run/x.sock"
 
 
 def test_R17_the_workspace_is_the_working_directory_or_what_is_mounted_where_editors_look() -> None:

@@ -49,7 +49,7 @@ def test_K23_a_list_for_scripts_has_one_shape(machine: Machine) -> None:
     machine.apply(web())
     (item,) = machine.json("instances", "list")["items"]
     assert set(item) == {
-        "instance", "namespace", "kind", "name", "index", "status", "ready", "declared", "autoStart", "runtime",
+        "instance", "namespace", "kind", "name", "index", "status", "ready", "declared", "autoStart", "runtime", "host",
         "ports", "image", "command", "id", "pid", "restarts", "startedAt", "exitCode",
     }  # fmt: skip
     assert (item["name"], item["namespace"], item["index"]) == ("web", machine.namespace, 0)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.compose.project import Project, Wanted, translate
-from reconciler.core.graph import graph_of, link_faults
+from reconciler.core.graph import graph_of
+from reconciler.core.linking import link_faults
 from reconciler.core.parse import Document, Text, parse
 from reconciler.core.unparse import to_yaml
 from reconciler.core.yaml12 import plain

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reconciler.core.graph import Graph, graph_of, link_faults
+from reconciler.core.graph import Graph, graph_of
+from reconciler.core.linking import link_faults
 from reconciler.kinds import KINDS
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec

@@ -21,7 +21,8 @@ from reconciler.core.campaign.breaker import Breaker, breaker
 from reconciler.core.campaign.judgement import judged, refused
 from reconciler.core.campaign.manifest import Manifest, Run, State
 from reconciler.core.campaign.order import ORDERS, ordered
-from reconciler.core.graph import graph_of, link_faults
+from reconciler.core.graph import graph_of
+from reconciler.core.linking import link_faults
 from reconciler.core.parse import Text, parse
 from reconciler.errors import Refused
 from reconciler.kinds.campaign import CampaignSpec, as_service, faults

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.graph import Graph, graph_of, link_faults
+from reconciler.core.graph import Graph, graph_of
+from reconciler.core.linking import link_faults
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import Dependency, EnvFrom, VolumeMount

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.graph import link_faults
 from reconciler.core.jobs import ends
+from reconciler.core.linking import link_faults
 from reconciler.core.planner import plan
 from reconciler.core.preview import advance, fold
 from reconciler.core.render import RESTARTED

@@ -30,8 +30,10 @@ from reconciler.kinds.base import camel
 from reconciler.kinds.build import Build
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.config import ConfigSpec
+from reconciler.kinds.host import HostSpec
 from reconciler.kinds.job import JobSpec
 from reconciler.kinds.network import NetworkSpec
+from reconciler.kinds.package import Package
 from reconciler.kinds.secret import SecretSpec
 from reconciler.kinds.service import Restart, ServiceSpec
 from reconciler.kinds.source import SourceSpec
@@ -78,6 +80,10 @@ def publishing(**port: Any) -> dict[str, Any]:
 
 def process(**fields: Any) -> dict[str, Any]:
     return {"process": {**PROCESS["process"], **fields}}
+
+
+def packaged(**package: Any) -> dict[str, Any]:
+    return process(package=package)
 
 
 def with_env(name: str) -> dict[str, Any]:
@@ -148,6 +154,8 @@ SERVICES: list[tuple[str, dict[str, Any]]] = [
         )
     ),
     *(("ports[0].hostPort", publishing(hostPort=port)) for port in (1, 80, 443, 1023, "80-90", "1000-1100")),
+    ("process.package.setup", packaged(setup=["./setup"])),
+    ("process.package.env.LD_PRELOAD", packaged(env={"LD_PRELOAD": "x"})),
     *(
         ("process.user", process(user=user))
         for user in ("root", "0", "00", "000", "toor", "svc-toor", "", "www-data", "33", "1000", "nobody")
@@ -248,6 +256,7 @@ def test_the_hosts_network_stays_forbidden_to_who_may_use_what_others_made() -> 
             ("Service", "container.build.context", container(image="", build={"context": path}))
             for path in ("/", "..", "/etc", "/root/.ssh", "../outside", "/srv/apps")
         ),
+        *(("Service", "process.package.path", packaged(path=path)) for path in ("/", "..", "/root/.ssh", "~")),
         ("Source", "", {"directory": "/srv/specs", "profile": "trusted"}),
         ("Source", "", {"git": {"url": "https://evil.example/x.git"}, "verify": "none", "profile": "trusted"}),
     ],
@@ -407,25 +416,26 @@ spec:
 
 
 JUDGED = {
-    ServiceSpec: "container process env env_from ports volumes restart resources",
+    ServiceSpec: "run_on container process env env_from ports volumes restart resources",
     Container: "image build workspace networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
     Build: "context dockerfile",
-    Process: "user", EnvFrom: "file", Port: "host_port bind", VolumeMount: "host_path read_only",
+    Process: "user package", Package: "path setup env", EnvFrom: "file", Port: "host_port bind",
+    VolumeMount: "host_path read_only",
     Resources: "memory pids", Restart: "by", NetworkSpec: "driver subnet external name",
     CampaignSpec: "container process env env_from ports volumes resources results notify",
     VolumeSpec: "driver options external name", ConfigSpec: "files", SecretSpec: "files env",
-    JobSpec: "container process in_ env env_from ports volumes resources",
+    JobSpec: "run_on container process in_ env env_from ports volumes resources",
 }  # fmt: skip
 HARMLESS = {
-    ServiceSpec: "replicas auto_start run_on probes stop update depends_on",
+    ServiceSpec: "replicas auto_start probes stop update depends_on",
     CampaignSpec: (
         "strategy stop depends_on matrix runs cycles order seed gap_seconds cycle_gap_seconds warmup_seconds leases "
         "timeout_seconds silence_seconds retries max_failures cooldown_seconds auto_teardown"
     ),
-    JobSpec: "command run_on stop depends_on retries timeout_seconds ttl_seconds_after_finished schedule time_zone "
+    JobSpec: "command stop depends_on retries timeout_seconds ttl_seconds_after_finished schedule time_zone "
     "missed_runs suspend",
     Container: "aliases pull_policy entrypoint command keep_alive user working_dir hostname init shm_size",
-    Build: "args target rebuild_on",
+    Build: "args target rebuild_on", Package: "include exclude",
     Process: "command working_dir", EnvFrom: "config secret", Port: "name port on_conflict protocol",
     VolumeMount: "volume config secret mount_path", Resources: "cpus",
     Restart: "policy initial_seconds max_seconds reset_after_seconds", NetworkSpec: "internal",
@@ -442,7 +452,7 @@ def test_of_every_field_somebody_has_said_whether_it_reaches_the_host(spec: Any)
 
 
 def test_every_kind_is_judged_or_is_a_source() -> None:
-    assert {kind.spec for kind in KINDS.values()} - JUDGED.keys() == {SourceSpec}
+    assert {kind.spec for kind in KINDS.values()} - JUDGED.keys() == {SourceSpec, HostSpec}
 
 
 def read(kind: str, spec: Mapping[str, Any], name: str = "web") -> Document:
@@ -474,3 +484,11 @@ def _starts(field: str, faults: Any) -> bool:
     found = [show_path(fault.path) for fault in faults]
     assert any(path.startswith(field) for path in found), found
     return True
+
+
+@pytest.mark.parametrize("sources", ["allow", "deny"])
+def test_H24_nobody_who_is_limited_says_where_our_keys_are_shown(sources: str) -> None:
+    """Not even who may bring other Sources: to connect is to act in our name."""
+    document = read("Host", {"ssh": {"host": "evil.example", "identityFile": "~/.ssh/id_ed25519"}})
+    profile = replace(PROFILE, sources=sources)
+    assert _starts("", violations(document.resource, profile, MACHINE))

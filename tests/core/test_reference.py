@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from reconciler.core import shape
-from reconciler.core.graph import graph_of, link_faults
+from reconciler.core.graph import graph_of
+from reconciler.core.linking import link_faults
 from reconciler.core.parse import Text, parse
 from reconciler.kinds import KINDS
 

@@ -36,6 +36,7 @@ GAPS = {
         "source-without-verify", "source-of-two-kinds", "source-directory-with-verify",
     ),
     "what stands inside a string": (
+        "bad-host",
         "bad-image", "image-like-a-flag", "bad-alias", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern",
         "bad-subnet", "bad-variable-name", "config-key-with-slash", "malformed-expression",
         "source-urls", "source-refs-and-paths",
@@ -43,7 +44,7 @@ GAPS = {
     "the environment": ("variable-not-set", "variable-of-wrong-type", "secret-variable-not-set"),
     "rules between documents": (
         "declared-twice", "circle-of-dependencies", "depends-on-itself", "unknown-dependency", "unknown-references",
-        "two-services-on-one-host-port",
+        "two-services-on-one-host-port", "unknown-host",
     ),
     "how a number is written": ("infinite-cpus", "exponent-as-whole-number"),
 }  # fmt: skip

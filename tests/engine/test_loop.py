@@ -23,8 +23,9 @@ from reconciler.kinds.workload import Container
 from reconciler.model.desired import Desired, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import place
 from reconciler.model.resource import Resource
-from tests.engine.stage import NAMESPACE, Running, Stage
+from tests.engine.stage import NAMESPACE, Rough, Running, Stage
 from tests.waiting import until
 
 WEB = Resource(Key("service", NAMESPACE, "web"), ServiceSpec(container=Container(image="web:1")))
@@ -379,3 +380,21 @@ def test_what_has_not_succeeded_for_long_is_told_with_its_reason(stage: Stage, m
         assert loop.troubles() == [], "to begin anew would not help"
         monkeypatch.undo()
         until(lambda: not loop.unhealed())
+
+
+def test_a_round_that_can_be_spared_here_is_not_spared_for_who_knows_other_machines(tmp_path: Path) -> None:
+    """They take more than a glance: nobody waits for one that is away."""
+    stage = Stage(tmp_path, Running())
+    asked: list[str] = []
+
+    class Away(Rough):
+        def glance(self) -> str:
+            asked.append(self.name)
+            return ""
+
+    stage.parts.runtimes[place("docker", f"{NAMESPACE}/node")] = Away("docker", now=time.time)  # type: ignore[index]
+    other = Resource(Key("service", "other", "web"), WEB.spec)
+    stage.source.keep([WEB, other])
+    with running(stage, resync=0.05) as (_, _, passes):
+        until(lambda: (seen := [p.graph.namespace for p in passes]).count(NAMESPACE) >= seen.count("other") + 5, 30)
+    assert asked == []

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.graph import graph_of, link_faults
+from reconciler.core.graph import graph_of
+from reconciler.core.linking import link_faults
 from reconciler.core.parse import Document, Text, parse
 from reconciler.errors import Problem, SpecError
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.core.hostfacts import VALUE_LENGTH
 from reconciler.errors import Denied, HostKeyChanged, HostKeyUnknown, Refused, Unreachable
 from reconciler.hosts import sshsaid
-from reconciler.hosts.facts import VALUE_LENGTH, facts
+from reconciler.hosts.facts import facts
 from reconciler.hosts.local import LocalHost
 from reconciler.ports import Completed
 
@@ -46,7 +47,8 @@ class Liar(LocalHost):
     """A host that has been taken over."""
 
     def run(self, *_words: object, **_options: object) -> Completed:
-        return Completed(0, b"now=1\nuid=x\nos=\x1b[31mLinux\nboot=" + b"b" * 100_000 + b"\n=\nnonsense\nengine\n")
+        lines = ["now 1", "uid x", "os \x1b[31mLinux", f"boot {'b' * 100_000}", "", "engine"]
+        return Completed(0, "\n".join([*(f"fact {line}" for line in lines), "nonsense"]).encode())
 
 
 def test_a_lying_host_is_quoted_briefly_and_harmlessly() -> None:

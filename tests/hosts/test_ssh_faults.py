@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Unreachable
+from reconciler.hosts import sshline
 from reconciler.hosts.facts import facts
 from reconciler.hosts.ssh import Ssh
 from reconciler.hosts.sshline import Target
@@ -221,3 +222,23 @@ def test_F35_the_frozen_and_the_cut_off_are_told_within_15_s_and_others_go_on(
         "frozen": "frozen",
         "away": "away",
     }
+
+
+def test_who_waits_while_another_finds_a_host_away_is_told_with_him(lab: Lab, dial: Dial) -> None:
+    """Each runtime there asks at the same time, and so do a daemon and a command: a host that is away costs one
+    deadline, not one for each.
+    """
+    machine = lab.machine("gone")
+    hosts = [dial(machine) for _ in range(3)]
+    with machine.partitioned(), ThreadPoolExecutor(3) as pool:
+        told = list(pool.map(lambda host: until_told(Unreachable, lambda: host.run(["true"])), hosts))
+    assert max(told) < min(told) + sshline.CONNECT_SECONDS, "nobody found it out once more"
+    assert hosts[0].run(["true"]).exit_code == 0, "and he who asks later finds out for himself"
+
+
+def test_nobody_waits_for_ever_for_his_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens the connection may have been stopped in the middle of it."""
+    monkeypatch.setattr(sshline, "TURN_SECONDS", 0.1)
+    line = sshline.Line("far", Target("192.0.2.1"), tmp_path / "ssh")
+    with line._turn(), pytest.raises(Unreachable, match="somebody else has been connecting to host far"):
+        line.open()

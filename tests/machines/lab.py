@@ -96,7 +96,8 @@ class Lab:
     def _join(self, site: Site) -> None:
         """A cable from the LAN to the namespace that the test is in."""
         name = f"lab{self.number}"
-        address = site.next_address()
+        self.address = address = site.next_address()
+        """Of the test itself, as machines see it."""
         site.plug(os.getpid(), name, address)
         lines = f"addr add {address}/24 dev {name}\nlink set {name} up\n"
         subprocess.run(["ip", "-batch", "-"], input=lines.encode(), check=True, capture_output=True)

@@ -75,7 +75,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a stop is skipped", EXECUTOR,
-        "            runtimes[seen.runtime].stop(seen, action.stop or Stop())\n", "            pass\n", BY_EXECUTOR,
+        "            runtimes[seen.place].stop(seen, action.stop or Stop())\n", "            pass\n", BY_EXECUTOR,
     ),
     Mutant("how it is to be stopped is forgotten", EXECUTOR, "action.stop or Stop()", "Stop()", BY_EXECUTOR),
     Mutant(
@@ -91,11 +91,11 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tombstones are buried too early", RECONCILE,
-        "set(buried(graph, snapshot, outcomes))", "set(graph.removed)", BY_RECONCILE,
+        "_gone(parts, buried(graph, snapshot, outcomes))", "set(graph.removed)", BY_RECONCILE,
     ),
     Mutant(
         "an engine that is silent has nothing left", "reconciler/core/teardown.py",
-        "looked_for = not _problem(snapshot, key, resource) and key not in ours", "looked_for = key not in ours",
+        "looked_for = not _problem(graph, snapshot, key, resource) and key not in ours", "looked_for = key not in ours",
         BY_RECONCILE,
     ),
     Mutant(

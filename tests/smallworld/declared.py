@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from reconciler.core.graph import Graph, link_faults
+from reconciler.core.graph import Graph
+from reconciler.core.linking import link_faults
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.probes import Probes
 from reconciler.kinds.service import Dependency, ServiceSpec, Update

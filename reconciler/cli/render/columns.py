@@ -47,9 +47,13 @@ ENGINE: Layout = (
     (Column("ENGINE NAME", wide=True), lambda item: words.few([thing.name for thing in item.sight.things], 1)),
     (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
 )
+HOST = Column("HOST")
+"""Told only where somebody knows of others than this machine."""
+WHERE: Layout = ((HOST, lambda item: words.host_of(item.look, item.sight)),)
 RUNNING: Layout = (
     (Column("READY"), lambda item: words.ready_cell(item.sight)),
     *STATUS,
+    *WHERE,
     (Column("RESTARTS", right=True), lambda item: words.restarts(item.sight)),
     (Column("AGE"), lambda item: words.age_cell(item.look, item.sight)),
     (Column("PORTS", flexible=True), lambda item: words.ports_cell(item.sight)),
@@ -57,7 +61,7 @@ RUNNING: Layout = (
 OF_KIND: dict[str, Layout] = {
     "service": (
         *RUNNING,
-        (Column("RUNTIME", wide=True), lambda item: words.runtime_of(item.look, item.sight)),
+        (Column("RUNTIME", wide=True), lambda item: words.place_of(item.look, item.sight)),
         (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
         (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
         (
@@ -67,11 +71,12 @@ OF_KIND: dict[str, Layout] = {
     ),
     "job": (
         *STATUS,
+        *WHERE,
         (Column("ATTEMPTS", right=True), lambda item: item.sight.status.attempts),
         (Column("AGE"), lambda item: words.age_cell(item.look, item.sight)),
         (Column("SCHEDULE"), lambda item: _spec(item, "schedule")),
         (Column("NEXT RUN"), lambda item: words.next_run_cell(item.look, item.sight)),
-        (Column("RUNTIME", wide=True), lambda item: words.runtime_of(item.look, item.sight)),
+        (Column("RUNTIME", wide=True), lambda item: words.place_of(item.look, item.sight)),
         (Column("IMAGE/COMMAND", wide=True), lambda item: words.workload(item.sight)),
         (Column("ID", wide=True), lambda item: words.ids(item.sight.things)),
     ),
@@ -95,6 +100,19 @@ OF_KIND: dict[str, Layout] = {
     "volume": (*STATUS, (Column("DRIVER"), lambda item: _spec(item, "driver")), *USED_BY, *ENGINE),
     "config": (*STATUS, (Column("KEYS", flexible=True), _keys), *USED_BY),
     "secret": (*STATUS, (Column("KEYS", flexible=True), _keys), *USED_BY),
+    "host": (
+        *STATUS,
+        (Column("ADDRESS"), lambda item: words.address_cell(item.sight)),
+        (Column("OS"), lambda item: words.host_cell(item.sight, "os")),
+        (Column("ARCH"), lambda item: words.host_cell(item.sight, "arch")),
+        (Column("ENGINE"), lambda item: words.host_cell(item.sight, "engine")),
+        (Column("WG"), lambda item: words.host_cell(item.sight, "wg")),
+        (Column("AGE"), lambda item: words.stands_cell(item.look, item.sight)),
+        (Column("CGROUPS", wide=True), lambda item: words.host_cell(item.sight, "cgroups")),
+        (Column("KERNEL", wide=True), lambda item: words.host_cell(item.sight, "kernel")),
+        (Column("HELD BY", wide=True), lambda item: words.host_cell(item.sight, "held_by")),
+        (Column("MESSAGE", flexible=True, last=True), lambda item: words.message(item.look, item.sight)),
+    ),
     "source": (
         *STATUS,
         (Column("REVISION"), lambda item: words.short_revision(item.sight.status.revision)),
@@ -115,14 +133,16 @@ AT_A_GLANCE: Layout = (
 def layout(kind: str, *, prefixed: bool, everywhere: bool) -> Layout:
     """`prefixed`: service/web, where several kinds are shown one after another."""
     name: Layout = ((Column("NAME"), lambda item: item.key.short if prefixed else item.key.name),)
-    return (*(NAMESPACE if everywhere else ()), *name, *OF_KIND[kind], *(() if kind == "source" else MESSAGE))
+    return (*(NAMESPACE if everywhere else ()), *name, *OF_KIND[kind], *(() if kind in {"source", "host"} else MESSAGE))
 
 
 def rows(shape: Layout, items: Iterable[Picked]) -> list[list[object]]:
     return [[cell(item) for _, cell in shape] for item in items]
 
 
-def printed(context: Context, shape: Layout, items: Iterable[Picked], *, headers: bool = True) -> str:
+def printed(context: Context, shape: Layout, items: Sequence[Picked], *, headers: bool = True) -> str:
+    if not any(words.knows_others(item.look) for item in items):
+        shape = [part for part in shape if part[0] is not HOST]
     return table(
         [column for column, _ in shape], rows(shape, items), headers=headers, wide=context.output == "wide",
         color=context.color, limit=context.width, longest=PIPED,

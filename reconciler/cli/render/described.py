@@ -19,8 +19,9 @@ from reconciler.engine.brought import source_of
 from reconciler.kinds.job import JobSpec, as_service
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Wait
-from reconciler.model.status import Event
+from reconciler.model.status import Event, HostStatus
 
 if TYPE_CHECKING:
     from reconciler.cli.picking import Picked
@@ -83,9 +84,9 @@ def _expected(item: Picked) -> Iterator[str]:
     elif resource.deleting:
         yield "that it is gone: it was deleted"
     elif isinstance(resource.spec, ServiceSpec):
-        yield from pairs({**_service(resource.spec), "update": _update(item.look.graph, resource.spec)})
+        yield from pairs({**_where(item), **_service(resource.spec), "update": _update(item.look.graph, resource.spec)})
     elif isinstance(resource.spec, JobSpec):
-        yield from pairs(_job(resource.spec))
+        yield from pairs({**_where(item), **_job(resource.spec)})
     else:
         from reconciler.core.unparse import spec_tree
 
@@ -101,6 +102,13 @@ def _plain(name: str, value: Any) -> str:
     return str(value)
 
 
+def _where(item: Picked) -> dict[str, object]:
+    """The host, and where it is reached by others of its LAN."""
+    name = words.host_of(item.look, item.sight)
+    host = item.look.graph.hosts.get(item.look.graph.host_id(name))
+    return {} if name == LOCAL else {"runs on": f"{name} ({host.reached_at})" if host else name}
+
+
 def _service(spec: ServiceSpec) -> dict[str, object]:
     entries: dict[str, object] = {"replicas": spec.replicas}
     if spec.container:
@@ -109,7 +117,9 @@ def _service(spec: ServiceSpec) -> dict[str, object]:
         entries |= {name: shlex.join(argv) for name, argv in commands.items() if argv}
         entries |= {"keepAlive": "it stays up to be attached to"} if spec.container.keep_alive else {}
     if spec.process:
-        entries |= {"process": shlex.join(spec.process.command), "directory": spec.process.working_dir}
+        package = spec.process.package
+        entries |= {"process": shlex.join(spec.process.command)}
+        entries |= {"package": package.path} if package else {"directory": spec.process.working_dir}
     lists = {
         "variables": [*sorted(spec.env), *(_source(source) for source in spec.env_from)],
         "ports": [f"{port.label}{f' {port.port}' if port.port else ''} on {port.host_port}" for port in spec.ports],
@@ -156,17 +166,29 @@ def _source(source: Any) -> str:
 
 
 def _observed(item: Picked) -> Iterator[str]:
-    runtime = words.runtime_of(item.look, item.sight)
+    runtime = words.place_of(item.look, item.sight)
     if problem := item.look.problems.get(runtime):
         yield f"{runtime} can't be read: {problem}"
     elif item.key.is_workload:
         yield from _instances(item)
     elif item.key.kind == "source":
         yield from _revisions(item)
+    elif item.key.kind == "host" and item.sight.status.host:
+        yield from _machine(item.sight.status.host)
     elif item.sight.things:
         yield from (f"{thing.title}, {thing.runtime} on {thing.host}" for thing in item.sight.things)
     elif runtime:
         yield "nothing"
+
+
+def _machine(host: HostStatus) -> Iterator[str]:
+    skew = "the same time as here" if not host.clock_skew else f"{host.clock_skew:+g} s"
+    facts = {
+        "system": f"{host.os} {host.kernel} {host.arch}, as {host.user}", "engine": host.engine or "none",
+        "cgroups": host.cgroups or "none", "WireGuard": host.wg, "clock": skew, "boot": host.boot_id,
+        "looked after": f"by {host.held_by}" if host.held_by else "",
+    }  # fmt: skip
+    yield from pairs({name: told for name, told in facts.items() if told})
 
 
 def _revisions(item: Picked) -> Iterator[str]:
@@ -206,8 +228,8 @@ def _instances(item: Picked) -> Iterator[str]:
     rows = [
         (
             i.index, i.phase, "yes" if i.ready else "no", i.exit_code, i.restarts, i.pid,
-            ", ".join(f"{name}={port}" for name, port in i.ports.items()), iso(i.started_at), i.runtime, i.id[:12],
-            images.get(i.id, ""),
+            ", ".join(f"{name}={port}" for name, port in i.ports.items()), iso(i.started_at), Place(i.runtime, i.host),
+            i.id[:12], images.get(i.id, ""),
         )
         for i in status.instances
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from reconciler.cli.render.age import age
 from reconciler.cli.render.table import PIPED, Column, table
 from reconciler.cli.render.text import cut
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import Place
 from reconciler.model.status import Instance
 from reconciler.values import dataclass
 
@@ -25,6 +26,7 @@ COLUMNS = (
     Column("STATUS", status=True),
     Column("DECLARED"),
     Column("RUNTIME"),
+    Column("HOST"),
     Column("PORTS", flexible=True),
     Column("IMAGE/COMMAND", flexible=True),
     Column("AGE"),
@@ -66,7 +68,16 @@ class Row:
 
     @property
     def runtime(self) -> str:
-        return self.thing.runtime if self.thing else words.runtime_of(self.look, self.sight)
+        return self.thing.runtime if self.thing else words.place_of(self.look, self.sight).partition("@")[0]
+
+    @property
+    def host(self) -> str:
+        host = Place.of(self.thing.place if self.thing else self.place).host
+        return host.removeprefix(f"{self.look.namespace}/")
+
+    @property
+    def place(self) -> str:
+        return words.place_of(self.look, self.sight)
 
     @property
     def judged(self) -> Instance | None:
@@ -99,14 +110,18 @@ def _wanted(sight: Sight) -> int:
 
 
 def printed(context: Context, found: Sequence[Row]) -> str:
-    cells = [_cells(row) for row in found]
-    return table(COLUMNS, cells, wide=context.output == "wide", color=context.color, limit=context.width, longest=PIPED)
+    """The host only where somebody knows of others than this machine."""
+    several = any(words.knows_others(row.look) for row in found)
+    shown = [number for number, column in enumerate(COLUMNS) if several or column.title != "HOST"]
+    cells = [[cells[number] for number in shown] for cells in map(_cells, found)]
+    columns = [COLUMNS[number] for number in shown]
+    return table(columns, cells, wide=context.output == "wide", color=context.color, limit=context.width, longest=PIPED)
 
 
 def _cells(row: Row) -> list[object]:
     return [
-        row.name, row.sight.key.namespace, row.status, "yes" if row.declared else "no", row.runtime, _ports(row),
-        row.thing.image if row.thing and not row.declared else _workload(row), _age(row),
+        row.name, row.sight.key.namespace, row.status, "yes" if row.declared else "no", row.runtime, row.host,
+        _ports(row), row.thing.image if row.thing and not row.declared else _workload(row), _age(row),
         ("yes" if row.auto_start else "no") if row.declared else "", row.thing.id[:12] if row.thing else "",
     ]  # fmt: skip
 
@@ -156,6 +171,7 @@ def tree(row: Row) -> dict[str, Any]:
         "declared": row.declared,
         "autoStart": row.auto_start,
         "runtime": row.runtime,
+        "host": row.host,
         "ports": {name: grant.port for name, grant in sorted(thing.grants.items())} if thing else {},
         "image": _image(row),
         "command": list(_command(row)),

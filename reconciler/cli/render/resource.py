@@ -16,7 +16,7 @@ from reconciler.kinds import find
 from reconciler.model.key import WORKLOADS
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Reason
-from reconciler.model.status import Arrival, Condition, Endpoint, Event, Instance, Status
+from reconciler.model.status import Arrival, Condition, Endpoint, Event, HostStatus, Instance, Status
 
 if TYPE_CHECKING:
     from reconciler.engine.looking import Look, Sight
@@ -101,6 +101,9 @@ def _status(kind: str, status: Status) -> dict[str, Any]:
             "revisions": revisions,
             "conditions": conditions,
         }
+    if kind == "host":
+        facts = {"facts": _facts(status.host)} if status.host else {}
+        return {"observedGeneration": status.observed_generation, **facts, "conditions": conditions}
     if kind not in WORKLOADS:
         return {"observedGeneration": status.observed_generation, "conditions": conditions}
     of_job = {
@@ -117,6 +120,21 @@ def _status(kind: str, status: Status) -> dict[str, Any]:
         "instances": [_instance(instance) for instance in status.instances],
         **({name: told for name, told in of_job.items() if told is not None} if kind == "job" else {}),
         "conditions": conditions,
+    }
+
+
+def _facts(host: HostStatus) -> dict[str, Any]:
+    return {
+        "os": host.os,
+        "kernel": host.kernel,
+        "arch": host.arch,
+        "user": host.user,
+        "engine": host.engine,
+        "cgroups": host.cgroups,
+        "wg": host.wg,
+        "bootId": host.boot_id,
+        "clockSkewSeconds": host.clock_skew,
+        "heldBy": host.held_by,
     }
 
 

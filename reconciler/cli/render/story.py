@@ -85,7 +85,7 @@ def _ending(spec: JobSpec, item: Picked) -> str:
 
 
 def _observed(item: Picked) -> str:
-    runtime = words.runtime_of(item.look, item.sight)
+    runtime = words.place_of(item.look, item.sight)
     if problem := item.look.problems.get(runtime):
         return f"{runtime} can't be read now, so nobody knows how it stands: {problem}"
     if item.key.kind == "source":
@@ -95,6 +95,9 @@ def _observed(item: Picked) -> str:
         return f"It is {words.status_word(item.look, item.sight)}, and {now}{waits}"
     if item.sight.course:
         return f"It is {words.status_word(item.look, item.sight)}: {words.message(item.look, item.sight)}"
+    if item.key.kind == "host":
+        why = words.message(item.look, item.sight)
+        return f"It is {words.status_word(item.look, item.sight)}{f': {why}' if why else ', and answers'}"
     if item.key.kind != "service":
         return (
             f"It is {words.status_word(item.look, item.sight)}"

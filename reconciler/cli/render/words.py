@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from reconciler.kinds import find
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.key import WORKLOADS, Key
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Action, Reason, Record, Wait
 from reconciler.model.status import Condition, Endpoint
 
@@ -27,6 +29,8 @@ VAGUE = frozenset({Reason.NOT_READY, Reason.STARTING, Reason.PENDING})
 """Reasons for which the phase of an instance is the better word."""
 LONGEST_COMMAND = 60
 WORST_FIRST = ("Failed", "CrashLoop", "Exited", "Paused", "Created", "Removing", "Starting", "Unknown")
+OF_HOST = re.compile(r"^host \S+ \([^)]*\):? ")
+"""With which messages about a host begin that stand beside its name and address already."""
 ORPHAN = "nobody declares it: delete it, or declare it again"
 ORPHANED_DATA = "nobody declares it, but its data stays: declare it again, or delete it with --volumes"
 
@@ -48,15 +52,15 @@ def implied(look: Look, key: Key) -> bool:
     return key in look.plan.desired
 
 
-def runtime_of(look: Look, sight: Sight) -> str:
+def place_of(look: Look, sight: Sight) -> str:
     """Where it lives; empty for what is only a text."""
     if sight.things:
-        return sight.things[0].runtime
+        return sight.things[0].place
     match sight.key.kind:
-        case kind if kind in WORKLOADS and sight.resource and (spec := seen_as_service(sight.resource)):
-            return spec.runtime
+        case kind if kind in WORKLOADS and sight.resource and (spec := look.graph.placed(sight.resource)):
+            return spec.place
         case "volume":
-            return look.graph.volume_runtime(sight.key.name)
+            return look.graph.volume_places(sight.key.name)[0]
         case "service" | "job" | "campaign" | "network":
             return "docker"
         case _:
@@ -74,6 +78,8 @@ def status_word(look: Look, sight: Sight) -> str:
     ready = sight.status.condition("Ready")
     if ready is None or ready.reason == Reason.UNREACHABLE or not reachable(look, sight):
         return "Unknown"
+    if ready.status == "False" and sight.key.kind == "host":
+        return f"Blocked ({ready.reason})"
     if ready.status != "True":
         return _bad_word(look, sight, ready)
     if ready.reason == Reason.STOPPED:
@@ -82,8 +88,8 @@ def status_word(look: Look, sight: Sight) -> str:
 
 
 def reachable(look: Look, sight: Sight) -> bool:
-    runtime = runtime_of(look, sight)
-    return not runtime or look.snapshot.view(runtime).reachable
+    place = place_of(look, sight)
+    return not place or look.snapshot.view(place).reachable
 
 
 def _bad_word(look: Look, sight: Sight, ready: Condition) -> str:
@@ -114,11 +120,13 @@ def message(look: Look, sight: Sight) -> str:
     if sight.resource is None:
         return "" if implied(look, sight.key) else orphaned(sight.key)
     if not reachable(look, sight):
-        return f"{runtime_of(look, sight)} can't be read"
+        return f"{place_of(look, sight)} can't be read"
     waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
     ready, failure = sight.status.condition("Ready"), last_failure(look, sight)
     if failure and failure.message and not waits:
         return without_key(failure.message, sight.key)
+    if ready and sight.key.kind == "host":
+        return OF_HOST.sub("", ready.message)
     if ready and ready.status != "True" and ready.message:
         return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
@@ -172,6 +180,16 @@ def next_run_cell(look: Look, sight: Sight) -> str:
     return f"in {age(sight.status.next_run - look.at)}" if sight.status.next_run else ""
 
 
+def host_of(look: Look, sight: Sight) -> str:
+    """Where it runs; nothing for what runs nowhere."""
+    host = Place.of(place_of(look, sight)).host if sight.key.is_workload else ""
+    return host.removeprefix(f"{look.namespace}/")
+
+
+def knows_others(look: Look) -> bool:
+    return any(name != LOCAL for name in look.graph.hosts)
+
+
 def ports_cell(sight: Sight) -> str:
     """`127.0.0.1:8080->80`; a process listens on the host's port itself. Several ports come with their names."""
     spec = sight.resource.spec if sight.resource else None
@@ -202,6 +220,22 @@ def since_cell(look: Look, sight: Sight) -> str:
     """How long the revision of a Source has been in force."""
     arrived = sight.status.revisions
     return age(look.at - arrived[0].time) if arrived else ""
+
+
+def host_cell(sight: Sight, fact: str) -> str:
+    """Something that a host said about itself."""
+    return str(getattr(sight.status.host, fact)) if sight.status.host else ""
+
+
+def address_cell(sight: Sight) -> str:
+    return sight.resource.spec.reached_at if sight.resource else ""
+
+
+def stands_cell(look: Look, sight: Sight) -> str:
+    """For how long it has been Ready, or not."""
+    ready = sight.status.condition("Ready")
+    since = ready.last_transition_time if ready else 0.0
+    return age(look.at - since) if since and look.at > since else ""
 
 
 def subject_cell(sight: Sight) -> str:

@@ -31,11 +31,15 @@ class Connection:
 
     def __init__(self, locate: Callable[[], Endpoint]) -> None:
         self._locate = locate
+        self._endpoint: Endpoint | None = None
         self._idle: list[APIClient] = []
 
-    @cached_property
+    @property
     def endpoint(self) -> Endpoint:
-        return self._locate()
+        """Asked for anew where it does not last: the way to another host goes when the connection does."""
+        if self._endpoint is None or not self._endpoint.lasts:
+            self._endpoint = self._locate()
+        return self._endpoint
 
     @cached_property
     def engine(self) -> str:

@@ -115,9 +115,12 @@ class Containers:
         return self._holder(desired, doing) if reply.status == 409 else (str(reply.json()["Id"]), False)
 
     def _require_host_paths(self, payload: ContainerPayload, doing: str) -> None:
-        """Podman makes those that are missing, as root and without a word. Docker refuses them by itself."""
+        """Podman makes those that are missing, as root and without a word. Docker refuses them by itself. Another
+        host's we can't see.
+        """
         paths = [mount.host_path for mount in payload.mounts if mount.host_path]
-        if paths and self._connection.endpoint.path and self._connection.engine == "podman":
+        endpoint = self._connection.endpoint
+        if paths and endpoint.path and endpoint.lasts and self._connection.engine == "podman":
             for path in paths:
                 if not os.path.lexists(path):
                     raise missing_source(path, doing)

@@ -23,6 +23,8 @@ class Endpoint:
     source: str = "default"
     certificates: str = ""
     """Directory with ca.pem, cert.pem and key.pem; empty: no TLS."""
+    host: str = ""
+    """Another one that a socket of ours leads to, for as long as a connection lasts."""
 
     @property
     def path(self) -> str:
@@ -35,7 +37,13 @@ class Endpoint:
         name, _, port = self.url.removeprefix("tcp://").rstrip("/").rpartition(":")
         return name.strip("[]"), int(port)
 
+    @property
+    def lasts(self) -> bool:
+        return not self.host
+
     def __str__(self) -> str:
+        if self.host:
+            return f"host {self.host}"
         return self.url if self.source == "default" else f"{self.url} (from {self.source})"
 
 

@@ -19,6 +19,7 @@ from reconciler.errors import (
 from reconciler.runtimes.docker.endpoint import Endpoint
 
 START_IT = "is it running? start it (`sudo systemctl start docker`), or set DOCKER_HOST to the one that you mean"
+NONE_THERE = "install one there, or name its socket in the host's document, or none (engine); processes go on without"
 JOIN_GROUP = "add yourself to its group (`sudo usermod -aG docker $USER`, then log in again), or run as root"
 STUCK = "it may be stuck or overloaded; see its log (`journalctl -u docker`)"
 
@@ -33,6 +34,8 @@ NO_SOURCE = re.compile(r"bind source path does not exist: (\S+)")
 def unreachable(endpoint: Endpoint, error: OSError, seconds: float) -> Unreachable:
     """Nobody can be spoken to. Nothing follows from it about what runs."""
     match error:
+        case ConnectionError() if endpoint.host:
+            return Unreachable(f"no container engine answers at {endpoint.source}", hint=NONE_THERE)
         case TimeoutError():
             return Unreachable(f"the container engine at {endpoint} did not answer in {seconds:g} s", hint=STUCK)
         case PermissionError():

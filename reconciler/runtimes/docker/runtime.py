@@ -22,14 +22,15 @@ from reconciler.runtimes.docker.builds import Builds
 from reconciler.runtimes.docker.closer import Closer
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.containers import Containers
+from reconciler.runtimes.docker.dialect import engine_name
 from reconciler.runtimes.docker.endpoint import SYSTEM_SOCKET, Endpoint
 from reconciler.runtimes.docker.errors import garbled
 from reconciler.runtimes.docker.glance import LISTS, digest, digest_of_ours
 from reconciler.runtimes.docker.images import Images, Progress
-from reconciler.runtimes.docker.lastlog import LastLog
 from reconciler.runtimes.docker.networks import Networks, Volumes
 from reconciler.runtimes.docker.reach import DockerReach
 from reconciler.runtimes.docker.uptime import Moments
+from reconciler.runtimes.lastlog import LastLog
 
 
 class DockerRuntime(DockerReach, DockerAdopting):
@@ -46,14 +47,18 @@ class DockerRuntime(DockerReach, DockerAdopting):
         logs_dir: str | None = None,
         adopted_dir: str = "",
         progress: Progress | None = None,
+        nearer: Callable[[str, int], tuple[str, int]] = lambda address, port: (address, port),
     ) -> None:
+        """`nearer` says where an address is found here that the host itself would use."""
         self.host = host
+        self._nearer = nearer
         self._owner = owner
         connection = Connection(locate)
         super().__init__(connection)
         self._adopted = Adopted(adopted_dir, lambda: connection.endpoint)
         self._moments = Moments()
         self._lists: list[Any] = []
+        self._version = ""
         self._looked_at = 0.0
         self._images = Images(connection, progress)
         self._builds = Builds(connection, owner, progress)
@@ -65,7 +70,8 @@ class DockerRuntime(DockerReach, DockerAdopting):
     def observe(self, *, deep: bool = False) -> View:
         try:
             seen = self._look()
-            return View(self.name, self.host, self._closer.look(seen) if deep else seen)
+            seen = self._closer.look(seen) if deep else seen
+            return View(self.name, self.host, seen, engine=self._version)
         except ReconcilerError as error:
             return View(self.name, self.host, problem=error.message, hint=error.hint)
 
@@ -111,6 +117,9 @@ class DockerRuntime(DockerReach, DockerAdopting):
                 self._volumes.create(desired, payload)
             case payload:
                 raise Refused(f"{desired.key}: a container engine can't make a {type(payload).__name__}")
+
+    def address(self, seen: Observed, port: int, protocol: str = "tcp") -> tuple[str, int]:
+        return self._nearer(*super().address(seen, port, protocol))
 
     # Everything below changes what was seen, and only what is ours: a second lock on a door that stays shut anyway.
 
@@ -162,7 +171,9 @@ class DockerRuntime(DockerReach, DockerAdopting):
         """The three lists at once. What can't be read as what it should be is no world, least of all an empty one."""
         self._looked_at = time.time()
         adopted = self._adopted.read()
-        containers, networks, volumes = self._lists = self._connection.get_all(list(LISTS))
+        elsewhere = ["/version"] if self.host != "local" else []
+        containers, networks, volumes, *told = self._connection.get_all([*LISTS, *elsewhere])
+        self._lists = [containers, networks, volumes]
         try:
             joinable = read.networks(networks, self._owner)
             known = {network.id for network in joinable}
@@ -171,6 +182,7 @@ class DockerRuntime(DockerReach, DockerAdopting):
                 *joinable,
                 *read.volumes(volumes, self._owner),
             )
+            self._version = " ".join(f"{engine_name(one)} {one['Version']}" for one in told)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise garbled(self._connection.endpoint, f"lists that can't be read ({error!r})") from error
         return tuple(replace(one, host=self.host) for one in seen) if self.host != "local" else seen

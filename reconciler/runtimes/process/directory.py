@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -136,9 +136,10 @@ def deliver(directory: str, mounts: tuple[Mount, ...], account: Account | None) 
             os.chown(place, account.uid, account.gid)
 
 
-def open_way(key: Key, directory: str, account: Account) -> None:
-    """Let another user pass through to files of its own. Pass through only: nothing can be listed or read."""
-    ours = [f"{directory}/files", directory, os.path.dirname(directory), os.path.dirname(os.path.dirname(directory))]
+def open_way(key: Key, ours: Sequence[str], account: Account) -> None:
+    """Let another user pass through to files of its own, by directories of ours, innermost first. Pass through only:
+    nothing can be listed or read.
+    """
     for place in ours:
         os.chmod(place, 0o711)  # noqa: S103 -- see above
     above = os.path.dirname(ours[-1])

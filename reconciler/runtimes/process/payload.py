@@ -50,8 +50,12 @@ def placed(desired: Desired, home: str, directory: str) -> Desired:
     payload = payload_of(desired)
     if payload.inside:
         return entering(desired, payload, home)
-    if not payload.mounts:
+    if not payload.mounts and not payload.package:
         return desired
+    if payload.package:
+        inside = os.path.join(home, "packages", payload.package.id, "tree", payload.working_dir)
+        payload = replace(payload, working_dir=inside)
+        desired = replace(desired, payload=payload)
     where = {
         mount.name: f"{home}/volumes/{mount.volume}/data" if mount.volume else f"{directory}/files/{mount.name}"
         for mount in payload.mounts
@@ -65,9 +69,10 @@ def placed(desired: Desired, home: str, directory: str) -> Desired:
     return replace(desired, payload=filled)
 
 
-def check(desired: Desired, *, ours: str = "") -> None:
+def check(desired: Desired, *, ours: str = "", wholly: bool = False) -> None:
     """What can be known before a launch. The launch itself has the last word: it acts as the user, in the place.
-    `ours` is what a person calls the program that does it: the daemon, this command.
+    `ours` is what a person calls the program that does it: the daemon, this command. Only who asks for it `wholly` is
+    told of an interpreter too.
     """
     payload = payload_of(desired)
     account = account_of(desired)
@@ -80,7 +85,8 @@ def check(desired: Desired, *, ours: str = "") -> None:
     if account is None and not os.access(directory, os.X_OK):
         raise Denied(f"{desired.key}: no permission to enter the working directory {directory}")
     path = path_of(desired)
-    if find_program(payload.command[0], directory, path) is None:
+    program = find_program(payload.command[0], directory, path)
+    if program is None or (wholly and _missing_interpreter(program, directory, path)):
         raise missing(desired, ours)
 
 
@@ -126,15 +132,16 @@ def cannot_start(desired: Desired, error: OSError | Refused, directory: str) -> 
 def missing(desired: Desired, ours: str = "") -> Refused:
     """Why the program can't be executed, as far as the file system tells."""
     payload = payload_of(desired)
-    program = payload.command[0]
-    if "/" not in program:
-        inherited = f"the PATH of {ours}" if ours else "its PATH"
-        whose = "its PATH, which spec.env sets" if "PATH" in payload.env else inherited
+    program, directory, path = payload.command[0], payload.working_dir or "/", path_of(desired)
+    found = find_program(program, directory, path)
+    if "/" not in program and found is None:
+        whose = f"the PATH of {ours}" if ours else "its PATH"
+        whose = "its PATH, which spec.env sets" if "PATH" in payload.env else whose
         return Refused(
-            f"{desired.key}: no program {program!r} on {whose} ({_shortened(path_of(desired))})",
+            f"{desired.key}: no program {program!r} on {whose} ({_shortened(path)})",
             hint="install it, give its full path, or set PATH in spec.env",
         )
-    place = os.path.join(payload.working_dir or "/", program)
+    place = found or os.path.join(directory, program)
     if not os.path.lexists(place):
         return Refused(
             f"{desired.key}: the program {place} does not exist", hint="check process.command and process.workingDir"
@@ -143,7 +150,7 @@ def missing(desired: Desired, ours: str = "") -> Refused:
         return Refused(f"{desired.key}: {place} is a directory, not a program")
     if not os.access(place, os.X_OK):
         return Denied(f"{desired.key}: {place} is not executable", hint=f"chmod +x {place}")
-    if interpreter := _missing_interpreter(place):
+    if interpreter := _missing_interpreter(place, directory, path):
         return Refused(
             f"{desired.key}: the interpreter of {place}, {interpreter}, does not exist", hint="see its first line"
         )
@@ -190,12 +197,18 @@ def account_of(desired: Desired) -> Account | None:
 
 def environment(desired: Desired) -> dict[str, str]:
     """The whole environment of the service, secrets revealed. For the exec and nothing else."""
-    base = {name: os.environ[name] for name in os.environ if name in INHERITED or name.startswith("LC_")}
-    base.setdefault("PATH", DEFAULT_PATH)
+    base = inherited()
     if account := account_of(desired):
         base |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}
     given = payload_of(desired).env
     return base | {name: value.text() if isinstance(value, Sealed) else value for name, value in given.items()}
+
+
+def inherited() -> dict[str, str]:
+    """What everybody has, whoever applied it."""
+    base = {name: os.environ[name] for name in os.environ if name in INHERITED or name.startswith("LC_")}
+    base.setdefault("PATH", DEFAULT_PATH)
+    return base
 
 
 def path_of(desired: Desired) -> str:
@@ -211,11 +224,16 @@ def _look_up(name: str) -> Account | None:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_shell)
 
 
-def _missing_interpreter(place: str) -> str:
+def _missing_interpreter(place: str, directory: str, path: str) -> str:
+    """Of a script. `env` has it looked for on the PATH."""
     try:
         with open(place, "rb") as file:
             first = file.readline(512)
     except OSError:
         return ""
     words = first[2:].decode(errors="replace").split() if first.startswith(b"#!") else []
-    return words[0] if words and not os.path.exists(words[0]) else ""
+    if words and not os.path.exists(os.path.join(directory, words[0])):
+        return words[0]
+    if len(words) > 1 and os.path.basename(words[0]) == "env" and not words[1].startswith("-") and "=" not in words[1]:
+        return "" if find_program(words[1], directory, path) else words[1]
+    return ""

@@ -29,6 +29,7 @@ from reconciler.runtimes.process.directory import (
 from reconciler.runtimes.process.files import Files
 from reconciler.runtimes.process.identity import wait_for_end
 from reconciler.runtimes.process.observation import Watched, observe
+from reconciler.runtimes.process.packages import Packages
 from reconciler.runtimes.process.payload import check, check_room, payload_of, placed
 from reconciler.runtimes.process.pulse import Pulse
 from reconciler.runtimes.process.recovery import Markers, is_lost, parent_of, untouched
@@ -57,6 +58,7 @@ class ProcessRuntime(Files):
         self._root = os.path.join(self._home, "processes")
         self._volumes = Volumes(self._home, owner, host)
         self._starter = Starter(owner)
+        self._packages = Packages(self._home)
         self._pulse = Pulse(self._root)
         self._parents: set[int] = set()
         """Shell parents that are children of this very process: somebody has to reap them while we last."""
@@ -120,7 +122,8 @@ class ProcessRuntime(Files):
 
     def prepare(self, desired: Desired) -> None:
         if isinstance(desired.payload, ProcessPayload):
-            check(self._placed(desired), ours=self._ours)
+            with self._furnished(desired):
+                check(self._placed(desired), ours=self._ours, wholly=True)
             if os.path.isdir(self._root):  # what is not there yet is made where nothing runs that could be lost
                 check_room(desired, self._root)
 
@@ -129,8 +132,7 @@ class ProcessRuntime(Files):
             self._volumes.create(desired)
             return
         name = directory_name(desired.key)
-        check(self._placed(desired), ours=self._ours)
-        with self._turn(name, make=True):
+        with self._furnished(desired), self._turn(name, make=True):
             watched = self._watched(name)
             now = None if untouched(watched.directory, watched.place) else self._past_starting(name)
             # Who has come to his end was overlooked: whether he is to run once more is for the next look.
@@ -139,8 +141,7 @@ class ProcessRuntime(Files):
                 self._launch(desired, name, now)
 
     def start(self, seen: Observed, desired: Desired) -> None:
-        check(self._placed(desired), ours=self._ours)
-        with self._turn(self._addressed(seen)) as name:
+        with self._furnished(desired), self._turn(self._addressed(seen)) as name:
             now = self._past_starting(name)
             if now is None:
                 raise _gone(seen)
@@ -174,7 +175,8 @@ class ProcessRuntime(Files):
                 raise _gone(seen)
             self._restore(name)
             if now.phase in {Phase.RUNNING, Phase.PAUSED}:
-                tree.end(self._tree(name, now.key), _number(stop.signal), stop.grace_seconds)
+                number = signal.Signals[f"SIG{stop.signal.removeprefix('SIG')}"]
+                tree.end(self._tree(name, now.key), number, stop.grace_seconds)
                 failpoint("process.tree.ended")
             self._end_leftovers(name, now)
         self._reap()
@@ -183,8 +185,9 @@ class ProcessRuntime(Files):
         made = (read_labels(os.path.join(self._root, name)) or {}).get("stop")
         return Stop(made[0], made[1]) if made else Stop()
 
-    def clear_away(self, key: Key) -> None:
-        """A process runs what is there."""
+    def clear_away(self, key: Key) -> None:  # noqa: ARG002 -- what nobody uses is nobody's
+        """A process runs what is there, or what it was delivered with."""
+        self._packages.sweep()
 
     def remove(self, seen: Observed) -> None:
         if seen.kind == "volume":
@@ -202,6 +205,15 @@ class ProcessRuntime(Files):
                     self._starter.forget(os.path.join(self._root, name))
         except Gone:
             return
+        finally:
+            self._packages.sweep()
+
+    @contextmanager
+    def _furnished(self, desired: Desired) -> Iterator[None]:
+        """All that it will need is there, and stays until it has been started."""
+        with self._packages.ready(desired.key, payload_of(desired)):
+            check(self._placed(desired), ours=self._ours)
+            yield
 
     def _placed(self, desired: Desired) -> Desired:
         return placed(desired, self._home, os.path.join(self._root, directory_name(desired.key)))
@@ -386,7 +398,3 @@ class ProcessRuntime(Files):
 
 def _gone(seen: Observed) -> Gone:
     return Gone(f"{seen.title} is not there any more", hint="look again")
-
-
-def _number(name: str) -> int:
-    return signal.Signals["SIG" + name.removeprefix("SIG")]

@@ -99,7 +99,9 @@ class Starter:
         begin(directory)
         deliver(directory, payload.mounts, account)
         if account and any(mount.files for mount in payload.mounts):
-            open_way(desired.key, directory, account)
+            open_way(desired.key, [f"{directory}/files", *_outwards(directory)], account)
+        if account and payload.package:
+            open_way(desired.key, _outwards(f"{_outwards(directory)[-1]}/packages/{payload.package.id}"), account)
         failpoint("process.directory.filled")
         return Launch(
             title=f"reconciler: {desired.key}",
@@ -145,6 +147,12 @@ class Starter:
         return f"{self._owner[:8]}-{os.path.basename(directory)}"
 
 
+def _outwards(directory: str) -> list[str]:
+    """One of a home's, from itself to the home."""
+    kind = os.path.dirname(directory)
+    return [directory, kind, os.path.dirname(kind)]
+
+
 def _labels(desired: Desired, directory: str) -> dict[str, object]:
     """The id stays for as long as the directory does, over every start."""
     before = read_labels(directory) or {"id": os.urandom(16).hex(), "created": time.time()}
@@ -154,6 +162,7 @@ def _labels(desired: Desired, directory: str) -> dict[str, object]:
         "created": before.get("created", time.time()),
         "ports": {port.name: [port.protocol, port.bind] for port in payload_of(desired).ports},
         "stop": [payload_of(desired).stop.signal, payload_of(desired).stop.grace_seconds],
+        **({"package": package.id} if (package := payload_of(desired).package) else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""A container's log goes with it, so its end is kept: that is what a person wants to read after a crash."""
+"""An instance's log goes with it, so its end is kept: that is what a person wants to read after a crash."""
 
 from __future__ import annotations
 

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import get, hosting, line, names
+from reconciler.cli.asking import agreed
+from reconciler.cli.context import Context
+from reconciler.cli.render.output import TREES, show_tree
+from reconciler.cli.render.progress import progress
+from reconciler.cli.render.text import clean
+from reconciler.cli.verb import verb, verbs
+from reconciler.errors import HostKeyUnknown, ReconcilerError, Unreachable, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.hosts.ssh import Ssh
+    from reconciler.kinds.host import HostSpec
+    from reconciler.model.resource import Resource
+
+EXAMPLES = """
+reconciler host add nas admin@192.168.1.20
+reconciler host check
+reconciler host trust nas
+reconciler host list
+"""
+ADD = """
+reconciler host add nas admin@192.168.1.20
+reconciler host add pi pi@pi.local:2222 --identity ~/.ssh/pi --engine none
+reconciler host add web deploy@web.example.org --key-from-known-hosts -n shop
+"""
+CHECK = """
+reconciler host check
+reconciler host check nas pi -o json
+"""
+TRUST = """
+reconciler host trust nas
+reconciler host trust nas --fingerprint SHA256:3jX0n4bC1mE7o2V9aVt4q8S1yqg0i5cZfE6oYcOa0aU
+"""
+LIST = """
+reconciler host list
+reconciler host list -A -o wide
+"""
+
+
+@verb("add", examples=ADD, outputs=line.OUTPUTS)
+@click.argument("name")
+@click.argument("where", metavar="[USER@]HOST[:PORT]")
+@click.option("--identity", metavar="FILE", default="", help="The private key to use, and no other.")
+@click.option("--address", metavar="ADDRESS", default="", help="Where other machines reach what it publishes [HOST].")
+@click.option("--engine", metavar="SOCKET", default="", help="The socket of its engine; none, if it has none.")
+@click.option("--host-key", metavar="KEY", default="", help="Type and key, as in known_hosts: pinned in the spec.")
+@click.option("--key-from-known-hosts", is_flag=True, help="Pin the key that your own known_hosts has.")
+@click.option("-y", "--yes", is_flag=True, help="Believe the key that it shows now; don't ask.")
+@line.waiting_options
+def add(
+    context: Context, name: str, where: str, *, identity: str, address: str, engine: str, host_key: str,
+    key_from_known_hosts: bool, yes: bool, wait: bool, timeout: float | None,
+) -> int:  # fmt: skip
+    """Declare another machine, as `apply` would.
+
+    A key that nobody knows yet is shown, and believed if you say so.
+    """
+    if host_key and key_from_known_hosts:
+        raise UsageError("--host-key and --key-from-known-hosts are two answers to one question", hint="give one")
+    given = hosting.Given(where=where, identity=identity, address=address, engine=engine, host_key=host_key)
+    resource = hosting.declared(context.scope, name, given)
+    controller = line.open_controller(context, acts=True)
+    controller.parts.home.identity(make=True)
+    if key_from_known_hosts:
+        resource = _pinned_from_known(context, resource)
+    _get_acquainted(context, resource, yes=yes)
+    with progress(context) as lines:
+        limit = context.timeout if timeout is None else timeout
+        bridge = line.Bridge(lines, [resource.key])
+        report = controller.apply([resource], wait=wait, timeout=limit, progress=bridge)
+    return line.print_report(context, report)
+
+
+def _pinned_from_known(context: Context, resource: Resource) -> Resource:
+    known = _way(context, resource).known()
+    if not known:
+        hint = "connect to it once with ssh, or give the key with --host-key"
+        raise ReconcilerError(f"{resource.key.short}: your known_hosts has no key of it", hint=hint)
+    return hosting.pinned(resource, known[0])
+
+
+def _get_acquainted(context: Context, resource: Resource, *, yes: bool) -> None:
+    """Whatever else is the matter with it, its status tells."""
+    from reconciler.hosts.sshsaid import fingerprint
+
+    way = _way(context, resource)
+    try:
+        way.run(["true"])
+    except HostKeyUnknown:
+        shown = way.offered()
+        question = f"{resource.key.short} shows the key {fingerprint(shown)}. Is it that machine's?" if shown else ""
+        if shown and (yes or agreed(context, question)):
+            way.trust(shown)
+    except ReconcilerError:
+        return
+
+
+@verb("check", examples=CHECK, outputs=TREES)
+@click.argument("words", nargs=-1, metavar="[NAME]…", shell_complete=names.hosts)
+def check(context: Context, words: tuple[str, ...]) -> int:
+    """Look at hosts closely: one line for each fact; 1 if one is wrong."""
+    controller = line.open_controller(context)
+    chosen = hosting.chosen(controller, context.scope, words)
+    found = hosting.checked(controller, chosen)
+    tree = {"hosts": [hosting.tree(name, facts) for name, facts in found.items()]}
+    if not show_tree(context, tree):
+        hosting.show(context, found)
+    return 1 if any(fact.level == "failed" for facts in found.values() for fact in facts) else 0
+
+
+@verb("trust", examples=TRUST)
+@click.argument("name", shell_complete=names.hosts)
+@click.option("--fingerprint", "wanted", metavar="SHA256:…", help="Only if it is just this one.")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@line.waiting_options
+def trust(context: Context, name: str, *, wanted: str | None, yes: bool, wait: bool, timeout: float | None) -> int:
+    """Believe the key that a host shows now, in place of the one before."""
+    from reconciler.hosts.sshsaid import fingerprint
+
+    controller = line.open_controller(context, acts=True)
+    resource = hosting.resource_of(controller, context.scope, name)
+    way = _way(context, resource)
+    shown = way.offered()
+    if not shown:
+        raise Unreachable(f"{resource.key.short}: it shows no key", hint=f"see: reconciler host check {name}")
+    before = way.known()
+    known = [fingerprint(one) for one in before]
+    if fingerprint(shown) in known:
+        print(f"{resource.key.short} unchanged: {fingerprint(shown)} is known already", file=context.stdout)
+        return 0
+    _agree(context, resource, known, fingerprint(shown), wanted, yes=yes)
+    if not resource.spec.ssh.host_key:
+        way.trust(shown)
+        way.close()
+    else:
+        key = " ".join(shown.split()[-2:])
+        limit = context.timeout if timeout is None else timeout
+        controller.edit([resource.key], lambda old: hosting.pinned(old, key), wait=wait, timeout=limit)
+    print(f"{resource.key.short} trusted: {fingerprint(shown)}", file=context.stdout)
+    return 0
+
+
+def _agree(
+    context: Context, resource: Resource, known: list[str], shown: str, wanted: str | None, *, yes: bool
+) -> None:
+    print(f"known: {clean(', '.join(known)) or 'none'}\nshown: {clean(shown)}", file=context.stderr)
+    if wanted is not None and wanted != shown.partition(" ")[2]:
+        hint = "it is another machine, or somebody is in between: ask the machine itself"
+        raise ReconcilerError(f"{resource.key.short}: it shows {shown}, not {wanted}", hint=hint)
+    if not (yes or wanted or agreed(context, "Is that the machine's own key?")):
+        hint = "compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says there; then say --yes"
+        raise ReconcilerError(f"{resource.key.short}: nothing was changed", hint=hint)
+
+
+def _way(context: Context, resource: Resource) -> Ssh:
+    from reconciler import wiring
+    from reconciler.kinds.host import host_id
+
+    spec: HostSpec = resource.spec
+    return wiring.ssh(context.home, host_id(resource.key.namespace, resource.key.name), spec)
+
+
+@verb("list", examples=LIST, outputs=(*TREES, "wide", "name"))
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")
+@click.option("--no-headers", is_flag=True, help="Leave the header line out.")
+def list_(context: Context, *, everywhere: bool, no_headers: bool) -> None:
+    """List hosts, with what they are: `get hosts`."""
+    assert get.command.callback is not None, "a verb has one"
+    get.command.callback(
+        replace(context), ("hosts",), selector=None, everywhere=everywhere, watch=False, no_headers=no_headers,
+        ignore_not_found=False,
+    )  # fmt: skip
+
+
+command = verbs("host", "Add other machines, and see what they are.", examples=EXAMPLES,
+                commands=[add, check, trust, list_])  # fmt: skip

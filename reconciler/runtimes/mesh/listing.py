@@ -1,0 +1,100 @@
+"""What the one listing of a host says of its interfaces, and of its parts of meshes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Any
+
+from reconciler.errors import Unreachable
+from reconciler.model import labels as table
+from reconciler.model.observed import Facts, Footing, Leg, Observed
+from reconciler.values import dataclass
+
+RUNTIME = "mesh"
+
+
+@dataclass(slots=True)
+class Said:
+    """Lines by their first word: of the host itself, or of one device."""
+
+    device: str = ""
+    lines: dict[str, list[list[str]]] = field(default_factory=dict)
+
+    def all(self, word: str) -> list[list[str]]:
+        return self.lines.get(word, [])
+
+    def one(self, word: str) -> list[str]:
+        return next(iter(self.all(word)), [])
+
+
+def read(text: str, host: str, owner: str) -> tuple[Footing, tuple[Observed, ...]]:
+    lines = text.splitlines()
+    if not lines or lines[-1] != "end":
+        raise Unreachable(f"host {host} did not tell all of its networks", hint="it is asked again")
+    found = [Said()]
+    for line in lines[:-1]:
+        word, _, rest = line.partition(" ")
+        if word == "=":
+            found.append(Said(rest))
+        else:
+            words = [rest] if word == "labels" else rest.split()
+            found[-1].lines.setdefault(word, []).append(words)
+    machine, *parts = found
+    return _footing(machine, host), tuple(_parts(parts, host, owner))
+
+
+def _footing(said: Said, host: str) -> Footing:
+    legs = tuple(Leg(words[0].partition("@")[0], words[1]) for words in said.all("leg") if len(words) == 2)
+    tools = {words[0] for words in said.all("tool") if words}
+    who, lacking = next(iter(said.one("who")), ""), ""
+    if missing := sorted({"ip", "wg"} - tools):
+        lacking = f"{host} has no {' and no '.join(missing)}; install wireguard-tools and iproute2 there"
+    elif who != "root":
+        lacking = f"{who} may make no network devices on {host}; be root there, or let sudo ask for no password"
+    return Footing(legs, next(iter(said.one("met")), ""), lacking)
+
+
+def _parts(found: list[Said], host: str, owner: str) -> Iterator[Observed]:
+    for said in found:
+        labels = _labels(said)
+        key = table.read_key(labels) if labels.get(table.OWNER) == owner and owner else None
+        if key and key.kind == RUNTIME:
+            yield Observed(
+                id=said.device, name=key.engine_name, kind=RUNTIME, runtime=RUNTIME, host=host, key=key, owner=owner,
+                fingerprint=str(labels.get(table.FINGERPRINT, "")), facts=Facts(fields=_facts(said)),
+            )  # fmt: skip
+
+
+def _facts(said: Said) -> dict[str, Any]:
+    """In the words of `core.making.as_joined`."""
+    live = [*said.one("live"), "", ""]
+    told = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6]
+    own = next((words[1] for words in said.all("set") if words[:1] == ["self"] and len(words) == 2), "")
+    return {
+        "up": "up" in said.lines and bool(live[0]),
+        "public": next(iter(said.one("public")), ""),
+        "live_public": live[0],
+        "port": int(live[1]) if live[1].isdecimal() else 0,
+        "wanted_address": own,
+        "addresses": (),
+        "routes": tuple(words[0] for words in said.all("route") if words),
+        "peers": {words[0]: _peer(words) for words in said.all("peer") if len(words) == 4},
+        "hosts": {words[5]: words[2].partition("/")[0] for words in told},
+        "keys": {words[5]: words[1] for words in told},
+    }
+
+
+def _peer(words: list[str]) -> dict[str, Any]:
+    reached = tuple(one.partition("/")[0] for one in words[2].split(",") if one != "(none)")
+    shook = int(words[3]) if words[3].isdecimal() else 0
+    return {"reached": reached, "endpoint": words[1].replace("(none)", ""), "shook": shook}
+
+
+def _labels(said: Said) -> dict[str, str]:
+    try:
+        found: Any = json.loads(next(iter(said.one("labels")), ""))
+    except ValueError:
+        return {}
+    return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}

@@ -1,0 +1,225 @@
+"""Native processes on another host."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.leased import why_taken
+from reconciler.errors import Denied, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.model import labels as table
+from reconciler.model.desired import Desired, ProcessPayload, Sealed, Stop, places
+from reconciler.model.key import Key
+from reconciler.model.observed import Observed, View
+from reconciler.ports import Completed
+from reconciler.runtimes.lastlog import LastLog
+from reconciler.runtimes.remote import leases, scripts
+from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_lease
+from reconciler.runtimes.remote.looking import LOOK
+from reconciler.runtimes.remote.packages import SWEEP, RemotePackages
+from reconciler.runtimes.remote.reach import FarHost, RemoteReach, directory_of
+
+LOOK_SECONDS = 15.0
+ACT_SECONDS = 30.0
+STOP_ROOM = 20.0
+"""What a stop may take beside the time that the service is given."""
+LEASES = scripts.COMMON + leases.SCRIPT
+REMOVE = f'{SWEEP}{scripts.REMOVE.rstrip()} || exit 1\nsweep "$5"\n'
+NOT_YET = "run it on this machine, or as a container"
+
+
+class RemoteProcesses(RemoteReach):
+    """The five verbs, and the way in. Each is one command on the host, which does all of it or can be asked again."""
+
+    name = RUNTIME
+
+    def __init__(
+        self, host: FarHost, owner: str, *, state: str = "", who: str = "", acts: bool = False, logs_dir: str = ""
+    ) -> None:
+        """`state` is a directory there; empty for the usual one of the user that we are there. `who` we are is said
+        to others who would change things there too. Only who `acts` keeps them away. What those that are removed
+        have said last is kept in `logs_dir`.
+        """
+        self.host = host.name
+        super().__init__(host, state)
+        self._owner, self._last_log = owner, LastLog(self, logs_dir or None)
+        self._packages = RemotePackages(host, state)
+        self._who, self._acts = leases.word(who), acts and bool(owner)
+
+    # -- looking
+
+    def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
+        try:
+            seen = self._list()
+            there = tuple(seen.observed(self.host, self._owner))
+        except OutcomeUnknown as error:  # nothing can have changed by a look
+            return View(self.name, self.host, problem=error.message, hint="it is asked again")
+        except ReconcilerError as error:
+            return View(self.name, self.host, problem=error.message, hint=error.hint, reason=error.reason)
+        return View(self.name, self.host, there, machine=seen.facts, lease=seen.lease)
+
+    def glance(self) -> str:
+        """It takes a look to know."""
+        return ""
+
+    def _list(self) -> Listing:
+        words = [self._state, self._owner if self._acts else "-", str(leases.SECONDS), self._who]
+        before = time.time()
+        done = self._there.run(["sh", "-c", LOOK, "look", *words], deadline=LOOK_SECONDS)
+        return read(done.stdout.decode(errors="replace"), self.host, before, time.time())
+
+    # -- whose it is
+
+    def claim(self) -> None:
+        """That we may change things there. Raises HostTaken if somebody else does; where nothing can be written,
+        nobody can say.
+        """
+        done = self._act(LEASES + leases.CLAIM, [self._owner, str(leases.SECONDS), self._who])
+        other = read_lease(done.stdout.decode(errors="replace").removeprefix("lease ").strip())
+        if done.exit_code == 76:
+            raise HostTaken(why_taken(self.host, other), hint="declare it on another host, or ask whose it is")
+
+    def release(self) -> None:
+        """Nothing of ours is there any more."""
+        self._act(LEASES + leases.RELEASE, [self._owner, self._who])
+
+    # -- verbs
+
+    def get_ready(self) -> None:
+        return
+
+    def prepare(self, desired: Desired) -> None:
+        payload = desired.payload
+        if not isinstance(payload, ProcessPayload):
+            return
+        _supported(desired, payload)
+        with self._packages.ready(desired.key, payload.package):
+            self._check(desired, payload)
+
+    def _check(self, desired: Desired, payload: ProcessPayload) -> None:
+        package, path = payload.package, payload.env.get("PATH", "")
+        directory, program = payload.working_dir or ".", payload.command[0]
+        words = [package.id if package else "", directory, program, path if isinstance(path, str) else ""]
+        done = self._act(scripts.CHECK, words, deadline=LOOK_SECONDS)
+        match done.exit_code:
+            case 71:
+                raise Refused(f"{desired.key}: there is no working directory {directory} on {self.host}")
+            case 72:
+                hint = "install it there, or give the path of one that is"
+                raise Refused(f"{desired.key}: {self.host} has no program {program}", hint=hint)
+            case 78:
+                message = f"{desired.key}: {self.host} has no {done.stdout.decode(errors='replace').strip()}"
+                raise Refused(f"{message}, by which {program} is run", hint="install it there; see its first line")
+
+    def create(self, desired: Desired) -> None:
+        if desired.key.kind == "volume":
+            self._make_volume(desired)
+            return
+        if desired.key not in {thing.key for thing in self._list().observed(self.host, self._owner)}:
+            self._launch(desired, secrets.token_hex(16))
+
+    def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
+        raise Refused(f"{desired.key}: {', '.join(changes)} can't be changed while it runs on {seen.host}")
+
+    def start(self, seen: Observed, desired: Desired) -> None:
+        self._launch(desired, seen.id)
+
+    def stop(self, seen: Observed, stop: Stop) -> None:
+        words = [directory_of(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds))]
+        done = self._act(scripts.STOP, words, deadline=stop.grace_seconds + STOP_ROOM)
+        if done.exit_code:
+            raise OutcomeUnknown(f"{seen.title} did not end", hint="look at it")
+
+    def clear_away(self, key: Key) -> None:  # noqa: ARG002 -- what nobody uses is nobody's
+        self._packages.sweep()
+
+    def remove(self, seen: Observed) -> None:
+        if seen.key is None:
+            raise Refused(f"{seen.title} is not ours, and so is not touched")
+        folder = "volumes" if seen.kind == "volume" else "processes"
+        if folder == "processes":
+            self._last_log.save(seen)
+        words = [folder, directory_of(seen), seen.id, self._packages.used]
+        self._done(self._act(REMOVE, words), f"{seen.title} can't be removed")
+
+    def _launch(self, desired: Desired, identity: str) -> None:
+        payload = desired.payload
+        assert isinstance(payload, ProcessPayload), "only processes are launched"
+        _supported(desired, payload)
+        with self._packages.ready(desired.key, payload.package):
+            self._begin(desired, payload, identity)
+
+    def _begin(self, desired: Desired, payload: ProcessPayload, identity: str) -> None:
+        state = self._list().state
+        directory = f"{state}/processes/{_directory_of(desired.key)}"
+        self._deliver(payload, directory)
+        labels = table.write(desired) | {"id": identity, "RECONCILER_OWNER": desired.owner}
+        labels |= {"package": payload.package.id} if payload.package else {}
+        script = _run_script(desired, payload, _where(payload, state, directory), state)
+        said = f"{json.dumps(labels, sort_keys=True)}\n{script}".encode()
+        done = self._act(scripts.START, [_directory_of(desired.key), identity, scripts.PARENT], stdin=said)
+        if done.exit_code == 73:
+            raise NameTaken(f"{desired.key}: {directory} on {self.host} is another one's", hint="look at it there")
+        if done.exit_code == 75:
+            raise OutcomeUnknown(f"{desired.key}: somebody else is starting it on {self.host}", hint="look again")
+        self._done(done, f"{desired.key} can't be started on {self.host}")
+
+    def _deliver(self, payload: ProcessPayload, directory: str) -> None:
+        for mount in payload.mounts:
+            for file in mount.files:
+                self._there.write(f"{directory}/files/{mount.name}/{file.name}", file.data(), mode=file.mode)
+
+    def _make_volume(self, desired: Desired) -> None:
+        labels = table.write(desired) | {"id": secrets.token_hex(16)}
+        said = f"{json.dumps(labels, sort_keys=True)}\n".encode()
+        self._done(self._act(scripts.VOLUME, [desired.name], stdin=said), f"{desired.key} can't be made")
+
+    def _act(
+        self, script: str, words: Sequence[str], *, stdin: bytes = b"", deadline: float = ACT_SECONDS
+    ) -> Completed:
+        return self._there.run(["sh", "-c", script, "act", self._state, *words], stdin=stdin, deadline=deadline)
+
+    def _done(self, done: Completed, what: str) -> None:
+        if done.exit_code:
+            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise (Denied if "ermission denied" in said else Refused)(f"{what}: {said or done.exit_code}")
+
+
+def _supported(desired: Desired, payload: ProcessPayload) -> None:
+    """What would be passed over in silence is refused."""
+    asked = {
+        "process.user": payload.user,
+        "resources": payload.limits.cpus or payload.limits.memory or payload.limits.pids,
+        "in": payload.inside,
+    }
+    if found := next((name for name in asked if asked[name]), ""):
+        raise Refused(f"{desired.key}: {found} has no effect for a process on {desired.host}", hint=NOT_YET)
+
+
+def _directory_of(key: Key) -> str:
+    return f"{key.namespace}.{key.name}.{key.index}"
+
+
+def _where(payload: ProcessPayload, state: str, directory: str) -> dict[str, str]:
+    return {
+        m.name: f"{state}/volumes/{m.volume}/data" if m.volume else m.host_path or f"{directory}/files/{m.name}"
+        for m in payload.mounts
+    }
+
+
+def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, str], state: str) -> str:
+    """The one place where words become lines of a shell. What it runs replaces it, so its pid is the service's."""
+    env = payload.env
+    told = {name: value.text() if isinstance(value, Sealed) else places(value, where) for name, value in env.items()}
+    unfit = [name for name in told if not name.isidentifier() or not name.isascii()]
+    if unfit:
+        raise Refused(f"{desired.key}: a shell can't set the variable {unfit[0]!r}", hint="give it another name")
+    exports = [f"export {name}={shlex.quote(told[name])}" for name in sorted(told)]
+    directory = places(payload.working_dir, where) or "."
+    if payload.package:
+        directory = f"{state}/packages/{payload.package.id}/tree/{directory}"
+    command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
+    return "\n".join([scripts.RUN, *exports, f"cd {shlex.quote(directory)} || exit 126", f"exec {command}", ""])

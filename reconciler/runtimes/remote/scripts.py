@@ -1,0 +1,207 @@
+"""What is run on a host: one script for each verb, and one that tells everything in a single round trip.
+
+A service directory has, as on this machine, `labels.json`, `pid` (the service's pid, its start time, the boot, since
+when), `exit` (code, when) and `log`. Words come as arguments, and whatever may be secret on standard input.
+"""
+
+from __future__ import annotations
+
+COMMON = r"""
+export LC_ALL=C
+umask 077
+state=$1
+[ -n "$state" ] || state=${XDG_STATE_HOME:-$HOME/.local/state}/reconciler-hosted
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
+began() {
+  stat=
+  while read -r line; do stat="$stat $line"; done < "/proc/$1/stat" || return
+  set -- ${stat##*) }
+  [ "$1" != Z ] && [ "$1" != X ] && echo "${20}"
+} 2>/dev/null
+lives() {
+  read -r pid start since_boot _ < "$1/pid" || return 1
+  [ "$since_boot" = "$boot" ] && [ "$(began "$pid")" = "$start" ]
+} 2>/dev/null
+ours() {
+  read -r first < "$1/labels.json" || return 1
+  case $first in *"\"id\": \"$2\""*) ;; *) return 1 ;; esac
+} 2>/dev/null
+"""
+"""`began` says since which tick of the clock a pid has been the one that it is; nothing of who is dead. (A program may
+call itself what it likes: that name is told in several lines, if it has some.) By default nothing lies where a
+reconciler that is at home on that machine would take it for its own.
+"""
+
+LIST = (
+    COMMON
+    + r"""
+echo "state $state"
+echo "boot $boot"
+tell() {
+  for directory in "$state" "$state/$1"; do
+    [ ! -e "$directory" ] || { [ -r "$directory" ] && [ -x "$directory" ]; } || exit
+  done
+  for directory in "$state/$1"/*/; do
+    directory=${directory%/}
+    [ -e "$directory/labels.json" ] || continue
+    echo "= $1 ${directory##*/}"
+    IFS= read -r line < "$directory/labels.json" && printf 'labels %s\n' "$line"
+    [ -s "$directory/pid" ] && IFS= read -r line < "$directory/pid" && printf 'pid %s\n' "$line"
+    [ -s "$directory/exit" ] && IFS= read -r line < "$directory/exit" && printf 'exit %s\n' "$line"
+    lives "$directory" && echo lives
+    [ -e "$directory/log" ] && echo "log $(wc -c < "$directory/log")"
+  done
+} 2>/dev/null
+tell processes
+tell volumes
+echo end
+"""
+)
+"""The last word proves that nothing is missing. What can't be read is not empty: of that it says nothing."""
+
+START = (
+    COMMON
+    + r"""
+directory=$state/processes/$2
+mkdir -p "$directory" || exit 1
+trap 'rm -f "$directory"/*.$$' EXIT
+trap 'exit 1' HUP INT TERM
+IFS= read -r labels || exit 1
+cat > "$directory/run.$$" || exit 1
+printf '%s\n' "$labels" > "$directory/labels.$$" || exit 1
+alone=
+command -v setsid >/dev/null && alone=setsid
+said=$($alone sh -c "$4" parent "$1" "$2" "$3" "$$" "$alone" 2>&1 </dev/null &)
+case $said in
+  *started) ;;
+  *taken) exit 73 ;;
+  *busy) exit 75 ;;
+  *) echo "x: ${said:-it ended before it began}" >&2; exit 1 ;;
+esac
+"""
+)
+"""73: it is somebody else's; 75: somebody else is at it. Until PARENT is there nothing has happened but drafts; from
+then on no lost connection stops it half-way.
+"""
+
+PARENT = (
+    COMMON
+    + r"""
+directory=$state/processes/$2 wanted=$3 draft=$4 alone=$5
+trap '' HUP INT
+turn=$directory/turn mine=$$.$(began $$).$boot
+held() { held=$(ls -ld "$turn" 2>/dev/null) && held=${held##*-> }; }
+release() { held && [ "$held" = "$mine" ] && rm -f "$turn"; }
+alive() {
+  pid=${1%%.*} rest=${1#*.}
+  [ "${rest#*.}" = "$boot" ] && [ "$(began "$pid")" = "${rest%%.*}" ]
+}
+tries=0
+until said=$(ln -s "$mine" "$turn" 2>&1); do
+  if held && ! alive "$held"; then mv -f "$turn" "$turn.$$" && rm -f "$turn.$$"; continue; fi
+  if [ $((tries += 1)) -ge 50 ]; then held && said=busy; echo "$said"; exit; fi
+  sleep 0.1 2>/dev/null || sleep 1
+done
+trap release EXIT
+for stray in "$directory"/*.[0-9]*; do [ -e "/proc/${stray##*.}" ] || rm -f "$stray"; done
+if [ -e "$directory/labels.json" ] && ! ours "$directory" "$wanted"; then echo taken; exit; fi
+if lives "$directory"; then echo started; exit; fi
+mv -f "$directory/run.$draft" "$directory/run" || exit
+rm -f "$directory/pid" "$directory/exit"
+[ ! -e "$directory/log" ] || mv -f "$directory/log" "$directory/previous.log"
+mv -f "$directory/labels.$draft" "$directory/labels.json" || exit
+$alone sh "$directory/run" "$directory" "$boot" 3>&1 </dev/null >>"$directory/log" 2>&1 &
+pid=$!
+exec >/dev/null 2>&1
+wait "$pid"
+code=$?
+printf '%s %s\n' "$code" "$(date +%s)" > "$directory/exit.new" && mv -f "$directory/exit.new" "$directory/exit"
+"""
+)
+"""One at a time, and only where nobody else's thing is: a turn is a link that says whose it is, so that nobody waits
+for the dead. It stays for as long as the service does, to write down how that ended.
+"""
+
+RUN = """\
+rm -f "$1/run"
+directory=$1 boot=$2
+read -r stat < /proc/$$/stat && set -- ${stat##*) }
+{ printf '%s %s %s %s\\n' "$$" "${20}" "$boot" "$(date +%s)" > "$directory/pid.new"; } 2>&3 || exit 125
+mv -f "$directory/pid.new" "$directory/pid" 2>&3 || exit 125
+rm -f "$directory/turn"
+echo started >&3
+exec 3>&-
+unset directory boot stat LC_ALL SSH_CLIENT SSH_CONNECTION SSH_TTY
+umask 022
+set --
+"""
+"""What the service begins with. Its environment, which may hold secrets, is gone from the disk before it is used. And
+it is written down that it runs before it does: whatever is cut off when, it is never begun twice. Of how we came it
+knows nothing; what it makes, others may read, as on this machine.
+"""
+
+STOP = (
+    COMMON
+    + r"""
+directory=$state/processes/$2
+ours "$directory" "$3" || exit 0
+lives "$directory" || exit 0
+read -r pid rest < "$directory/pid"
+send() { kill "-$1" "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
+nap() { sleep 0.1 2>/dev/null || sleep 1; }
+send "$4"
+ends=$(($(date +%s) + $5))
+while lives "$directory" && [ "$(date +%s)" -lt "$ends" ]; do nap; done
+lives "$directory" && send KILL
+last=$(($(date +%s) + 5))
+while { lives "$directory" || [ ! -s "$directory/exit" ]; } && [ "$(date +%s)" -lt "$last" ]; do nap; done
+[ -n "$(began "$pid")" ] || kill -KILL "-$pid" 2>/dev/null
+! lives "$directory"
+"""
+)
+"""Last of all whoever it left behind in its group: as long as there is somebody, nobody else gets that number. But if
+all are gone, another one may have it by then.
+"""
+
+REMOVE = (
+    COMMON
+    + r"""
+directory=$state/$2/$3
+ours "$directory" "$4" || exit 0
+[ "$2" = volumes ] || ! lives "$directory" || exit 1
+[ ! -e "$directory/data" ] || rm -rf "$directory/data" || exit 1
+[ ! -e "$directory/files" ] || rm -rf "$directory/files" || exit 1
+mv "$directory" "$state/$2/.gone.$4" && rm -rf "$state/$2"/.gone.*
+"""
+)
+
+VOLUME = (
+    COMMON
+    + r"""
+directory=$state/volumes/$2
+[ ! -e "$directory/labels.json" ] || exit 0
+mkdir -p "$directory/data" || exit 1
+cat > "$directory/labels.new" && mv -f "$directory/labels.new" "$directory/labels.json"
+"""
+)
+
+CHECK = (
+    COMMON
+    + r"""
+[ -z "$2" ] || cd "$state/packages/$2/tree" || exit 71
+cd "$3" || exit 71
+program=$4
+[ -z "$5" ] || PATH=$5
+found=$(command -v "$program") || exit 72
+case $found in */*) [ -x "$found" ] && [ ! -d "$found" ] || exit 72 ;; *) exit 0 ;; esac
+first=
+IFS= read -r first < "$found"
+set -f
+case $first in '#!'*) set -- ${first#??} ;; *) exit 0 ;; esac
+[ -x "$1" ] || { echo "interpreter $1"; exit 78; }
+case $1 in */env) ;; *) exit 0 ;; esac
+case $2 in ''|-*|*=*) ;; *) command -v "$2" >/dev/null || { echo "$2"; exit 78; } ;; esac
+:
+"""
+)
+"""As far as that can be known before: the launch has the last word. 78: a script's interpreter is missing."""

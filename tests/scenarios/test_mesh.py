@@ -1,0 +1,156 @@
+"""Two sites with a router between them: who can't be reached otherwise is reached through a mesh, and nobody else."""
+
+from __future__ import annotations
+
+import ipaddress
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.image import ensure_images
+from tests.machines.lab import Lab
+from tests.machines.machine import Machine
+from tests.scenarios.documents import box, document, server, shell
+from tests.scenarios.stage import Document, Stage, eventually
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.root,
+    pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="this kernel has no tunnels"),
+]
+
+POOL = ipaddress.ip_network("10.42.0.0/16")
+HEAR = "while :; do busybox timeout 3 busybox wget -q -O - http://%s/index.html && echo from %s; sleep 0.3; done"
+"""Asks for ever, and writes down what it hears."""
+
+
+class Sites:
+    """`bert` is on our LAN; `cave` is in a house, whose router lets nobody in but to its sshd."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        house = lab.site()
+        self.door, self.bert = lab.router("threshold", house), lab.machine("bertha")
+        self.cave = lab.machine("cave", house, engine=True)
+        ensure_images(self.cave.engine)
+        to = f"{self.cave.address}:22"
+        self.door.run("sh", "-c", f"iptables -t nat -A PREROUTING -p tcp --dport 2222 -j DNAT --to {to}")
+        self.door.run(
+            "iptables", "-I", "FORWARD", "-p", "tcp", "-d", self.cave.address, "--dport", "22", "-j", "ACCEPT"
+        )
+
+    def documents(self) -> list[Document]:
+        here = document("Host", "local", address=self.lab.address)
+        behind = self._host(self.cave, host=self.door.address, port=2222)
+        return [here, self._host(self.bert, engine="none"), behind]
+
+    def _host(self, machine: Machine, host: str = "", port: int = 22, **spec: Any) -> Document:
+        ssh = {"host": host or machine.address, "port": port, "user": "root"}
+        key = {"identityFile": str(self.lab.identity), "hostKey": machine.host_key}
+        return document("Host", machine.name, ssh={**ssh, **key}, **spec)
+
+
+def devices(machine: Machine | None) -> list[str]:
+    """Of the mesh, on a machine, or here."""
+    argv = ["ip", "-o", "link", "show"]
+    said = machine.run(*argv) if machine else subprocess.run(argv, capture_output=True, check=True).stdout
+    names = (line.split(": ")[1].split("@")[0] for line in said.decode().splitlines())
+    return [name for name in names if name.startswith("rcm")]
+
+
+def traces(machine: Machine) -> list[str]:
+    """All that a mesh may leave behind."""
+    processes = [line for line in machine.processes() if line.startswith("wireguard-go")]
+    files = machine.run(
+        "sh", "-c", "ls -d /root/.local/state/reconciler-hosted/mesh /run/wireguard/* 2>/dev/null", check=False
+    )
+    return [*devices(machine), *processes, *files.decode().split()]
+
+
+def speaking(name: str, **spec: Any) -> Document:
+    script = f"d=$(mktemp -d) && echo {name} > $d/index.html && exec busybox httpd -f -p PORT -h $d"
+    return shell(name, script.replace("$", "$$").replace("PORT", "${ports.http}"), ports=[{"name": "http"}], **spec)
+
+
+def hearing(name: str, whom: str, **spec: Any) -> Document:
+    script = HEAR % (f"$${whom.upper()}_ADDR", whom)
+    made = box(name, "sh", "-c", script, **spec) if spec.get("runOn") == "cave" else shell(name, script, **spec)
+    made["spec"]["dependsOn"] = [whom]
+    return made
+
+
+@pytest.fixture(scope="module")
+def sites(lab: Lab) -> Sites:
+    return Sites(lab)
+
+
+@pytest.fixture
+def everybody(stage: Stage, sites: Sites) -> list[Document]:
+    return [
+        *sites.documents(),
+        server("web", runOn="cave"),
+        speaking("here"),
+        hearing("ask", "web"),
+        hearing("bask", "web", runOn="bertha"),
+        hearing("lask", "here", runOn="bertha"),
+        hearing("cask", "here", runOn="cave"),
+    ]
+
+
+CALLS = {"ask": "web", "bask": "web", "lask": "here", "cask": "here"}
+
+
+def hears(stage: Stage, asker: str, more_than: int) -> int:
+    count = stage.cli("logs", asker).out.count(f"from {CALLS[asker]}")
+    assert count > more_than
+    return count
+
+
+def all_hear(stage: Stage, sites: Sites) -> None:
+    """Something new, each of them."""
+    for asker, called in CALLS.items():
+        before = stage.cli("logs", asker).out.count("from ")
+        eventually(lambda asker=asker, n=before: hears(stage, asker, n), f"{asker} hears from {called}", 40)
+
+
+def told(stage: Stage, machine: Machine | None, asker: str) -> str:
+    """The host of whom it calls, in its own environment."""
+    pid = stage.status_of(asker)["instances"][0]["pid"]
+    path = f"/proc/{pid}/environ"
+    said = machine.run("cat", path) if machine else Path(path).read_bytes()
+    found = dict(line.split("=", 1) for line in said.decode().split("\0") if "=" in line)
+    return found[f"{CALLS[asker].upper()}_HOST"]
+
+
+def test_H4_H8_H9_H11_who_has_no_other_way_is_reached_through_a_mesh_and_nobody_else(
+    stage: Stage, sites: Sites, everybody: list[Document]
+) -> None:
+    """By its variables alone. What ends of it is made again, and when nobody needs it, nothing of it is left."""
+    assert stage.apply(*everybody, "--timeout", "90").json["settled"]
+    all_hear(stage, sites)
+    assert stage.apply(*everybody, "--timeout", "90").actions == []
+
+    inside = told(stage, None, "ask")
+    assert ipaddress.ip_address(inside) in POOL
+    assert told(stage, sites.bert, "bask") == inside
+    assert told(stage, sites.bert, "lask") == sites.lab.address, "on a LAN nobody needs a mesh"
+    published = sites.cave.engine.inspect(stage.name("web"))["NetworkSettings"]["Ports"]["80/tcp"]
+    assert [one["HostIp"] for one in published] == [inside], "nowhere else than where its callers find it"
+    (device,) = devices(sites.bert)
+    peers = sites.bert.run("wg", "show", device, "allowed-ips").decode().split()[1::2]
+    assert peers == [f"{inside}/32"], "it has to do with nobody else"
+    assert devices(sites.door) == []
+
+    sites.bert.run("sh", "-c", "kill -9 $(pidof wireguard-go)")
+    eventually(lambda: devices(sites.bert) == [], "its device goes with it")
+    healed = stage.apply(*everybody, "--timeout", "90")
+    assert len(healed.actions) == 1, healed
+    assert "its device" in healed.causes
+    all_hear(stage, sites)
+
+    stage.delete(*everybody, "--timeout", "90")
+    assert [traces(machine) for machine in (sites.bert, sites.cave, sites.door)] == [[], [], []]
+    assert devices(None) == []
+    assert not (stage.home / "mesh").exists()
