@@ -60,6 +60,6 @@ def listening(alarm: Alarm) -> Iterator[Told]:
         yield told
     finally:
         told.stopping.set()
-        thread.join(5)
+        thread.join(30)
     assert not thread.is_alive(), "it does not stop"
     assert not told.raised, told.raised

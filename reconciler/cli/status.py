@@ -23,6 +23,8 @@ reconciler status -A
 reconciler status web db -w
 reconciler status -o json
 """
+ENDING = ("job", "campaign")
+"""Kinds of which most are done at some time, and are no worse for it."""
 
 
 @verb("status", examples=EXAMPLES, outputs=(*TREES, "wide", "name"))
@@ -122,9 +124,9 @@ def _sum(context: Context, items: Sequence[Picked], *, everywhere: bool) -> str:
         place = "any namespace" if everywhere else f"namespace {context.scope}"
         return f"nothing is declared in {place}; next: reconciler apply -f FILE{elsewhere}"
     parts = [_services([item for item in items if item.key.kind == "service"])]
-    if jobs := [item for item in items if item.key.kind == "job"]:
-        parts.append(_jobs(jobs))
-    if other := sum(item.key.kind not in {"service", "job"} for item in items):
+    by_kind = ((kind, [item for item in items if item.key.kind == kind]) for kind in ENDING)
+    parts += [_those_that_end(kind, those) for kind, those in by_kind if those]
+    if other := sum(item.key.kind not in {"service", *ENDING} for item in items):
         parts.append(f"{other} other{'' if other == 1 else 's'}")
     return "; ".join(filter(None, (", ".join(parts), _next(items))))
 
@@ -139,12 +141,12 @@ def _services(items: Sequence[Picked]) -> str:
     return f"{count}, {stopped} stopped" if stopped else count
 
 
-def _jobs(items: Sequence[Picked]) -> str:
+def _those_that_end(kind: str, items: Sequence[Picked]) -> str:
     from reconciler.cli.render.words import status_word
 
     said = [status_word(item.look, item.sight) for item in items]
-    told = [f"{said.count(word)} {word.lower()}" for word in ("Running", "Failed") if word in said]
-    return ", ".join([f"{len(items)} job{'' if len(items) == 1 else 's'}", *told])
+    told = [f"{said.count(word)} {word.lower()}" for word in ("Running", "Failed", "Interrupted") if word in said]
+    return ", ".join([f"{len(items)} {kind}{'' if len(items) == 1 else 's'}", *told])
 
 
 def _next(items: Sequence[Picked]) -> str:

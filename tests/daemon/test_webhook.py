@@ -124,7 +124,7 @@ def door(taking: Taking) -> Iterator[Door]:
     thread.start()
     yield it
     it.close()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
 
 

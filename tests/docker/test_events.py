@@ -262,7 +262,7 @@ def test_its_end_comes_at_once_while_nothing_happens(tmp_path: Path) -> None:
         assert time.monotonic() - began < 0.3
         stop.set()
         listener.shutdown(socket.SHUT_RDWR)
-        serving.join(5)
+        serving.join(30)
 
 
 def _serve(listener: socket.socket, stop: threading.Event) -> None:

@@ -299,7 +299,7 @@ def test_a_removal_that_is_under_way_is_waited_for(tmp_path: Path) -> None:
             saying(whole(words, "409 Conflict"))(client, request)
             threading.Timer(0.3, gone.set).start()
         elif b"/wait?condition=removed" in first:
-            gone.wait(5)
+            gone.wait(30)
             order.append("gone")
             saying(whole(b'{"StatusCode": 0}'))(client, request)
         else:

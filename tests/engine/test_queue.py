@@ -50,7 +50,7 @@ def test_whoever_waits_for_a_key_is_let_go_at_the_end() -> None:
     thread = threading.Thread(target=lambda: taken.append(queue.take()), daemon=True)
     thread.start()
     queue.close()
-    thread.join(5)
+    thread.join(30)
     assert taken == ["not yet", None]
 
 
@@ -106,7 +106,7 @@ def test_an_earlier_moment_set_while_one_sleeps_is_kept() -> None:
     thread = threading.Thread(target=lambda: due.extend(schedule.next()), daemon=True)
     thread.start()
     schedule.after("soon", 0.01)
-    thread.join(5)
+    thread.join(30)
     assert due == ["soon"]
     schedule.close()
     assert schedule.next() == []

@@ -24,7 +24,7 @@ AFTER = (volume("data"), PAGE, changed(KEEPER, env={"STEP": "2"}), changed(WEB, 
 TRIES = 12
 SHARE = 0.12
 """Of all requests; a pass makes some thirty."""
-STRIDE = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 3
+STRIDE = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 4
 """Every write is tried by night, every third one by day."""
 
 

@@ -73,6 +73,20 @@ def test_whoever_writes_the_log_may_be_killed(processes: Processes) -> None:
     assert processes.see(processes.desired()).pid == seen.pid
 
 
+def test_the_last_words_of_one_that_ended_are_waited_for(processes: Processes, tmp_path: Path) -> None:
+    """They are on their way through a pipe when everybody can see that it has ended."""
+    command = ("sh", "-c", f"until test -e {tmp_path}/go; do sleep 0.02; done; echo no luck today; exit 3")
+    desired = processes.desired(command=command)
+    seen = processes.made(desired)
+    keeper = until(lambda: of_session(processes, "dd"))
+    os.kill(keeper, signal.SIGSTOP)
+    (tmp_path / "go").touch()
+    ended = until(lambda: (now := processes.see(desired)) and now.phase is Phase.EXITED and now)
+    threading.Timer(0.2, os.kill, (keeper, signal.SIGCONT)).start()
+    assert (ended.exit_code, log(processes, ended)) == (3, b"no luck today\n")
+    assert seen.id == ended.id
+
+
 def test_without_anybody_to_read_its_output_a_service_is_not_stuck(processes: Processes) -> None:
     """It gets the signal that says so, ends of it, and is started anew like anything else that ended."""
     seen = processes.made(processes.desired(command=TICKING))

@@ -68,7 +68,9 @@ def _looked_at_afterwards(stage: Stage) -> None:
     assert [told[name] for name in ("state", "completed", "failed", "pending")] == ["failed", 2, 2, 0]
     conditions = {one["type"]: one["status"] for one in told["conditions"]}
     assert (conditions["Complete"], conditions["Failed"], conditions["Ready"]) == ("False", "True", "False")
-    assert "2 of 4 completed, 2 failed" in stage.cli("status").out
+    seen = stage.cli("status").out
+    assert "2 of 4 completed, 2 failed" in seen
+    assert "1 campaign, 1 failed; next: reconciler campaign status" in seen
     assert stage.cli("wait", "--for=condition=Failed", "campaign/bench", "--timeout", "0").out
     runs = status(stage, "bench")["runs"]
     described = stage.cli("describe", "campaign/bench").out.split("Latest runs")[1]

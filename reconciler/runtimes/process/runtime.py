@@ -16,7 +16,7 @@ from reconciler.model.desired import Desired, ProcessPayload, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, View
 from reconciler.ports import Completed
-from reconciler.runtimes.process import launcher, lock, reach, tree
+from reconciler.runtimes.process import launcher, lock, log, reach, tree
 from reconciler.runtimes.process.directory import (
     directories,
     directory_name,
@@ -327,7 +327,7 @@ class ProcessRuntime(Files):
     def _keep_log(self, name: str) -> None:
         """A log that can't be kept, on a disk that is full, is no reason not to remove what has to go."""
         with suppress(OSError):
-            kept = reach.read_tail(os.path.join(self._root, name), KEPT_LOG)
+            kept = log.tail_of(os.path.join(self._root, name), KEPT_LOG)
             make_private(os.path.join(self._home, "logs"))
             write_new(os.path.join(self._home, "logs", f"{name}.log"), kept)
 
@@ -349,7 +349,8 @@ class ProcessRuntime(Files):
         if timestamps:
             raise Refused(f"{seen.title}: lines of native processes carry no time", hint="leave --timestamps out")
         directory = os.path.join(self._root, self._addressed(seen))
-        return reach.logs(directory, follow=follow, tail=tail, since=since)
+        ended = seen.phase is Phase.EXITED
+        return log.lines(directory, follow=follow, tail=tail, since=since, ended=ended)
 
     def previous_logs(self, key: Key, *, tail: int | None = None) -> Iterator[bytes]:
         """Of the run before this one, or of an instance that was removed."""
@@ -358,7 +359,7 @@ class ProcessRuntime(Files):
         path = next((path for path in kept if os.path.exists(path)), None)
         if path is None:
             raise Gone(f"{key}: no earlier run has left a log", hint="it has not been restarted or removed yet")
-        return reach.read_logs([path], tail)
+        return log.of_files([path], tail)
 
     def run(
         self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
