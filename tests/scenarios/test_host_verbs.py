@@ -14,6 +14,7 @@ from tests.machines.proxy import Proxy
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import SLEEP, box, changed, document, native
 from tests.scenarios.stage import Document, Stage, eventually
+from tests.scenarios.terminal import Terminal
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -75,6 +76,19 @@ def test_H3_a_host_is_declared_in_one_line_and_believed_once_a_person_says_so(
         "os": "Linux", "arch": machine.machine, "kernel": machine.release, "user": "root", "engine": "",
         "bootId": carl.boot_id, "clockSkewSeconds": 0.0, "heldBy": "",
     }.items()  # fmt: skip
+    assert ready(stage) == {"carl": ("True", "Ready")}
+
+
+def test_H24_who_sits_at_a_terminal_is_shown_the_key_and_asked(stage: Stage, lab: Lab, carl: Machine) -> None:
+    add = ["host", "add", "carl", f"root@{carl.address}", "--identity", str(lab.identity), "--engine", "none"]
+    terminal = Terminal(stage.argv(*add), stage.environment, stage.directory)
+    try:
+        assert terminal.shows("[y/N]", within=40)
+        assert carl.run("ssh-keygen", "-lf", "/var/lib/sshd/host_key.pub").decode().split()[1] in terminal.text
+        terminal.type("y\n")
+        assert terminal.ends() == 0
+    finally:
+        terminal.close()
     assert ready(stage) == {"carl": ("True", "Ready")}
 
 
