@@ -6,18 +6,23 @@ misses, or does not understand, costs latency only: the loop's own round finds i
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.runtimes.remote.scripts import COMMON
 from reconciler.telemetry import Say, get_logger
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 NOTICE = 0.5
 """How long it takes at most until `stopping` is seen."""
+
+LONGEST_LINE = 1 << 20
+LIFE = re.compile(r" ([a-z0-9-]{1,63})\.([a-z0-9.-]{1,80}:[0-9]{1,10})(?= |$)")
+"""A namespace, and which process of it; nothing else that a host may say is of interest."""
 
 WATCH = (
     COMMON
@@ -80,14 +85,14 @@ class Deaths:
 
     def _follow(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
         """From when it can be heard until it can't. What was before is anybody's guess, so all is looked at then."""
-        known: dict[str, str] | None = None
+        known: frozenset[tuple[str, str]] | None = None
         pieces = self._there.stream(["sh", "-c", WATCH, "watch", self._state], tick=NOTICE)
         for line in _lines(pieces, stopping):
-            lives = dict(word.rsplit(":", 1) for word in line.split(" ")[1:] if ":" in word)
+            lives = frozenset(LIFE.findall(line))
             if known is None:
                 tell("")
-            for name in (known or {}).keys() - {one for one in lives if (known or {}).get(one) == lives[one]}:
-                tell(name.partition(".")[0])
+            for namespace in sorted({namespace for namespace, _ in (known or lives) - lives}):
+                tell(namespace)
             known = lives
 
 
@@ -97,4 +102,6 @@ def _lines(pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[str]:
         if stopping.is_set():
             return
         *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise Unreachable("a line without end")
         yield from (line.decode(errors="replace") for line in lines)
