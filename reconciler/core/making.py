@@ -61,6 +61,7 @@ def as_joined(payload: MeshPayload) -> dict[str, Any]:
         "routes": tuple(reached),
         "peers": {peer.key: {"reached": peer.reached, "endpoint": peer.endpoint} for peer in payload.peers},
         "hosts": {peer.host: peer.reached[0] for peer in payload.peers},
+        "endpoints": {peer.host: peer.endpoint for peer in payload.peers},
         "keys": {peer.host: peer.key for peer in payload.peers},
     }
 

@@ -88,7 +88,7 @@ def _between(graph: Graph, snapshot: Snapshot, one: str, other: str, members: li
     """Who relays; empty where nobody has to; None where nobody can."""
     if _callable(graph, snapshot, one) or _callable(graph, snapshot, other):
         return ""
-    others = [*members, LOCAL, *sorted(graph.hosts)]
+    others = [*members, *topology.everybody(graph)]
     return next((host for host in others if host not in (one, other) and _callable(graph, snapshot, host)), None)
 
 
@@ -99,8 +99,11 @@ def _callable(graph: Graph, snapshot: Snapshot, host: str) -> bool:
         return False
     if spec.address and host != LOCAL:
         return True
-    own = literal(spec.reached_at) or (literal(known.met_at) if known else None)
-    return known is None or any(literal(leg.address.partition("/")[0]) == own for leg in known.legs)
+    if known is None:  # then it is as the others were told
+        others = (facts(part(graph, snapshot, one)) for one in topology.everybody(graph))
+        return any(other.get("endpoints", {}).get(host) for other in others)
+    own = literal(spec.reached_at) or literal(known.met_at)
+    return any(literal(leg.address.partition("/")[0]) == own for leg in known.legs)
 
 
 def _part(graph: Graph, snapshot: Snapshot, host: str, routes: Routes, addresses: Mapping[str, str]) -> Desired:

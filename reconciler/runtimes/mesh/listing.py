@@ -60,7 +60,8 @@ def _parts(found: list[Said], host: str, owner: str) -> Iterator[Observed]:
     for said in found:
         labels = _labels(said)
         key = table.read_key(labels) if labels.get(table.OWNER) == owner and owner else None
-        if key and key.kind == RUNTIME:
+        # A machine may be known by two names, of which only one can be a member.
+        if key and key.kind == RUNTIME and key.name == host.rpartition("/")[2]:
             yield Observed(
                 id=said.device, name=key.engine_name, kind=RUNTIME, runtime=RUNTIME, host=host, key=key, owner=owner,
                 fingerprint=str(labels.get(table.FINGERPRINT, "")), facts=Facts(fields=_facts(said)),
@@ -82,6 +83,7 @@ def _facts(said: Said) -> dict[str, Any]:
         "routes": tuple(words[0] for words in said.all("route") if words),
         "peers": {words[0]: _peer(words) for words in said.all("peer") if len(words) == 4},
         "hosts": {words[5]: words[2].partition("/")[0] for words in told},
+        "endpoints": {words[5]: words[3].removeprefix("-") for words in told},
         "keys": {words[5]: words[1] for words in told},
     }
 
