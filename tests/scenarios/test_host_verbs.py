@@ -152,7 +152,7 @@ def assert_nothing_said(sent: bytes) -> None:
         assert set(found) <= {1, 2, 4, 20, 30}, "key exchange, and the end of it"
 
 
-def test_F37_where_there_is_neither_python_nor_an_engine_nor_root_nor_a_tmp_to_run_in_services_run_and_come_back(
+def test_H21_F37_where_there_is_neither_python_nor_an_engine_nor_root_nor_a_tmp_to_run_in_services_run_and_come_back(
     stage: Stage, lab: Lab, carl: Machine
 ) -> None:
     """H21: what can't be done there says why, and keeps nobody else from being done."""
