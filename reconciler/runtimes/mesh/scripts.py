@@ -40,7 +40,7 @@ for directory in "$state"/mesh/*/; do
   device=${directory##*/}
   [ -e "$directory/labels.json" ] || continue
   echo "= $device"
-  IFS= read -r line < "$directory/labels.json" && echo "labels $line"
+  IFS= read -r line < "$directory/labels.json" && printf 'labels %s\n' "$line"
   [ -s "$directory/public" ] && read -r line < "$directory/public" && echo "public $line"
   [ -s "$directory/set" ] && while read -r line; do echo "set $line"; done < "$directory/set"
   wg show "$device" dump 2>/dev/null | {
@@ -61,6 +61,7 @@ UP = (
 device=$1 address=$2 port=$3 relays=$4 rotated=$5
 directory=$state/mesh/$device
 fail() { echo "x: $1" >&2; exit 1; }
+[ -z "${SUDO_UID-}" ] || [ -e "$state" ] || sudo -n -u "#$SUDO_UID" mkdir -p "$state" || exit 1
 mkdir -p "$directory" || exit 1
 IFS= read -r labels || fail 'nothing was said'
 [ -e "$directory/labels.json" ] || printf '%s\n' "$labels" > "$directory/labels.json" || exit 1
@@ -114,7 +115,9 @@ printf '%s\n' "$labels" > "$directory/labels.new" && mv -f "$directory/labels.ne
 mv -f "$directory/set.new" "$directory/set"
 """
 )
-"""Whatever is there already stays as it is: what moves no peer breaks no connection. An endpoint is told only where it
+"""The directory around it is the user's own, who keeps his processes there, though root makes the device.
+
+Whatever is there already stays as it is: what moves no peer breaks no connection. An endpoint is told only where it
 is another one than last time, or was lost: a peer that roams knows better where it is. Whether the kernel forwards
 from the device is left as it is: an engine has seen to it, and its containers need it.
 """
