@@ -13,6 +13,7 @@ from dataclasses import field
 from enum import IntEnum
 from types import MappingProxyType
 
+from reconciler.core import attached
 from reconciler.core.graph import Graph
 from reconciler.core.standing import Stands
 from reconciler.core.topology import way
@@ -97,6 +98,8 @@ def assign(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> Assign
 
 def _instances(graph: Graph, extras: Extras) -> Iterator[tuple[Key, ServiceSpec]]:
     for key, spec in graph.workloads():
+        if spec.attach_to:
+            continue  # its ports are others' affair
         # A stopped service keeps its place: who was told its address is not to be told another one.
         for index in (*range(max(spec.replicas, 1)), *extras.get(key, ())):
             yield key.instance(index), spec
@@ -132,7 +135,8 @@ class _Desk:
             self._numbers.setdefault(key, {})[port.label] = found
 
     def assignment(self) -> Assignment:
-        bindings, grants = {}, {}
+        bindings: dict[Key, tuple[PortBinding, ...]] = {}
+        grants: dict[Key, Mapping[str, Grant]] = {}
         for key, spec in self.instances:
             if key not in self._problems:
                 numbers = self._numbers.get(key, {})
@@ -142,8 +146,25 @@ class _Desk:
                     for bind in self._binds(key, spec, port)
                 )
                 grants[key] = {port.label: Grant(numbers[port.label], port.request) for port in spec.ports}
+        for key, spec in self._world.graph.services():
+            if spec.attach_to:
+                self._seen(key.instance(0), spec, bindings, grants)
         moved, leaving = tuple(sorted(self._moved, key=str)), frozenset(self._leaving)
         return Assignment(bindings, grants, self._problems, moved, self._handovers, self._holders, leaving)
+
+    def _seen(
+        self, key: Key, spec: ServiceSpec, bindings: dict[Key, tuple[PortBinding, ...]],
+        grants: dict[Key, Mapping[str, Grant]],
+    ) -> None:  # fmt: skip
+        """Of what others run they are as they are."""
+        view, thing = self._world.snapshot.view(spec.place), self._world.seen(key, spec.place)
+        if thing and thing.attached:
+            bindings[key], grants[key] = attached.bindings(spec, thing), thing.grants
+        elif not view.reachable:
+            self._problems[key] = Wait(key, Reason.UNREACHABLE, view.problem)
+        else:
+            why = self._world.snapshot.unattached.get(key, f"{spec.attach_to} was not found")
+            self._problems[key] = Wait(key, Reason.EXTERNAL_MISSING, why)
 
     def _binds(self, key: Key, spec: ServiceSpec, port: Port) -> list[str]:
         """Where it is published. Who is called from other hosts has to be found by them, and by nobody else."""
@@ -284,7 +305,9 @@ class _Claims:
                 self._add(Claim(binding, f"{thing.key} (stopped)", thing.key, host=thing.host))
 
     def _genuine(self, thing: Observed) -> Key | None:
-        return thing.key if thing.key and any(thing is own for own in self._own.get(thing.key, ())) else None
+        if thing.key is None or thing.attached:
+            return None
+        return thing.key if any(thing is own for own in self._own.get(thing.key, ())) else None
 
     def _leaves(self, key: Key | None, host: str, binding: Binding) -> bool:
         """Whether one of ours that holds a port now will not hold it much longer."""

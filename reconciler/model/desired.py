@@ -175,6 +175,16 @@ class ProcessPayload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedPayload:
+    """What others run: there is nothing to be made, only where it is found."""
+
+    target: str
+    """As a person would name it."""
+    ports: tuple[PortBinding, ...] = ()
+    """A `host_port` of 0: it is published nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkPayload:
     driver: str = "bridge"
     subnet: str = ""
@@ -214,7 +224,7 @@ class MeshPayload:
     """When a new key was last asked for."""
 
 
-Payload = ContainerPayload | ProcessPayload | NetworkPayload | VolumePayload | MeshPayload
+Payload = ContainerPayload | ProcessPayload | AttachedPayload | NetworkPayload | VolumePayload | MeshPayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -256,6 +256,8 @@ def workload(sight: Sight) -> str:
             return image_of(container)
         case ServiceSpec(process=process) if process:
             return cut(shlex.join(process.command), LONGEST_COMMAND)
+        case ServiceSpec(attach_to=target) if target:
+            return str(target)
         case _:
             return next((thing.image for thing in sight.things if thing.image), "")
 
