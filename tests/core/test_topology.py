@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.mesh import mesh
 from reconciler.core.planner import plan
+from reconciler.core.preview import advance
 from reconciler.core.topology import Means, way
 from reconciler.kinds.host import HostSpec, SshAccess, faults, named_faults
 from reconciler.kinds.service import Dependency
@@ -220,3 +221,20 @@ def test_H8_H9_every_pair_that_needs_it_has_it_both_ways_and_nobody_else(
 
     nobody = graph(*wanted, *hosts)
     assert [t for t in settled(nobody, there).objects() if t.kind == "mesh"] == []
+
+
+def test_a_new_key_is_taken_once_all_neighbours_know_it() -> None:
+    """Make before break: first it is told, then it is taken, then the old one is forgotten."""
+    there = settled(stack(), world())
+    (part,) = (t for t in there.objects() if t.kind == "mesh" and t.host == "shop/far")
+    assert part.facts is not None
+    turning = replace(part, facts=replace(part.facts, fields={**part.facts.fields, "next": "new"}))
+    snapshot, waves = seen(there, "shop/far", objects=(turning,)), []
+    while actions := plan(stack(), snapshot, {}, NOW).actions:
+        waves.append([action.key.name for action in actions])
+        for action in actions:
+            snapshot = advance(snapshot, action, NOW)
+    assert waves == [["local"], ["far"], ["local"]]
+    (other,) = (t for t in snapshot.objects() if t.kind == "mesh" and t.host == "local")
+    assert other.facts is not None
+    assert list(other.facts.fields["peers"]) == ["new"]

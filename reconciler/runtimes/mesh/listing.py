@@ -71,10 +71,11 @@ def _parts(found: list[Said], host: str, owner: str) -> Iterator[Observed]:
 def _facts(said: Said) -> dict[str, Any]:
     """In the words of `core.making.as_joined`."""
     live = [*said.one("live"), "", ""]
-    told = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6]
+    told = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6 and words[2] != "-"]
     own = next((words[1] for words in said.all("set") if words[:1] == ["self"] and len(words) == 2), "")
     return {
         "up": "up" in said.lines and bool(live[0]),
+        "next": next(iter(said.one("next")), ""),
         "public": next(iter(said.one("public")), ""),
         "live_public": live[0],
         "port": int(live[1]) if live[1].isdecimal() else 0,
