@@ -225,14 +225,14 @@ def _ground(
 def _alarms(host: Ssh, spec: HostSpec, owner: str, adopted_dir: str) -> dict[str, Alarm]:
     from reconciler.hosts.tunnel import Tunnel
     from reconciler.runtimes.docker.events import EngineEvents
-    from reconciler.runtimes.remote.deaths import Deaths
+    from reconciler.runtimes.remote.deaths import AWAY_SECONDS, Deaths
 
     alarms: dict[str, Alarm] = {"exits": Deaths(host, spec.state)}
     if spec.engine != NO_ENGINE:
         tunnel = Tunnel(host, spec.engine)
         alarms["engine events"] = EngineEvents(
             lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {host.name}", host=host.name),
-            owner=owner, adopted_dir=adopted_dir,
+            owner=owner, adopted_dir=adopted_dir, longest=AWAY_SECONDS,
         )  # fmt: skip
     return alarms
 

@@ -1,4 +1,4 @@
-"""Whoever watches other hosts: posted when one is declared, called back when it is another one, posted anew when lost."""
+"""Who watches other hosts: posted when one is declared, called back when it is another one, posted anew when lost."""
 
 from __future__ import annotations
 

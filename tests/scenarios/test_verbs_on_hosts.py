@@ -17,7 +17,7 @@ from tests.machines.machine import Machine
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import box, changed, document, shell
 from tests.scenarios.stage import IMAGE, Document, Stage, eventually, get
-from tests.scenarios.terminal import terminal
+from tests.scenarios.terminal import Terminal, terminal
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -194,13 +194,20 @@ def what_would_end_us_ends_the_command_there(stage: Stage, dora: Machine) -> Non
         assert child.stdout
         assert child.stdout.readline() == "begun\n", child.communicate(timeout=5)
     killed.kill()
+    windows = [Terminal(stage.argv("attach", name, "--", "sh", "-c", "echo b$((1))n; sleep 4321"), stage.environment,
+                        stage.directory) for name in BOTH]  # fmt: skip
+    for window in windows:
+        assert window.shows("b1n"), window.seen
+        window.close()
     for child, (_, _, number, _, _) in zip(running, cases, strict=True):
         child.send_signal(number)
     for child, (name, script, _, code, said) in zip(running, cases, strict=True):
         out, err = child.communicate(timeout=60)
         assert (child.returncode, out, err) == (code, said, ""), (name, script)
     assert stage.cli("exec", "--alone", "x", "worker", "--", "echo", "again").out == "again\n"
-    eventually(lambda: "sleep 4321" not in dora.processes(), "nobody is left there")
+    for window in windows:
+        window.program.wait(timeout=60)
+    eventually(lambda: "sleep 4321" not in dora.processes(), "nobody is left there", 60)
     killed.communicate(timeout=60)
 
 

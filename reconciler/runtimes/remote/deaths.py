@@ -6,6 +6,7 @@ misses, or does not understand, costs latency only: the loop's own round finds i
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -16,7 +17,10 @@ from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.runtimes.remote.scripts import COMMON
 from reconciler.telemetry import Say, get_logger
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, ENOUGH_SECONDS = 0.2, 5.0
+"""Where it could be heard for so long, it is dialled again at once."""
+AWAY_SECONDS = 30.0
+"""To dial a machine that is away holds up everybody else who does: no oftener than the loop itself looks."""
 NOTICE = 0.5
 """How long it takes at most until `stopping` is seen."""
 
@@ -75,25 +79,27 @@ class Deaths:
     def watch(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
         pause = 0.0
         while not stopping.wait(pause):
-            began = time.monotonic()
-            try:
-                self._follow(tell, stopping)
-            except ReconcilerError as error:
-                log.debug(Say.EVENTS_ENDED, host=self._there.name, problem=error.message)
-            lasted = time.monotonic() - began > LONGEST_PAUSE
-            pause = FIRST_PAUSE if lasted or not pause else min(pause * 2, LONGEST_PAUSE)
+            lasted = self._follow(tell, stopping) > ENOUGH_SECONDS
+            pause = FIRST_PAUSE if lasted or not pause else min(pause * 2, AWAY_SECONDS)
 
-    def _follow(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
-        """From when it can be heard until it can't. What was before is anybody's guess, so all is looked at then."""
-        known: frozenset[tuple[str, str]] | None = None
+    def _follow(self, tell: Callable[[str], None], stopping: threading.Event) -> float:
+        """From when it can be heard until it can't, and how long that was. What was before is anybody's guess, so all
+        is looked at then.
+        """
+        began, known = math.inf, frozenset[tuple[str, str]]()
         pieces = self._there.stream(["sh", "-c", WATCH, "watch", self._state], tick=NOTICE)
-        for line in _lines(pieces, stopping):
-            lives = frozenset(LIFE.findall(line))
-            if known is None:
-                tell("")
-            for namespace in sorted({namespace for namespace, _ in (known or lives) - lives}):
-                tell(namespace)
-            known = lives
+        try:
+            for line in _lines(pieces, stopping):
+                lives = frozenset(LIFE.findall(line))
+                if began == math.inf:
+                    began = time.monotonic()
+                    tell("")
+                for namespace in sorted({namespace for namespace, _ in known - lives}):
+                    tell(namespace)
+                known = lives
+        except ReconcilerError as error:
+            log.debug(Say.EVENTS_ENDED, host=self._there.name, problem=error.message)
+        return time.monotonic() - began
 
 
 def _lines(pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[str]:
