@@ -134,7 +134,8 @@ def _in_its_phase(seen: Observed, entry: Entry, boot: str) -> Observed:
     code, finished_at = _exit(entry)
     if "lives" in entry.facts:
         bindings = tuple(Binding(grant.port) for grant in seen.grants.values())
-        return replace(seen, phase=Phase.RUNNING, pid=pid, started_at=started_at, bindings=bindings)
+        phase = Phase.PAUSED if "halted" in entry.facts else Phase.RUNNING
+        return replace(seen, phase=phase, pid=pid, started_at=started_at, bindings=bindings)
     if pid is None:
         return replace(seen, phase=Phase.CREATED)
     detail = "" if code is not None else "the host was rebooted" if since_boot != boot else "nobody saw how it ended"

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from reconciler.core.leased import why_taken
-from reconciler.errors import Denied, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.errors import Denied, Gone, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model import labels as table
-from reconciler.model.desired import Desired, ProcessPayload, Sealed, Stop, places
+from reconciler.model.desired import PLACE, Desired, ProcessPayload, Sealed, Stop, places
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 from reconciler.ports import Completed
@@ -102,6 +102,8 @@ class RemoteProcesses(RemoteReach):
     def _check(self, desired: Desired, payload: ProcessPayload) -> None:
         package, path = payload.package, payload.env.get("PATH", "")
         directory, program = payload.working_dir or ".", payload.command[0]
+        if PLACE in f"{directory}{program}":
+            return  # where a volume lies only the launch says
         words = [package.id if package else "", directory, program, path if isinstance(path, str) else ""]
         done = self._act(scripts.CHECK, words, deadline=LOOK_SECONDS)
         match done.exit_code:
@@ -118,18 +120,30 @@ class RemoteProcesses(RemoteReach):
         if desired.key.kind == "volume":
             self._make_volume(desired)
             return
-        if desired.key not in {thing.key for thing in self._list().observed(self.host, self._owner)}:
-            self._launch(desired, secrets.token_hex(16))
+        there = self._list()
+        if desired.key in {thing.key for thing in there.observed(self.host, self._owner)}:
+            return
+        try:
+            self._launch(desired, secrets.token_hex(16), there.state)
+        except NameTaken:
+            if desired.key not in {thing.key for thing in self._list().observed(self.host, self._owner)}:
+                raise  # else it is our own: somebody of us was faster
 
     def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
-        raise Refused(f"{desired.key}: {', '.join(changes)} can't be changed while it runs on {seen.host}")
+        if unknown := set(changes) - {"unpause"}:
+            raise Refused(f"{desired.key}: {', '.join(sorted(unknown))} can't be changed while it runs on {seen.host}")
+        self._addressed(self._act(scripts.UNPAUSE, [directory_of(seen), seen.id]), seen)
 
     def start(self, seen: Observed, desired: Desired) -> None:
-        self._launch(desired, seen.id)
+        there = self._list()
+        if seen.id not in {thing.id for thing in there.observed(self.host, self._owner)}:
+            raise _gone(seen)
+        self._launch(desired, seen.id, there.state)
 
     def stop(self, seen: Observed, stop: Stop) -> None:
-        words = [directory_of(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds))]
+        words = [directory_of(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds * 100))]
         done = self._act(scripts.STOP, words, deadline=stop.grace_seconds + STOP_ROOM)
+        self._addressed(done, seen)
         if done.exit_code:
             raise OutcomeUnknown(f"{seen.title} did not end", hint="look at it")
 
@@ -145,15 +159,19 @@ class RemoteProcesses(RemoteReach):
         words = [folder, directory_of(seen), seen.id, self._packages.used]
         self._done(self._act(REMOVE, words), f"{seen.title} can't be removed")
 
-    def _launch(self, desired: Desired, identity: str) -> None:
+    def _addressed(self, done: Completed, seen: Observed) -> None:
+        if done.exit_code == 71:
+            raise _gone(seen)
+
+    def _launch(self, desired: Desired, identity: str, state: str) -> None:
         payload = desired.payload
         assert isinstance(payload, ProcessPayload), "only processes are launched"
         _supported(desired, payload)
         with self._packages.ready(desired.key, payload.package):
-            self._begin(desired, payload, identity)
+            self._check(desired, payload)
+            self._begin(desired, payload, identity, state)
 
-    def _begin(self, desired: Desired, payload: ProcessPayload, identity: str) -> None:
-        state = self._list().state
+    def _begin(self, desired: Desired, payload: ProcessPayload, identity: str, state: str) -> None:
         directory = f"{state}/processes/{_directory_of(desired.key)}"
         self._deliver(payload, directory)
         labels = table.write(desired) | {"id": identity, "RECONCILER_OWNER": desired.owner}
@@ -186,6 +204,10 @@ class RemoteProcesses(RemoteReach):
         if done.exit_code:
             said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
             raise (Denied if "ermission denied" in said else Refused)(f"{what}: {said or done.exit_code}")
+
+
+def _gone(seen: Observed) -> Gone:
+    return Gone(f"{seen.title} is not there any more", hint="look again")
 
 
 def _supported(desired: Desired, payload: ProcessPayload) -> None:

@@ -37,6 +37,12 @@ LIST = (
     + r"""
 echo "state $state"
 echo "boot $boot"
+halted() {
+  stat=
+  while read -r line; do stat="$stat $line"; done < "/proc/$1/stat" || return
+  set -- ${stat##*) }
+  [ "$1" = T ] || [ "$1" = t ]
+} 2>/dev/null
 tell() {
   for directory in "$state" "$state/$1"; do
     [ ! -e "$directory" ] || { [ -r "$directory" ] && [ -x "$directory" ]; } || exit
@@ -48,7 +54,7 @@ tell() {
     IFS= read -r line < "$directory/labels.json" && printf 'labels %s\n' "$line"
     [ -s "$directory/pid" ] && IFS= read -r line < "$directory/pid" && printf 'pid %s\n' "$line"
     [ -s "$directory/exit" ] && IFS= read -r line < "$directory/exit" && printf 'exit %s\n' "$line"
-    lives "$directory" && echo lives
+    lives "$directory" && echo lives && halted "$pid" && echo halted
     [ -e "$directory/log" ] && echo "log $(wc -c < "$directory/log")"
   done
 } 2>/dev/null
@@ -144,24 +150,39 @@ STOP = (
     COMMON
     + r"""
 directory=$state/processes/$2
-ours "$directory" "$3" || exit 0
+ours "$directory" "$3" || exit 71
 lives "$directory" || exit 0
 read -r pid rest < "$directory/pid"
 send() { kill "-$1" "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
+clock() { read -r up rest < /proc/uptime && up=${up%.*}${up#*.} || up=$(date +%s)00; } 2>/dev/null
+before() { clock; [ "$up" -lt "$1" ]; }
+in_a_while() { clock; ends=$((up + $1)); }
 send "$4"
-ends=$(($(date +%s) + $5))
-while lives "$directory" && [ "$(date +%s)" -lt "$ends" ]; do nap; done
+[ "$4" = STOP ] || send CONT
+in_a_while "$5"
+while lives "$directory" && before "$ends"; do nap; done
 lives "$directory" && send KILL
-last=$(($(date +%s) + 5))
-while { lives "$directory" || [ ! -s "$directory/exit" ]; } && [ "$(date +%s)" -lt "$last" ]; do nap; done
+in_a_while 500
+while { lives "$directory" || [ ! -s "$directory/exit" ]; } && before "$ends"; do nap; done
 [ -n "$(began "$pid")" ] || kill -KILL "-$pid" 2>/dev/null
 ! lives "$directory"
 """
 )
-"""Last of all whoever it left behind in its group: as long as there is somebody, nobody else gets that number. But if
-all are gone, another one may have it by then.
+"""In hundredths of a second of the host's uptime, for clocks are set. 71: it is not there any more. Who was halted goes
+on, to hear of it. Last of all whoever it left behind in its group: as long as there is somebody, nobody else gets that
+number. But if all are gone, another one may have it by then.
 """
+
+UNPAUSE = (
+    COMMON
+    + r"""
+directory=$state/processes/$2
+ours "$directory" "$3" || exit 71
+lives "$directory" || exit 0
+kill -CONT "-$pid" 2>/dev/null || kill -CONT "$pid"
+"""
+)
 
 REMOVE = (
     COMMON
