@@ -178,7 +178,8 @@ class RemoteProcesses(RemoteReach):
         labels |= {"package": payload.package.id} if payload.package else {}
         script = _run_script(desired, payload, _where(payload, state, directory), state)
         said = f"{json.dumps(labels, sort_keys=True)}\n{script}".encode()
-        done = self._act(scripts.START, [_directory_of(desired.key), identity, scripts.PARENT], stdin=said)
+        words = [_directory_of(desired.key), identity, scripts.PARENT, str(round(time.time()))]
+        done = self._act(scripts.START, words, stdin=said)
         if done.exit_code == 73:
             raise NameTaken(f"{desired.key}: {directory} on {self.host} is another one's", hint="look at it there")
         if done.exit_code == 75:

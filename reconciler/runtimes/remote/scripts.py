@@ -72,12 +72,14 @@ directory=$state/processes/$2
 mkdir -p "$directory" || exit 1
 trap 'rm -f "$directory"/*.$$' EXIT
 trap 'exit 1' HUP INT TERM
+ahead=$(($(date +%s) - $5))
+[ "$ahead" -gt 5 ] || [ "$ahead" -lt -5 ] || ahead=0
 IFS= read -r labels || exit 1
 cat > "$directory/run.$$" || exit 1
 printf '%s\n' "$labels" > "$directory/labels.$$" || exit 1
 alone=
 command -v setsid >/dev/null && alone=setsid
-said=$($alone sh -c "$4" parent "$1" "$2" "$3" "$$" "$alone" 2>&1 </dev/null &)
+said=$($alone sh -c "$4" parent "$1" "$2" "$3" "$$" "$alone" "$ahead" 2>&1 </dev/null &)
 case $said in
   *started) ;;
   *taken) exit 73 ;;
@@ -87,13 +89,13 @@ esac
 """
 )
 """73: it is somebody else's; 75: somebody else is at it. Until PARENT is there nothing has happened but drafts; from
-then on no lost connection stops it half-way.
+then on no lost connection stops it half-way. What is written down is by the caller's clock.
 """
 
 PARENT = (
     COMMON
     + r"""
-directory=$state/processes/$2 wanted=$3 draft=$4 alone=$5
+directory=$state/processes/$2 wanted=$3 draft=$4 alone=$5 ahead=$6
 trap '' HUP INT
 turn=$directory/turn mine=$$.$(began $$).$boot
 held() { held=$(ls -ld "$turn" 2>/dev/null) && held=${held##*-> }; }
@@ -116,12 +118,13 @@ mv -f "$directory/run.$draft" "$directory/run" || exit
 rm -f "$directory/pid" "$directory/exit"
 [ ! -e "$directory/log" ] || mv -f "$directory/log" "$directory/previous.log"
 mv -f "$directory/labels.$draft" "$directory/labels.json" || exit
-$alone sh "$directory/run" "$directory" "$boot" 3>&1 </dev/null >>"$directory/log" 2>&1 &
+$alone sh "$directory/run" "$directory" "$boot" "$ahead" 3>&1 </dev/null >>"$directory/log" 2>&1 &
 pid=$!
 exec >/dev/null 2>&1
 wait "$pid"
 code=$?
-printf '%s %s\n' "$code" "$(date +%s)" > "$directory/exit.new" && mv -f "$directory/exit.new" "$directory/exit"
+printf '%s %s\n' "$code" "$(($(date +%s) - ahead))" > "$directory/exit.new" || exit
+mv -f "$directory/exit.new" "$directory/exit"
 """
 )
 """One at a time, and only where nobody else's thing is: a turn is a link that says whose it is, so that nobody waits
@@ -130,14 +133,14 @@ for the dead. It stays for as long as the service does, to write down how that e
 
 RUN = """\
 rm -f "$1/run"
-directory=$1 boot=$2
+directory=$1 boot=$2 ahead=$3
 read -r stat < /proc/$$/stat && set -- ${stat##*) }
-{ printf '%s %s %s %s\\n' "$$" "${20}" "$boot" "$(date +%s)" > "$directory/pid.new"; } 2>&3 || exit 125
+{ printf '%s %s %s %s\\n' "$$" "${20}" "$boot" "$(($(date +%s) - ahead))" > "$directory/pid.new"; } 2>&3 || exit 125
 mv -f "$directory/pid.new" "$directory/pid" 2>&3 || exit 125
 rm -f "$directory/turn"
 echo started >&3
 exec 3>&-
-unset directory boot stat LC_ALL SSH_CLIENT SSH_CONNECTION SSH_TTY
+unset directory boot ahead stat LC_ALL SSH_CLIENT SSH_CONNECTION SSH_TTY
 umask 022
 set --
 """
