@@ -146,6 +146,8 @@ def test_H4_H8_H9_H11_who_has_no_other_way_is_reached_through_a_mesh_and_nobody_
     peers = sites.bert.run("wg", "show", device, "allowed-ips").decode().split()[1::2]
     assert peers == [f"{inside}/32"], "it has to do with nobody else"
     assert devices(sites.door) == []
+    drawn = {(one["caller"], one["callee"]): one["how"] for one in stage.cli("topology", "-o", "json").json["calls"]}
+    assert drawn == {("ask", "web"): "mesh", ("bask", "web"): "mesh", ("cask", "here"): "mesh", ("lask", "here"): "lan"}
 
     sites.bert.run("sh", "-c", "kill -9 $(pidof wireguard-go)")
     eventually(lambda: devices(sites.bert) == [], "its device goes with it")
