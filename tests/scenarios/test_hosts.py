@@ -178,6 +178,8 @@ def test_moving_a_service_is_changing_one_line(stage: Stage, lab: Lab, anna: Mac
     """Its caller, told by its variables alone, follows; nothing stays behind."""
     known = hosts(lab, anna, bert)
     caller = shell("caller", "echo at $$THERE_HOST; exec sleep 10000", dependsOn=["there"])
+    assert stage.diff(*known, speaking("there", runOn="bert"), caller, expect=1).actions
+    assert not stage.home.exists(), "to look at another machine makes no home here"
     stage.apply(*known, speaking("there"), caller)
     eventually(lambda: answers(stage, "caller") == ["at", "127.0.0.1"], "it is told where it is")
 
