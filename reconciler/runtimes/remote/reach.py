@@ -217,6 +217,8 @@ def directory_of(seen: Observed) -> str:
     """What the directory of a service, or of a volume, is called."""
     if seen.key is None:
         raise Refused(f"{seen.title} is not ours, and so is not touched")
+    if seen.attached:
+        raise Refused(f"{seen.title} is run by others: there is no way into it", hint="it is only looked at")
     key = seen.key
     return seen.name if seen.kind == "volume" else f"{key.namespace}.{key.name}.{key.index}"
 
