@@ -16,7 +16,7 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 from reconciler.ports import Completed
 from reconciler.runtimes.lastlog import LastLog
-from reconciler.runtimes.remote import leases, scripts
+from reconciler.runtimes.remote import accounts, leases, scripts
 from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_lease
 from reconciler.runtimes.remote.looking import LOOK
 from reconciler.runtimes.remote.packages import SWEEP, RemotePackages
@@ -28,6 +28,7 @@ STOP_ROOM = 20.0
 """What a stop may take beside the time that the service is given."""
 LEASES = scripts.COMMON + leases.SCRIPT
 REMOVE = f'{SWEEP}{scripts.REMOVE.rstrip()} || exit 1\nsweep "$5"\n'
+CHECK = f"{scripts.COMMON}{accounts.CHECK}{scripts.CHECK}"
 NOT_YET = "run it on this machine, or as a container"
 
 
@@ -104,8 +105,12 @@ class RemoteProcesses(RemoteReach):
         directory, program = payload.working_dir or ".", payload.command[0]
         if PLACE in f"{directory}{program}":
             return  # where a volume lies only the launch says
+        delivered = "yes" if package or any(mount.files for mount in payload.mounts) else ""
         words = [package.id if package else "", directory, program, path if isinstance(path, str) else ""]
-        done = self._act(scripts.CHECK, words, deadline=LOOK_SECONDS)
+        done = self._act(CHECK, [*words, payload.user, delivered], deadline=LOOK_SECONDS)
+        said = done.stdout.decode(errors="replace")
+        if refused := accounts.refusal(desired.key, payload.user, self.host, done.exit_code, said):
+            raise refused
         match done.exit_code:
             case 71:
                 raise Refused(f"{desired.key}: there is no working directory {directory} on {self.host}")
@@ -113,7 +118,7 @@ class RemoteProcesses(RemoteReach):
                 hint = "install it there, or give the path of one that is"
                 raise Refused(f"{desired.key}: {self.host} has no program {program}", hint=hint)
             case 78:
-                message = f"{desired.key}: {self.host} has no {done.stdout.decode(errors='replace').strip()}"
+                message = f"{desired.key}: {self.host} has no {said.strip()}"
                 raise Refused(f"{message}, by which {program} is run", hint="install it there; see its first line")
 
     def create(self, desired: Desired) -> None:
@@ -214,12 +219,12 @@ def _gone(seen: Observed) -> Gone:
 def _supported(desired: Desired, payload: ProcessPayload) -> None:
     """What would be passed over in silence is refused."""
     asked = {
-        "process.user": payload.user,
         "resources": payload.limits.cpus or payload.limits.memory or payload.limits.pids,
         "in": payload.inside,
     }
     if found := next((name for name in asked if asked[name]), ""):
         raise Refused(f"{desired.key}: {found} has no effect for a process on {desired.host}", hint=NOT_YET)
+    accounts.demand_plain(desired.key, payload.user)
 
 
 def _directory_of(key: Key) -> str:
@@ -242,7 +247,11 @@ def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, s
         raise Refused(f"{desired.key}: a shell can't set the variable {unfit[0]!r}", hint="give it another name")
     exports = [f"export {name}={shlex.quote(told[name])}" for name in sorted(told)]
     directory = places(payload.working_dir, where) or "."
-    if payload.package:
-        directory = f"{state}/packages/{payload.package.id}/tree/{directory}"
+    package = f"{state}/packages/{payload.package.id}" if payload.package else ""
+    if package:
+        directory = f"{package}/tree/{directory}"
+    place = f"{state}/processes/{_directory_of(desired.key)}"
+    first = [scripts.RUN, *([accounts.entering(payload.user, place, package)] if payload.user else [])]
     command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
-    return "\n".join([scripts.RUN, *exports, f"cd {shlex.quote(directory)} || exit 126", f"exec {command}", ""])
+    last = [f"cd {shlex.quote(directory)} || exit 126", f'exec "$@" {command}', ""]
+    return "\n".join([*first, *exports, *last])

@@ -209,9 +209,7 @@ cat > "$directory/labels.new" && mv -f "$directory/labels.new" "$directory/label
 """
 )
 
-CHECK = (
-    COMMON
-    + r"""
+CHECK = r"""
 [ -z "$2" ] || cd "$state/packages/$2/tree" || exit 71
 cd "$3" || exit 71
 program=$4
@@ -227,5 +225,4 @@ case $1 in */env) ;; *) exit 0 ;; esac
 case $2 in ''|-*|*=*) ;; *) command -v "$2" >/dev/null || { echo "$2"; exit 78; } ;; esac
 :
 """
-)
 """As far as that can be known before: the launch has the last word. 78: a script's interpreter is missing."""
