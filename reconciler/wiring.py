@@ -193,7 +193,10 @@ def ssh(home_path: str, name: str, spec: HostSpec) -> Ssh:
 
     way = spec.ssh
     assert way is not None, "validated: another machine has one"
-    return Ssh(name, Target(way.host, way.port, way.user, way.identity_file, way.host_key), Path(home_path) / "ssh")
+    room = Path(home_path) / "ssh"
+    if not room.parent.exists():  # whoever only looks makes no home
+        room = Path(f"/tmp/reconciler-{os.geteuid()}.looking")  # noqa: S108 -- checked by whoever uses it
+    return Ssh(name, Target(way.host, way.port, way.user, way.identity_file, way.host_key), room)
 
 
 def _ground(
@@ -225,14 +228,14 @@ def _ground(
 def _alarms(host: Ssh, spec: HostSpec, owner: str, adopted_dir: str) -> dict[str, Alarm]:
     from reconciler.hosts.tunnel import Tunnel
     from reconciler.runtimes.docker.events import EngineEvents
-    from reconciler.runtimes.remote.deaths import Deaths
+    from reconciler.runtimes.remote.deaths import AWAY_SECONDS, Deaths
 
     alarms: dict[str, Alarm] = {"exits": Deaths(host, spec.state)}
     if spec.engine != NO_ENGINE:
         tunnel = Tunnel(host, spec.engine)
         alarms["engine events"] = EngineEvents(
             lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {host.name}", host=host.name),
-            owner=owner, adopted_dir=adopted_dir,
+            owner=owner, adopted_dir=adopted_dir, longest=AWAY_SECONDS,
         )  # fmt: skip
     return alarms
 

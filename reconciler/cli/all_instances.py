@@ -80,7 +80,7 @@ def stop_all(context: Context, *, everywhere: bool, undeclared: bool, wait: bool
     lost = {s: _undeclared(controller, s) for s in spaces}
 
     def stop(keys: Sequence[Key], lines: line.Bridge) -> Report:
-        return called(controller.edit(keys, edits.stop, wait=wait, timeout=seconds, progress=lines), "stopped")
+        return called(controller.edit(keys, edits.stop_ours, wait=wait, timeout=seconds, progress=lines), "stopped")
 
     def remove(keys: Sequence[Key], lines: line.Bridge) -> Report:
         return called(controller.delete(keys, wait=wait, timeout=seconds, progress=lines), "removed")

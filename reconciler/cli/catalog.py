@@ -25,6 +25,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "get": "List resources, with how they stand.",
         "describe": "Tell all about a resource, and what differs.",
         "why": "Tell in a few sentences how it stands, and why.",
+        "topology": "Show who calls whom, from where to where, and how.",
         "events": "Show what happened, oldest first.",
         "diff": "Show what apply would do, field by field, and do nothing.",
         "wait": "Wait until something is true of resources.",

@@ -17,6 +17,7 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port, Process
 from reconciler.model.key import Key
 from reconciler.model.observed import Phase
+from reconciler.model.place import LOCAL
 from reconciler.model.resource import FORWARD, Resource
 from reconciler.values import dataclass
 
@@ -30,6 +31,8 @@ PASSED = (
     "XDG_CONFIG_HOME", "PYTHONPATH",
 )  # fmt: skip
 """Of our own variables, what decides which engine and which installation is meant."""
+SSH = ("SSH_AUTH_SOCK",)
+"""And what leads to another host."""
 LONGEST = 63 - len("-99")
 FIRST_FREE = 1024
 
@@ -38,7 +41,8 @@ def declared(
     context: Context, target: Key, wish: Wish, to: Way, address: str, index: int | None, known: Mapping[Key, Resource]
 ) -> Resource:  # fmt: skip
     """The service that keeps it: the one that does so already, or one of a name that nobody has."""
-    spec = _spec(context, target, wish, to, address, index)
+    away = target in known and getattr(known[target].spec, "run_on", LOCAL) != LOCAL
+    spec = _spec(context, target, wish, to, address, index, (*PASSED, *(SSH if away else ())))
     label = f"{target.name}.{wish.remote}"
     base = f"forward-{target.name}-{wish.remote}"[:LONGEST].rstrip("-")
     for number in range(1, 100):
@@ -49,7 +53,9 @@ def declared(
     return Resource(key, spec, labels={FORWARD: label})
 
 
-def _spec(context: Context, target: Key, wish: Wish, to: Way, address: str, index: int | None) -> ServiceSpec:
+def _spec(
+    context: Context, target: Key, wish: Wish, to: Way, address: str, index: int | None, passed: Sequence[str]
+) -> ServiceSpec:
     chosen = () if index is None else ("--index", str(index))
     command = (
         sys.executable, "-m", "reconciler", "--home", context.home, "-n", target.namespace, "port-forward",
@@ -60,7 +66,7 @@ def _spec(context: Context, target: Key, wish: Wish, to: Way, address: str, inde
         process=Process(command=tuple(_plain(word) for word in command), working_dir="/"),
         ports=(Port(name=PORT, host_port=_request(wish, to), on_conflict=_conflict(wish), bind=address),),
         probes=Probes(startup=Probe(log=Log(pattern=" -> "), period_seconds=0.1, failure_threshold=300)),
-        env={name: environ[name].replace("$", "$$") for name in PASSED if environ.get(name)},
+        env={name: environ[name].replace("$", "$$") for name in passed if environ.get(name)},
     )
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,6 +37,10 @@ reconciler host check nas pi -o json
 TRUST = """
 reconciler host trust nas
 reconciler host trust nas --fingerprint SHA256:3jX0n4bC1mE7o2V9aVt4q8S1yqg0i5cZfE6oYcOa0aU
+"""
+ROTATE = """
+reconciler host rotate nas
+reconciler host rotate local -n shop
 """
 LIST = """
 reconciler host list
@@ -179,5 +183,35 @@ def list_(context: Context, *, everywhere: bool, no_headers: bool) -> None:
     )  # fmt: skip
 
 
+@verb("rotate", examples=ROTATE)
+@click.argument("name", shell_complete=names.hosts)
+@line.waiting_options
+def rotate(context: Context, name: str, *, wait: bool, timeout: float | None) -> int:
+    """Give a host another key in the mesh; `local` is this machine.
+
+    It is made there, and taken once all others know it, so that no connection breaks.
+    """
+    from reconciler.core.topology import member, part, view_of
+    from reconciler.model.place import LOCAL, Place
+
+    controller = line.open_controller(context, acts=True)
+    parts = controller.parts
+    graph = parts.source.graph(context.scope, parts.home.identity(make=False))
+    host = LOCAL if name == LOCAL else graph.host_id(name)
+    snapshot = parts.observer.look(graph, parts.clock.now())
+    seen, view = part(graph, snapshot, host), view_of(snapshot, host)
+    if view is not None and not view.reachable:
+        raise Unreachable(view.problem, hint=view.hint)
+    if seen is None:
+        raise ReconcilerError(f"{name} is in no mesh of namespace {context.scope}", hint="see: reconciler topology")
+    runtime: Any = parts.runtimes[Place("mesh", host)]
+    runtime.rotate(seen)
+    with progress(context) as lines:
+        limit = context.timeout if timeout is None else timeout
+        bridge = line.Bridge(lines, [seen.key] if seen.key else [])
+        report = controller.settle(context.scope, {member(graph, host)}, wait=wait, timeout=limit, progress=bridge)
+    return line.print_report(context, report.telling({member(graph, host): "rotated"} if report.settled else {}))
+
+
 command = verbs("host", "Add other machines, and see what they are.", examples=EXAMPLES,
-                commands=[add, check, trust, list_])  # fmt: skip
+                commands=[add, check, trust, rotate, list_])  # fmt: skip

@@ -30,6 +30,9 @@ class NotRunning(ReconcilerError):
 def instances(parts: Parts, key: Key, *, deep: bool = False) -> list[Observed]:
     """All of a service's, whatever their phase, by index. One that nobody declares is found too."""
     resource = next((r for r in parts.source.resources(key.namespace) if r.key == key and not r.deleting), None)
+    if resource and getattr(resource.spec, "attach_to", None):
+        graph = parts.source.graph(key.namespace, parts.home.identity(make=False))
+        return [thing] if (thing := parts.observer.attached(graph, key)) else []
     # What a campaign keeps warm and the commands inside of it live in different ones.
     places = [place_of(parts, resource)] if resource and key.kind != "campaign" else sorted(parts.runtimes)
     owner = parts.home.identity(make=False).owner

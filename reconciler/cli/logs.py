@@ -125,7 +125,8 @@ def _earlier_elsewhere(parts: Parts, key: Key, index: int | None, tail: int | No
     """A process on another host keeps that of its last run beside it, there."""
     from reconciler.cli.lines import Stream
 
-    if not any(place.partition("@")[2] for place in parts.runtimes):
+    declared = next((r.spec for r in parts.source.resources(key.namespace) if r.key == key), None)
+    if getattr(declared, "run_on", LOCAL) == LOCAL:
         return
     for thing in inside.of_index(key, found, index) if (found := inside.instances(parts, key)) else ():
         assert thing.key, "ours"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core import topology
+from reconciler.core import attached, topology
 from reconciler.core.graph import Graph, shared_network
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
@@ -78,10 +78,11 @@ def addresses(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Cal
     """One address for each of the callee's ports, by the port's name; one without a port if it has none."""
     if not callee.bindings:
         return [("", Address(_host(graph, snapshot, caller, callee, None), None))]
-    inside = _together(graph, caller, callee.spec)
+    met = _met(graph, snapshot, caller, callee) if callee.spec.attach_to else ""
+    inside = bool(met) or _together(graph, caller, callee.spec)
     found = []
     for binding in {one.name: one for one in reversed(callee.bindings)}.values():
-        host = _host(graph, snapshot, caller, callee, binding)
+        host = met or _host(graph, snapshot, caller, callee, binding)
         number = binding.port if inside else binding.host_port
         found.append((binding.name, Address(host, number, _scheme(binding))))
     return found[::-1]  # in their order, and of each the first of those that it is published at
@@ -105,6 +106,23 @@ def _seen_from_afar(graph: Graph, snapshot: Snapshot, host: str) -> set[str]:
     spec, known = graph.machine(host), topology.footing(snapshot, host)
     lan = {spec.reached_at, known.met_at if known else ""} if spec else set()
     return {*lan, topology.mesh_addresses(graph, snapshot).get(host, "")} - {""}
+
+
+def _met(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee) -> str:
+    """What others run stays as it is: a container is found by its name on a network of its own, or as published."""
+    key, spec = graph.called(callee.name), callee.spec
+    here = caller.run_on == spec.run_on
+    if here and caller.container:
+        networks = [graph.engine_name("network", name) for name in graph.network_names(caller)]
+        if name := attached.met(snapshot, spec.place, key, networks):
+            return name
+    for binding in callee.bindings if spec.runtime == "docker" else ():
+        if not binding.host_port:
+            raise Unknown(f"port {binding.port} of {spec.attach_to} is published nowhere", Reason.EXTERNAL_MISSING)
+        if binding.bind.startswith("127.") and not (here and caller.process):
+            where = f"port {binding.port} of {spec.attach_to} is published on {binding.bind} only"
+            raise Unknown(f"{where}, and its caller is not on that machine itself", Reason.EXTERNAL_MISSING)
+    return ""
 
 
 def address_of(graph: Graph, snapshot: Snapshot, caller: str, host: str) -> str:

@@ -138,6 +138,13 @@ class Graph:
         found: dict[str, set[tuple[str, str]]] = {}
         if not any(spec.run_on != LOCAL for _, spec in self.users()):
             return found
+        for key, caller, name, spec in self.calls():
+            if spec.run_on != caller.run_on:
+                found.setdefault(name, set()).add((key.name, caller.run_on))
+        return found
+
+    def calls(self) -> Iterator[tuple[Key, ServiceSpec, str, ServiceSpec]]:
+        """Who depends on whom, or refers to it."""
         for key, caller in self.users():
             heads = {reference[0] for _, text in strings(caller) for reference in references(text)}
             heads |= {d.service for d in caller.dependencies}
@@ -145,10 +152,7 @@ class Graph:
                 config = self.resources.get(Key("config", key.namespace, name))
                 texts = strings(config.spec.data) if config else ()
                 heads |= {reference[0] for _, text in texts for reference in references(text)}
-            for name in heads:
-                if (spec := self.service(name)) and spec.run_on != caller.run_on:
-                    found.setdefault(name, set()).add((key.name, caller.run_on))
-        return found
+            yield from ((key, caller, name, spec) for name in sorted(heads) if (spec := self.service(name)))
 
     def somewhere(self, volume: str) -> bool:
         """Nobody can say with whom a volume lies: no service that can be read uses it, and there are others."""

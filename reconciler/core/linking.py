@@ -49,8 +49,11 @@ def link_faults(graph: Graph) -> Iterator[tuple[Key, Fault]]:
 def _host_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
     """`spec` says by id where it is to run."""
     if spec.run_on == LOCAL:
-        if (inside := graph.host(key)) and (outer := graph.spec(inside)) and outer.run_on != LOCAL:
-            message = f"service {inside.name!r} runs on {outer.run_on}, and a job inside of another one only runs here"
+        inside = graph.host(key)
+        outer = graph.spec(inside) if inside else None
+        # Into a container its variables go by the engine; into a process over there they would be seen by everybody.
+        if inside and outer and outer.run_on != LOCAL and not outer.container:
+            message = f"service {inside.name!r} is a process on {outer.run_on}, and a job can't run inside of one there"
             yield Fault(("in",), message, "let the job run by itself, with runOn")
         return
     damaged = Key("host", graph.namespace, spec.run_on.rpartition("/")[2]) in graph.damaged

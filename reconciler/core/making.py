@@ -47,20 +47,28 @@ def as_made(payload: Payload) -> Facts | None:
     return Facts(fields={**fields, "env": env}, given={"env": {}, "labels": {}})
 
 
-def as_joined(payload: MeshPayload) -> dict[str, Any]:
-    """What is found of a host's part of a mesh, in the words of `core.mesh`. Of keys nobody knows before."""
-    public = f"key-of-{payload.address}"
+def as_joined(payload: MeshPayload, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What is found of a host's part of a mesh, in the words of `core.mesh`. A key that it has not had `before` nobody
+    knows.
+    """
+    had: Mapping[str, Any] = before or {}
+    public = payload.becomes or had.get("public") or f"key-of-{payload.address}"
     reached = [address for peer in payload.peers for address in peer.reached]
     return {
         "up": True,
+        "next": "" if payload.becomes else had.get("next", ""),
         "public": public,
         "live_public": public,
         "port": payload.port,
         "wanted_address": payload.address,
         "addresses": (payload.address,),
         "routes": tuple(reached),
-        "peers": {peer.key: {"reached": peer.reached, "endpoint": peer.endpoint} for peer in payload.peers},
+        "peers": {
+            **{peer.next_key: {"reached": (), "endpoint": peer.endpoint} for peer in payload.peers if peer.next_key},
+            **{peer.key: {"reached": peer.reached, "endpoint": peer.endpoint} for peer in payload.peers},
+        },
         "hosts": {peer.host: peer.reached[0] for peer in payload.peers},
+        "endpoints": {peer.host: peer.endpoint for peer in payload.peers},
         "keys": {peer.host: peer.key for peer in payload.peers},
     }
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from reconciler.core import topology
 from reconciler.core.fingerprint import fingerprint
 from reconciler.core.graph import Graph
 from reconciler.core.topology import Means, facts, footing, literal, member, part, way
 from reconciler.model.desired import Desired, MeshPayload, Peer
-from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.place import LOCAL
 from reconciler.model.plan import Reason, Wait
 from reconciler.values import dataclass
 
 KEEPALIVE_SECONDS = 25
-ROTATED = "reconciler/mesh-rotated-at"
-"""Annotation of a Host: a new value is a new key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,37 +87,54 @@ def _between(graph: Graph, snapshot: Snapshot, one: str, other: str, members: li
     """Who relays; empty where nobody has to; None where nobody can."""
     if _callable(graph, snapshot, one) or _callable(graph, snapshot, other):
         return ""
-    others = [*members, LOCAL, *sorted(graph.hosts)]
+    others = [*members, *topology.everybody(graph)]
     return next((host for host in others if host not in (one, other) and _callable(graph, snapshot, host)), None)
 
 
 def _callable(graph: Graph, snapshot: Snapshot, host: str) -> bool:
-    """Whether its address is its own; or a person said which one it is that leads there."""
+    return bool(_endpoint(graph, snapshot, host))
+
+
+def _endpoint(graph: Graph, snapshot: Snapshot, host: str) -> str:
+    """Where its part is found by others: where its address is its own, or a person said which one it is that leads
+    there. Empty where it has to go to the others. Of who is away it is what they were told.
+    """
     spec, known = graph.machine(host), footing(snapshot, host)
-    if spec is None or spec.mesh == "never" or not spec.reached_at:
-        return False
-    if spec.address and host != LOCAL:
-        return True
-    own = literal(spec.reached_at) or (literal(known.met_at) if known else None)
-    return known is None or any(literal(leg.address.partition("/")[0]) == own for leg in known.legs)
+    if spec is None or spec.mesh == "never":
+        return ""
+    if known is None:
+        others = (facts(part(graph, snapshot, one)).get("endpoints", {}) for one in topology.everybody(graph))
+        return next(filter(None, (other.get(host, "") for other in others)), "")
+    own = literal(spec.reached_at) or literal(known.met_at)
+    on_a_leg = any(literal(leg.address.partition("/")[0]) == own for leg in known.legs)
+    at = str(own) if own and on_a_leg else spec.address if host != LOCAL else ""
+    return f"[{at}]:{topology.port(graph)}" if ":" in at else f"{at}:{topology.port(graph)}" if at else ""
 
 
 def _part(graph: Graph, snapshot: Snapshot, host: str, routes: Routes, addresses: Mapping[str, str]) -> Desired:
     key, peers = member(graph, host), routes[host]
     found = (_peer(graph, snapshot, host, other, peers[other], addresses) for other in sorted(peers))
-    resource = graph.resources.get(Key("host", graph.namespace, key.name))
     payload = MeshPayload(
         device=topology.device(graph),
         address=addresses[host],
         port=topology.port(graph),
         peers=tuple(peer for peer in found if peer.key),
         relays=any(len(seen) > 1 for other in peers for seen in (routes.get(other, {}).get(host, set()),)),
-        rotated_at=resource.annotations.get(ROTATED, "") if resource else "",
     )
+    turned = replace(payload, becomes=_becomes(graph, snapshot, host, peers))  # that is over as soon as it is done
     return Desired(
-        key=key, runtime=topology.RUNTIME, host=host, payload=payload, fingerprint=fingerprint(payload),
+        key=key, runtime=topology.RUNTIME, host=host, payload=turned, fingerprint=fingerprint(payload),
         owner=graph.owner,
     )  # fmt: skip
+
+
+def _becomes(graph: Graph, snapshot: Snapshot, host: str, peers: Iterable[str]) -> str:
+    """The key that it is to have from now on: a new one that was made there, as soon as all its neighbours know it.
+    Then nobody has to wait for anybody: make before break.
+    """
+    coming = facts(part(graph, snapshot, host)).get("next", "")
+    known = all(coming in facts(part(graph, snapshot, other)).get("peers", {}) for other in peers)
+    return coming if known else ""
 
 
 def _peer(
@@ -127,10 +143,9 @@ def _peer(
     """Without a key where none is known: it is made by that host, and until then nobody can speak with it."""
     seen = facts(part(graph, snapshot, other))
     key = seen.get("public") or facts(part(graph, snapshot, host)).get("keys", {}).get(other, "")
-    spec = graph.machine(other)
-    endpoint = f"{spec.reached_at}:{topology.port(graph)}" if spec and _callable(graph, snapshot, other) else ""
+    endpoint = _endpoint(graph, snapshot, other)
     reached = [addresses[name] for name in (other, *sorted(through - {other}))]
-    return Peer(other, key, tuple(reached), endpoint)
+    return Peer(other, key, tuple(reached), endpoint, seen.get("next", ""))
 
 
 # -- what is there, and what ought to be
@@ -149,16 +164,23 @@ def deviations(item: Desired, seen: Observed) -> Iterator[str]:
         yield f"its address {wanted.address} is missing"
     if (found["port"], found["live_public"]) != (wanted.port, found["public"]):
         yield "its key or port was changed"
-    known = found["peers"]
+    if wanted.becomes:
+        yield "its next key is known to all, and becomes its key"
     for peer in wanted.peers:
-        if peer.key not in known or set(known[peer.key]["reached"]) != set(peer.reached):
-            yield f"{peer.host} was taken out of it"
-        elif peer.endpoint and not known[peer.key]["endpoint"]:
-            yield f"where {peer.host} is was lost"
-        elif not set(peer.reached) <= set(found["routes"]):
-            yield f"the route to {peer.host} is missing"
-    if set(known) - {peer.key for peer in wanted.peers}:
+        yield from _of_peer(peer, found["peers"], found["routes"])
+    if set(found["peers"]) - {key for peer in wanted.peers for key in (peer.key, peer.next_key)}:
         yield "somebody is in it who does not belong there"
+
+
+def _of_peer(peer: Peer, known: Mapping[str, Mapping[str, Any]], routes: Collection[str]) -> Iterator[str]:
+    if peer.next_key and peer.next_key not in known:
+        yield f"{peer.host} is about to have another key"
+    if peer.key not in known or set(known[peer.key]["reached"]) != set(peer.reached):
+        yield f"{peer.host} was taken out of it"
+    elif peer.endpoint and not known[peer.key]["endpoint"]:
+        yield f"where {peer.host} is was lost"
+    elif not set(peer.reached) <= set(routes):
+        yield f"the route to {peer.host} is missing"
 
 
 def obstacle(graph: Graph, snapshot: Snapshot, found: Mesh, host: str) -> Wait | None:

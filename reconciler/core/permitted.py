@@ -29,6 +29,7 @@ from reconciler.kinds.volume import VolumeSpec
 from reconciler.kinds.workload import port_range
 from reconciler.kinds.workspace import mounts
 from reconciler.model.desired import (
+    AttachedPayload,
     ContainerPayload,
     Desired,
     Limits,
@@ -130,7 +131,7 @@ def payload_violations(desired: Desired, profile: Profile, machine: Machine) -> 
         case VolumePayload():
             yield from rules.driver(payload.driver, profile.volumes.drivers)
             yield from rules.options(payload.options, profile)
-        case MeshPayload():
+        case MeshPayload() | AttachedPayload():
             pass  # nobody can ask for more of it than that it is there
         case unknown:
             assert_never(unknown)
@@ -165,6 +166,7 @@ def _nobody_knows(_reference: Reference) -> str:
 
 def _service(spec: ServiceSpec, profile: Profile, machine: Machine) -> Iterator[Fault]:
     yield from rules.place(spec.run_on)
+    yield from rules.attached(str(spec.attach_to or ""))
     if spec.container:
         limits = Limits(
             memory=bytes_of(spec.resources.memory) if spec.resources.memory else None, pids=spec.resources.pids

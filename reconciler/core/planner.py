@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field
 
-from reconciler.core import ports, render, rolling
+from reconciler.core import onlooker, ports, render, rolling
 from reconciler.core.backoff import held_back
 from reconciler.core.gates import gate
 from reconciler.core.graph import Graph
@@ -58,6 +58,8 @@ def plan(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Plan
         draft.add(_part(world, part, journal))
     for decision in _services(world, layout, journal):
         draft.add(decision)
+    if any(spec.attach_to for _, spec in graph.services()):
+        draft.wakes.append(now + onlooker.LOOK_SECONDS)
     for decision, wake in _jobs(world, layout, journal):
         draft.add(decision)
         draft.wakes += [wake] if wake is not None else []
@@ -151,6 +153,9 @@ def _part(world: World, item: Desired, journal: Journal) -> Decision:
 
 def _services(world: World, layout: _Layout, journal: Journal) -> Iterator[Decision]:
     for key, spec in world.graph.services():
+        if spec.attach_to:
+            yield from onlooker.decide(world, key.instance(0), spec)
+            continue
         extra = layout.extras.get(key, ())
         roll = rolling.roll(world, key, spec, layout.rendered.desired, extra, journal)
         instances = [key.instance(index) for index in (*range(spec.replicas), *extra)]

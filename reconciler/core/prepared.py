@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.core.envelope import Metadata
+from reconciler.kinds.attach import AttachTo
+from reconciler.kinds.attach import RunningProcess
 from reconciler.kinds.build import Build
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.campaign import Notify
@@ -55,6 +57,7 @@ SCHEMAS: dict[type, Any] = {
     'run_on',
     'container',
     'process',
+    'attach_to',
     'env',
     'env_from',
     'ports',
@@ -551,6 +554,100 @@ SCHEMAS: dict[type, Any] = {
       },
       'init': True,
       'validation_alias': 'process',
+     },
+     {
+      'type': 'dataclass-field',
+      'name': 'attach_to',
+      'schema': {
+       'type': 'default',
+       'schema': {
+        'type': 'nullable',
+        'schema': {
+         'type': 'dataclass',
+         'cls': AttachTo,
+         'fields': ['container', 'process'],
+         'schema': {
+          'type': 'dataclass-args',
+          'dataclass_name': 'AttachTo',
+          'fields': [
+           {
+            'type': 'dataclass-field',
+            'name': 'container',
+            'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+            'init': True,
+            'validation_alias': 'container',
+           },
+           {
+            'type': 'dataclass-field',
+            'name': 'process',
+            'schema': {
+             'type': 'default',
+             'schema': {
+              'type': 'nullable',
+              'schema': {
+               'type': 'dataclass',
+               'cls': RunningProcess,
+               'fields': ['pid', 'name', 'pid_file'],
+               'schema': {
+                'type': 'dataclass-args',
+                'dataclass_name': 'RunningProcess',
+                'fields': [
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'pid',
+                  'schema': {
+                   'type': 'default',
+                   'schema': {'type': 'nullable', 'schema': {'type': 'int', 'ge': 1}},
+                   'default': None,
+                  },
+                  'init': True,
+                  'validation_alias': 'pid',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'name',
+                  'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+                  'init': True,
+                  'validation_alias': 'name',
+                 },
+                 {
+                  'type': 'dataclass-field',
+                  'name': 'pid_file',
+                  'schema': {'type': 'default', 'schema': {'type': 'str'}, 'default': ''},
+                  'init': True,
+                  'validation_alias': 'pidFile',
+                 },
+                ],
+                'computed_fields': [],
+                'collect_init_only': False,
+               },
+               'post_init': False,
+               'frozen': False,
+               'slots': True,
+               'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'RunningProcess'},
+               'ref': 'reconciler.kinds.attach.RunningProcess',
+              },
+             },
+             'default': None,
+            },
+            'init': True,
+            'validation_alias': 'process',
+           },
+          ],
+          'computed_fields': [],
+          'collect_init_only': False,
+         },
+         'post_init': False,
+         'frozen': False,
+         'slots': True,
+         'config': {'extra_fields_behavior': 'forbid', 'validate_default': False, 'title': 'AttachTo'},
+         'ref': 'reconciler.kinds.attach.AttachTo',
+        },
+       },
+       'default': None,
+      },
+      'init': True,
+      'validation_alias': 'attachTo',
      },
      {
       'type': 'dataclass-field',
@@ -4091,6 +4188,8 @@ SCHEMAS: dict[type, Any] = {
 
 WRITTEN: dict[type, str] = {
  Metadata: 'name: str; namespace: str; labels: dict[str, str]; annotations: dict[str, str]; generation: Annotated[int, Ge(1)]',
+ AttachTo: 'container: str; process: RunningProcess | None',
+ RunningProcess: 'pid: Annotated[int, Ge(1)] | None; name: str; pid_file: str',
  Build: "context: str; dockerfile: str; args: dict[str, str]; target: str; rebuild_on: Literal['Context', 'Dockerfile']",
  CampaignSpec: 'strategy: Strategy | None; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; stop: Stopping; resources: Resources; depends_on: tuple[str | Dependency, ...]; matrix: dict[str, tuple[Scalar | Params, ...]]; runs: tuple[Params, ...]; cycles: Annotated[int, Ge(1), Le(1000)]; order: Order; seed: Annotated[int, Ge(0)]; gap_seconds: Seconds; cycle_gap_seconds: Seconds | None; warmup_seconds: Seconds; timeout_seconds: Seconds; silence_seconds: Seconds; retries: Annotated[int, Ge(0), Le(100)]; max_failures: Annotated[int, Ge(0)]; cooldown_seconds: Seconds; auto_teardown: bool; results: str; leases: tuple[str, ...]; notify: Notify | None',
  Notify: "url: str; events: tuple[Literal['complete', 'failure'], ...]",
@@ -4109,7 +4208,7 @@ WRITTEN: dict[type, str] = {
  SecretSpec: 'data: dict[str, str]; files: dict[str, str]; env: dict[str, str]',
  Dependency: "service: str; condition: Literal['Ready', 'Started', 'Completed']",
  Restart: "policy: Literal['Always', 'OnFailure', 'Never']; initial_seconds: Seconds; max_seconds: Seconds; reset_after_seconds: Seconds; by: Literal['reconciler', 'engine']",
- ServiceSpec: 'replicas: Annotated[int, Ge(0), Le(1000)]; auto_start: bool; run_on: str; container: Container | None; process: Process | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; probes: Probes; restart: Restart; stop: Stopping; update: Update; depends_on: tuple[str | Dependency, ...]; resources: Resources',
+ ServiceSpec: 'replicas: Annotated[int, Ge(0), Le(1000)]; auto_start: bool; run_on: str; container: Container | None; process: Process | None; attach_to: AttachTo | None; env: dict[str, str]; env_from: tuple[EnvFrom, ...]; ports: tuple[Port, ...]; volumes: tuple[VolumeMount, ...]; probes: Probes; restart: Restart; stop: Stopping; update: Update; depends_on: tuple[str | Dependency, ...]; resources: Resources',
  Update: "strategy: Literal['RollingUpdate', 'Recreate']; max_surge: Annotated[int, Ge(0)] | None; max_unavailable: Annotated[int, Ge(0)]; min_ready_seconds: Seconds",
  Git: 'url: str; ref: str; path: str',
  Keys: 'ssh_keys: tuple[str, ...]; gpg_keys: tuple[str, ...]',

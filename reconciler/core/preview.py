@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from reconciler.core.graph import Graph
-from reconciler.core.making import as_made
+from reconciler.core.making import as_joined, as_made
 from reconciler.core.planner import plan
 from reconciler.errors import Gone, NameTaken, PortInUse, Refused
-from reconciler.model.desired import ContainerPayload, Desired, ProcessPayload
-from reconciler.model.observed import INSTANCE, Binding, Health, Observed, Phase, Snapshot, View, kind_of
+from reconciler.model.desired import ContainerPayload, Desired, MeshPayload, ProcessPayload
+from reconciler.model.observed import INSTANCE, Binding, Facts, Health, Observed, Phase, Snapshot, View, kind_of
 from reconciler.model.plan import Action, Journal, Plan, Verb
 
 MAX_WAVES = 50
@@ -157,8 +157,9 @@ def stopped(view: View, seen: Observed, now: float) -> View:
 
 def adjusted(view: View, seen: Observed, desired: Desired, changes: tuple[str, ...]) -> View:
     def adjust(thing: Observed) -> Observed:
-        if "mesh" in changes:
-            return replace(made(desired, 0.0), id=thing.id)
+        if isinstance(desired.payload, MeshPayload):
+            joined = as_joined(desired.payload, thing.facts.fields if thing.facts else None)
+            return replace(thing, fingerprint=desired.fingerprint, facts=Facts(fields=joined))
         if "rename" in changes:
             holder = _named(view, desired)
             if holder and holder.id != thing.id:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from reconciler.core import addresses
 from reconciler.core.addresses import Address, Callee, Unknown
+from reconciler.core.attached import mark
 from reconciler.core.envfile import BadEnvFile, parse_env
 from reconciler.core.fingerprint import build_digest, fingerprint, package_of
 from reconciler.core.graph import DEFAULT_NETWORK, Graph
@@ -21,6 +22,7 @@ from reconciler.kinds.workload import Container, Resources, VolumeMount
 from reconciler.kinds.workspace import mounts as all_mounts
 from reconciler.kinds.workspace import working_directory
 from reconciler.model.desired import (
+    AttachedPayload,
     Build,
     ContainerPayload,
     Context,
@@ -167,6 +169,11 @@ class _Room:
         stop = stop_of(spec)
         restarted_at = self._graph.resources[self._key].annotations.get(RESTARTED, "")
         payload: Payload
+        if spec.attach_to:
+            payload = AttachedPayload(target=str(spec.attach_to), ports=bindings)
+            return replace(
+                _desired(self._graph, key, spec.place, payload, self._ports), fingerprint=mark(spec.attach_to)
+            )
         if spec.process:
             package = self._package(spec.process.package) if spec.process.package else None
             payload = ProcessPayload(

@@ -237,6 +237,13 @@ def place(host: str) -> Iterator[Fault]:
         yield Fault(("runOn",), f"it may not run on {host}, but only on this machine", "leave runOn out")
 
 
+def attached(target: str) -> Iterator[Fault]:
+    """Whoever is attached to something can probe it, and so run what it likes inside of what others run."""
+    if target:
+        message = f"a service may not be attached to {target}, which others run"
+        yield Fault(("attachTo",), message, "a person can apply it")
+
+
 def within(inside: str) -> Iterator[Fault]:
     """What is inside of another workload has all the rights of that, whoever declared it, and whatever it may."""
     if inside:

@@ -36,6 +36,8 @@ def teardown(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> tupl
 
 
 def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
+    if thing.attached:
+        return ""
     resource, spec = world.graph.resources.get(key.resource), world.graph.spec(key)
     tombstone = world.graph.removed.get(key.resource)
     match key.kind:

@@ -17,6 +17,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from reconciler.core.graph import Graph
@@ -54,7 +55,28 @@ class Way:
     """What the address stands for there, where that is known: nobody can be published at a name."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What is wanted and what was seen, as one thing: equal is only what is the very same."""
+
+    graph: Graph
+    snapshot: Snapshot
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sight) and self.graph is other.graph and self.snapshot is other.snapshot
+
+    def __hash__(self) -> int:
+        return hash((id(self.graph), id(self.snapshot)))
+
+
 def way(graph: Graph, snapshot: Snapshot, caller: str, callee: str) -> Way:
+    return _way(Sight(graph, snapshot), caller, callee)
+
+
+@lru_cache(maxsize=1024)
+def _way(sight: Sight, caller: str, callee: str) -> Way:
+    """Asked for again and again while one plan is made."""
+    graph, snapshot = sight.graph, sight.snapshot
     if caller == callee:
         return Way(Means.SAME)
     spec = graph.machine(callee)
@@ -163,6 +185,11 @@ def _recorded(graph: Graph, snapshot: Snapshot, one: str, other: str) -> bool:
     return any(known)
 
 
+def everybody(graph: Graph) -> list[str]:
+    """Of all hosts the ids, this one's first, however many documents there are about it."""
+    return [LOCAL, *(host for host in sorted(graph.hosts) if host.rpartition("/")[2] != LOCAL)]
+
+
 def network(graph: Graph) -> Any:
     """From which everybody gets an address."""
     here = graph.machine(LOCAL)
@@ -173,12 +200,18 @@ def mesh_address(graph: Graph, snapshot: Snapshot, host: str) -> str:
     return mesh_addresses(graph, snapshot)[host]
 
 
-def mesh_addresses(graph: Graph, snapshot: Snapshot) -> dict[str, str]:
+def mesh_addresses(graph: Graph, snapshot: Snapshot) -> Mapping[str, str]:
+    return _mesh_addresses(Sight(graph, snapshot))
+
+
+@lru_cache(maxsize=4)
+def _mesh_addresses(sight: Sight) -> Mapping[str, str]:
     """Of every host that is known, member or not: the one that it has, or was last told of to others; else one that
     depends on its name, and on nothing that others do.
     """
+    graph, snapshot = sight.graph, sight.snapshot
     pool = network(graph)
-    hosts = sorted({LOCAL, *graph.hosts})
+    hosts = everybody(graph)
     found: dict[str, str] = {}
     for host, address in _had(graph, snapshot, hosts):
         if literal(address) in pool and address not in found.values():

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.core.making import NAMELESS, making
 from reconciler.kinds.base import camel
-from reconciler.model.desired import PLACE, ContainerPayload, Desired, Sealed
+from reconciler.model.desired import PLACE, AttachedPayload, ContainerPayload, Desired, Sealed
 from reconciler.model.observed import Facts, Observed, Phase
 from reconciler.values import dataclass
 
@@ -59,6 +59,8 @@ class Deviation:
 
 
 def verdict(item: Desired, seen: Observed) -> Verdict:
+    if isinstance(item.payload, AttachedPayload):
+        return Matches()  # it is as others have made it
     found = list(deviations(item, seen))
     anew = [one.cause for one in found if one.change == REPLACE]
     if seen.fingerprint != item.fingerprint:

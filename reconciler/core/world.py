@@ -86,15 +86,19 @@ class World:
         claimants = [t for t in self._ours.get(key, ()) if t.place == place and _genuine(key, t)]
         if len(claimants) < 2:  # nearly always: it is asked for again and again
             return claimants[0] if claimants else None
-        return min(claimants, key=lambda thing: (thing.name != key.engine_name, thing.id), default=None)
+        return min(claimants, key=lambda thing: (not thing.attached, thing.name != key.engine_name, thing.id))
 
     def things(self, key: Key) -> list[Observed]:
         """What is this key's, in each place."""
         return [thing for place in self._places(key) if (thing := self.seen(key, place))]
 
+    def replaced(self, key: Key) -> list[Observed]:
+        """What is left of an instance of ours, where the service is attached to something else now."""
+        return [thing for thing in self._ours.get(key, ()) if not thing.attached]
+
     def impostors(self) -> Iterator[tuple[Key, Observed]]:
         for key in sorted(self._ours):
-            for thing in self._ours[key]:
+            for thing in self._ours[key] if not any(one.attached for one in self._ours[key]) else ():
                 if thing is not self.seen(key, thing.place):
                     yield key, thing
 

@@ -196,6 +196,7 @@ def _tombstone(key: Key, runtime: str = "docker") -> Resource:
 
 
 def scale(resource: Resource, replicas: int) -> Resource:
+    _ours_to_run(resource)
     annotations = {name: value for name, value in resource.annotations.items() if name != REPLICAS_BEFORE}
     return _changed(resource, replace(resource.spec, replicas=replicas), annotations)
 
@@ -206,8 +207,14 @@ def stop(resource: Resource) -> Resource:
         return resource
     if isinstance(resource.spec, JobSpec):
         return suspend(resource, suspended=True)
+    _ours_to_run(resource)
     annotations = {**resource.annotations, REPLICAS_BEFORE: str(resource.spec.replicas)}
     return _changed(resource, replace(resource.spec, replicas=0), annotations)
+
+
+def stop_ours(resource: Resource) -> Resource:
+    """Of many at once: what others run stays."""
+    return resource if getattr(resource.spec, "attach_to", None) else stop(resource)
 
 
 def start(resource: Resource) -> Resource:
@@ -220,6 +227,7 @@ def start(resource: Resource) -> Resource:
 
 
 def restart(resource: Resource, stamp: str) -> Resource:
+    _ours_to_run(resource)
     if resource.spec.replicas == 0:
         raise ReconcilerError(
             f"{resource.key.short} is stopped", hint=f"start it: {command_line(resource.key, 'start')}"
@@ -240,6 +248,13 @@ def suspend(resource: Resource, *, suspended: bool) -> Resource:
     if resource.spec.suspend == suspended:
         return resource
     return replace(resource, spec=replace(resource.spec, suspend=suspended), generation=resource.generation + 1)
+
+
+def _ours_to_run(resource: Resource) -> None:
+    target = getattr(resource.spec, "attach_to", None)
+    if target:
+        message = f"{resource.key.short} is attached to {target}, which others run"
+        raise ReconcilerError(message, hint="it is theirs to start, stop and restart")
 
 
 def _changed(resource: Resource, spec: ServiceSpec, annotations: Mapping[str, str]) -> Resource:

@@ -104,6 +104,8 @@ def _fetch(desired: Desired, runtime: Runtime) -> None:
 
 def _do(action: Action, runtimes: Mapping[str, Runtime]) -> None:
     desired, seen, runtime = action.desired, action.seen, _place(action).runtime
+    if seen and seen.attached:
+        raise Refused(f"{seen.title} is run by others, and is only looked at")
     failpoint(runtime, action.verb, "before")
     match action.verb:
         case Verb.CREATE if desired:

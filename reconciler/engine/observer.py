@@ -7,16 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from reconciler.core import hostfacts
+from reconciler.core.attached import Running, claimed
 from reconciler.core.graph import Graph
 from reconciler.core.masking import masking
 from reconciler.core.topology import RUNTIME as MESH
+from reconciler.engine.finding import processes
 from reconciler.engine.grounds import Ground
 from reconciler.engine.prober import Prober
 from reconciler.errors import ReconcilerError
+from reconciler.kinds.attach import RunningProcess
 from reconciler.kinds.host import HostSpec
 from reconciler.kinds.probes import Probes
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import port_range
+from reconciler.model.key import Key
 from reconciler.model.observed import Listener, Observed, Phase, Snapshot, View
 from reconciler.model.place import LOCAL, Place
 from reconciler.ports import Host
@@ -47,13 +51,37 @@ class Observer:
         views, listeners = self._views(far, graph, deep=deep)
         views = hostfacts.explained(views) if far else views
         listeners[self._host.name] = self._listeners(graph, views)
-        snapshot = Snapshot(views, listeners, {}, self._host.ephemeral_ports())
+        views, unattached = self._attached(graph, far, views)
+        snapshot = Snapshot(views, listeners, {}, self._host.ephemeral_ports(), unattached)
         targets = _targets(graph, snapshot)
         if not targets:
             return snapshot
         health = self._prober.ask_once(targets, now) if once else self._prober.look(targets, now)
         masked = masking(graph)
         return replace(snapshot, health={i: replace(h, message=masked(h.message)) for i, h in health.items()})
+
+    def attached(self, graph: Graph, key: Key) -> Observed | None:
+        """What others run, and this service is attached to."""
+        far = self._know(graph.hosts)
+        views, _ = self._attached(graph, far, self._views(far, graph, deep=False)[0])
+        return next((t for view in views for t in view.objects if t.attached and t.key and t.key.resource == key), None)
+
+    def _attached(
+        self, graph: Graph, far: Mapping[str, Ground], views: tuple[View, ...]
+    ) -> tuple[tuple[View, ...], Mapping[Key, str]]:
+        """With what others run, and services are attached to."""
+        targets = {key.instance(0): spec for key, spec in graph.services() if spec.attach_to}
+        if not targets:
+            return views, {}
+        found: dict[Key, list[Running]] = {}
+        silent: dict[Key, str] = {}
+        for name, wanted in _processes(targets, views).items():
+            try:
+                found |= processes(self._host if name == LOCAL else far[name].host, wanted)
+            except ReconcilerError as error:
+                silent |= dict.fromkeys(wanted, f"nobody can say now whether it runs: {error.message}")
+        views, missing = claimed(graph.owner, targets, views, found)
+        return views, {**missing, **silent}
 
     def _views(
         self, far: Mapping[str, Ground], graph: Graph, *, deep: bool
@@ -79,6 +107,16 @@ class Observer:
         things = [thing for view in views if view.host == LOCAL for thing in view.objects]
         taken = {binding.port for thing in things for binding in thing.bindings}
         return self._host.listeners(number for port in ports for number in _numbers(port) if number not in taken)
+
+
+def _processes(targets: Mapping[Key, ServiceSpec], views: Iterable[View]) -> dict[str, dict[Key, RunningProcess]]:
+    """What is looked for, by the hosts that answer."""
+    there = {view.place for view in views if view.reachable}
+    wanted: dict[str, dict[Key, RunningProcess]] = {}
+    for key, spec in targets.items():
+        if spec.attach_to and spec.attach_to.process and spec.place in there:
+            wanted.setdefault(spec.run_on, {})[key] = spec.attach_to.process
+    return wanted
 
 
 def _places(runtimes: Mapping[str, Looker], far: Mapping[str, Ground]) -> list[str]:

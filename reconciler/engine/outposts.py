@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from reconciler.ending import readable_once
@@ -67,9 +68,10 @@ class Outposts:
         """Who waits for a machine that says nothing is not waited for."""
         for one in leaving.values():
             one.stopping.set()
+        until = time.monotonic() + LEAVING_SECONDS
         for name, one in [*leaving.items()]:
             for thread in one.threads:
-                thread.join(LEAVING_SECONDS / len(one.threads))
+                thread.join(max(0.0, until - time.monotonic()))
             self._posted.pop(name, None)
 
 

@@ -66,6 +66,8 @@ class Sheet:
                 self.leave(key, "", "a campaign is run by a command; there is no such thing there")
             elif getattr(resource.spec, "in_", ""):
                 self.leave(key, "in", "it runs inside of a service; there is no such job there")
+            elif getattr(spec, "attach_to", None):
+                self.leave(key, "attachTo", "others run it, and nothing here could start it")
             elif spec is None or spec.container is None:
                 self.leave(key, "process", "it is a native process, and only containers are carried")
             else:

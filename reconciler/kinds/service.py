@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Annotated, Literal
 
+from reconciler.kinds import attach
+from reconciler.kinds.attach import AttachTo
 from reconciler.kinds.base import EDGE, Fault, Kind, Need, Seconds
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.probes import Probes, probe_faults
@@ -19,6 +21,7 @@ from reconciler.kinds.workload import (
     VolumeMount,
     anchor,
     paths,
+    port_faults,
     port_range,
     trees,
     workload_faults,
@@ -94,6 +97,9 @@ class ServiceSpec:
     """Run it as a container. Exactly one of container and process."""
     process: Process | None = None
     """Run it as a native process. Exactly one of container and process."""
+    attach_to: AttachTo | None = None
+    """In place of both: something that others run already. It is watched, probed and found by its name like any
+    other, and never started, stopped, changed or removed."""
     env: dict[str, str] = field(default_factory=dict)
     """Environment variables. Values may refer to others: ${db.addr}, ${ports.http}."""
     env_from: tuple[EnvFrom, ...] = ()
@@ -117,7 +123,7 @@ class ServiceSpec:
 
     @property
     def runtime(self) -> str:
-        return "process" if self.process else "docker"
+        return "process" if self.process or (self.attach_to and self.attach_to.process) else "docker"
 
     @property
     def place(self) -> Place:
@@ -133,6 +139,11 @@ class ServiceSpec:
 
 
 def faults(spec: ServiceSpec) -> Iterator[Fault]:
+    if spec.attach_to:
+        yield from attach.faults(spec)
+        yield from port_faults(spec)
+        yield from probe_faults(spec.probes, ("probes",), {port.label for port in spec.ports})
+        return
     yield from workload_faults(spec)
     if spec.restart.by == "engine" and spec.process:
         yield Fault(("restart", "by"), "a native process has no engine to restart it", "use by: reconciler")

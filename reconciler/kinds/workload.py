@@ -213,7 +213,7 @@ SIGNALS = frozenset("TERM INT QUIT KILL HUP USR1 USR2 WINCH CONT STOP".split())
 def workload_faults(spec: Workload) -> Iterator[Fault]:
     yield from _runtime_faults(spec)
     yield from _environment_faults(spec)
-    yield from _port_faults(spec)
+    yield from port_faults(spec)
     yield from _volume_faults(spec)
     yield from _quantity_faults(spec)
 
@@ -275,7 +275,7 @@ def _environment_faults(spec: Workload) -> Iterator[Fault]:
             yield Fault(("envFrom", i), message, "make an item of each" if given else "like file: ./.env")
 
 
-def _port_faults(spec: Workload) -> Iterator[Fault]:
+def port_faults(spec: Workload) -> Iterator[Fault]:
     seen: set[str] = set()
     for i, port in enumerate(spec.ports):
         if not port.name and len(spec.ports) > 1:

@@ -175,6 +175,16 @@ class ProcessPayload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedPayload:
+    """What others run: there is nothing to be made, only where it is found."""
+
+    target: str
+    """As a person would name it."""
+    ports: tuple[PortBinding, ...] = ()
+    """A `host_port` of 0: it is published nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkPayload:
     driver: str = "bridge"
     subnet: str = ""
@@ -198,6 +208,8 @@ class Peer:
     """Addresses in the mesh that are found through it, its own first."""
     endpoint: str = ""
     """Where it is found outside of the mesh; empty where it has to come to us."""
+    next_key: str = ""
+    """The one that it is going to have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +222,11 @@ class MeshPayload:
     peers: tuple[Peer, ...] = ()
     relays: bool = False
     """Between others, who can't reach one another."""
-    rotated_at: str = ""
-    """When a new key was last asked for."""
+    becomes: str = ""
+    """Its next key, if that is to be its key from now on."""
 
 
-Payload = ContainerPayload | ProcessPayload | NetworkPayload | VolumePayload | MeshPayload
+Payload = ContainerPayload | ProcessPayload | AttachedPayload | NetworkPayload | VolumePayload | MeshPayload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ BUILT_BY = f"{PREFIX}.build.owner"
 BUILT_FOR = f"{PREFIX}.build.for"
 """On an image that we have built: for whom, as namespace/name. Not what containers wear, who inherit all of this."""
 BUILT_FROM = f"{PREFIX}.build.digest"
+MOST_INDEX, MOST_GENERATION = 10**6, 10**12
 NONE = "none"
 """A fingerprint that nothing has."""
 
@@ -56,13 +57,18 @@ def read_key(labels: Mapping[str, str]) -> Key | None:
     kind, namespace, name = (labels.get(part, "") for part in (KIND, NAMESPACE, NAME))
     if not (kind and namespace and name):
         return None
-    index = labels.get(INDEX, "")
-    return Key(kind, namespace, name, int(index) if index.isdecimal() else None)
+    return Key(kind, namespace, name, number(labels.get(INDEX, ""), MOST_INDEX))
 
 
 def read_generation(labels: Mapping[str, str]) -> int:
-    text = labels.get(GENERATION, "")
-    return int(text) if text.isdecimal() else 0
+    return number(labels.get(GENERATION, ""), MOST_GENERATION) or 0
+
+
+def number(text: str, most: int) -> int | None:
+    """Of digits that anybody may have written: none that is larger, or that takes longer to read than it is worth."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(most)):
+        return None
+    return found if (found := int(text)) <= most else None
 
 
 def write_grants(grants: Mapping[str, Grant]) -> str:
@@ -76,6 +82,6 @@ def read_grants(labels: Mapping[str, str]) -> dict[str, Grant]:
     for item in labels.get(PORTS, "").split(","):
         name, equals, rest = item.partition("=")
         port, slash, request = rest.partition("/")
-        if name and equals and slash and port.isdecimal():
-            grants[name] = Grant(int(port), request)
+        if name and equals and slash and (granted := number(port, 65535)):
+            grants[name] = Grant(granted, request)
     return grants

@@ -43,6 +43,8 @@ class Binding:
     port: int
     protocol: str = "tcp"
     address: str = "0.0.0.0"  # noqa: S104 -- the wildcard, as the kernel writes it
+    inside: int = field(default=0, compare=False)
+    """Of a container: which of its own ports that is, where it is known."""
 
     def clashes(self, other: Binding) -> bool:
         """Whether both can't be bound at once. The kernel lets different specific addresses share a port."""
@@ -119,6 +121,8 @@ class Observed:
     """None where nobody looked closer."""
     adopted: bool = False
     """Others made it, and a person had us adopt it: what its labels would say stands in a record of ours."""
+    attached: bool = False
+    """Others run it, and a service of ours is attached to it: it is looked at, and nothing is ever done to it."""
 
     @property
     def place(self) -> Place:
@@ -238,6 +242,8 @@ class Snapshot:
     """By object id; an instance without probes has none."""
     ephemeral: tuple[int, int] = (32768, 60999)
     """The range from which the kernel hands out ports by itself; never chosen from."""
+    unattached: Mapping[Key, str] = field(default_factory=dict)
+    """Instances that are attached to something that was not found, and why."""
 
     def view(self, place: str) -> View:
         """Of a Place, or of a runtime here."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import containers, healing, peers, planning, processes, resting, startup
+from tests.bench import containers, healing, machines, peers, planning, processes, resting, startup
 from tests.bench.contest import Contest, Line
 from tests.bench.stage import Stage, stage
 
@@ -52,6 +52,8 @@ def _lines(held: Stage, *, quick: bool, only: str) -> Iterator[Line]:
         yield from healing.lines(held, quick=quick)
     if only in "P10 at rest":
         yield from resting.lines(held, quick=quick)
+    if held.engine and only in "H other machines, hosts":
+        yield from machines.lines(held, quick=quick)
     if only in "P12 plan":
         yield from planning.lines(quick=quick)
 

@@ -9,11 +9,13 @@ import pytest
 
 from reconciler.model.desired import Stop
 from tests.contract.containers import Containers
+from tests.contract.elsewhere import Elsewhere
 from tests.contract.harness import Harness
 from tests.contract.processes import Processes
 
 HARNESSES: dict[str, Callable[[pytest.FixtureRequest, Path, str], Harness]] = {
     "docker": Containers,
+    "elsewhere": lambda _request, home, namespace: Elsewhere(home, namespace),
     "process": lambda _request, home, namespace: Processes(home, namespace),
 }
 

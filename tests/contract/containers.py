@@ -19,6 +19,7 @@ from tests.engine_api import Engine
 
 class Containers:
     runs_programs = True
+    limits = True
 
     def __init__(self, request: pytest.FixtureRequest, home: Path, namespace: str) -> None:
         self.engine: Engine = request.getfixturevalue("engine")

@@ -21,6 +21,8 @@ class Harness(Protocol):
     runtime: Reachable
     runs_programs: bool
     """False for one that only pretends: what programs do can't be seen then."""
+    limits: bool
+    """False for one that can't limit anybody, and says so to who asks for it."""
 
     def desired(
         self,

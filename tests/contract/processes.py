@@ -20,6 +20,7 @@ from tests.waiting import until
 
 class Processes:
     runs_programs = True
+    limits = True
 
     def __init__(self, home: Path, namespace: str) -> None:
         self.home = home

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core import backoff, gates, instances, planner, ports, rolling, teardown
+from reconciler.core import backoff, claims, gates, instances, planner, ports, rolling, teardown
 from reconciler.core import world as worlds
 from reconciler.model.observed import View
 from reconciler.model.plan import Action, Verb
@@ -79,27 +79,27 @@ def ready_means_started(patch: pytest.MonkeyPatch) -> None:
 
 
 def ports_do_not_stick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ports._Claims, "sticky", lambda self, key, port: None)
+    patch.setattr(claims.Claims, "sticky", lambda self, key, port: None)
 
 
 def nobody_else_has_ports(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ports._Claims, "against", lambda self, key, binding: (ports.Obstacle.NONE, None))
+    patch.setattr(claims.Claims, "against", lambda self, key, host, binding: (claims.Obstacle.NONE, None))
 
 
 def only_the_same_address_clashes(patch: pytest.MonkeyPatch) -> None:
-    def clashing(self, binding):
-        return [c for c in self._by_port.get((binding.port, binding.protocol), ()) if c.binding == binding]
+    def clashing(self, host, binding):
+        return [c for c in self._by_port.get((host, binding.port, binding.protocol), ()) if c.binding == binding]
 
-    patch.setattr(ports._Claims, "_clashing", clashing)
+    patch.setattr(claims.Claims, "_clashing", clashing)
 
 
 def holders_never_leave(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ports._Claims, "_leaves", lambda self, key, binding: False)
+    patch.setattr(claims.Claims, "_leaves", lambda self, key, host, binding: False)
 
 
 def handovers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     honest = ports.assign
-    patch.setattr(planner.ports, "assign", lambda world, journal: replace(honest(world, journal), handovers={}))
+    patch.setattr(planner.ports, "assign", lambda *given: replace(honest(*given), handovers={}))
 
 
 def nothing_is_stopped_before_it_is_removed(patch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def others_work_is_not_respected(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_renamed_one_stays_renamed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(instances, "_adjust", lambda item, seen: ())
+    patch.setattr(instances, "_adjust", lambda case, seen: ((), None))
 
 
 def what_was_left_in_created_is_not_started(patch: pytest.MonkeyPatch) -> None:
@@ -226,6 +226,7 @@ def test_a_planner_with_this_bug_is_found_out(
     with monkeypatch.context() as patch:
         mutate(patch)
         seed, found = _first_found()
+        assert not isinstance(found, TypeError | ValueError), "it no longer fits what it changes"
     print(f"found by story {seed}: {type(found).__name__}: {str(found).splitlines()[0][:150]}")
 
     _teller(seed)(Choose.seeded(seed))  # and without the bug there is nothing to be found

@@ -30,7 +30,7 @@ GAPS = {
     "rules between fields": (
         "neither-container-nor-process", "container-and-process", "keep-alive-with-command", "volume-of-two-kinds",
         "probe-of-two-kinds", "process-with-mounts", "external-network-with-driver", "name-of-ones-own",
-        "port-without-number",
+        "port-without-number", "attach-to",
         "ports-without-names", "two-ports-of-one-name", "two-volumes-at-one-path", "replicas-share-a-port",
         "range-too-small", "probe-of-unknown-port", "dependency-twice", "reserved-name", "nothing-could-be-replaced",
         "source-without-verify", "source-of-two-kinds", "source-directory-with-verify",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 
 RESET = struct.pack("ii", 1, 0)
 """For SO_LINGER: to close is to reset."""
@@ -94,6 +96,34 @@ class Proxy:
             through = chunk[: self._left]
             self._left -= len(through)
             return through
+
+
+@contextlib.contextmanager
+def far_off(host: str, port: int, delay: float) -> Iterator[int]:
+    """The number of a port on loopback behind which an address is farther away than it is, by so many seconds each way.
+    A long line is no slow one: what is under way does not hold up what follows.
+    """
+    loop = asyncio.new_event_loop()
+    coming = loop.run_until_complete(
+        asyncio.start_server(lambda *near: _stretch(near, host, port, delay), "127.0.0.1", 0)
+    )
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield int(coming.sockets[0].getsockname()[1])
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+async def _stretch(near: tuple[asyncio.StreamReader, asyncio.StreamWriter], host: str, port: int, delay: float) -> None:
+    far = await asyncio.open_connection(host, port)
+    await asyncio.gather(_late(near[0], far[1], delay), _late(far[0], near[1], delay), return_exceptions=True)
+
+
+async def _late(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: float) -> None:
+    later = asyncio.get_running_loop().call_later
+    while chunk := await source.read(65536):
+        later(delay, sink.write, chunk)
+    later(delay, sink.close)
 
 
 def _reset(end: socket.socket) -> None:

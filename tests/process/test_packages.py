@@ -17,7 +17,6 @@ import pytest
 
 from reconciler.core.fingerprint import fingerprint, package_of
 from reconciler.errors import Refused
-from reconciler.hosts.local import LocalHost
 from reconciler.kinds.package import Package as PackageSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Process
@@ -30,14 +29,15 @@ from reconciler.runtimes.process.runtime import ProcessRuntime
 from reconciler.runtimes.remote import packages
 from reconciler.runtimes.remote.runtime import RemoteProcesses
 from reconciler.sources.contexts import Contexts
+from tests.contract.elsewhere import Wire
 from tests.contract.harness import OWNER
 from tests.waiting import until
 
 TELLS = ("sh", "-c", 'pwd; cat app/*.txt; echo "$MODE"; echo over; exec sleep 1000')
 
 
-class Wire(LocalHost):
-    """To a host that is this machine. What goes over it may be damaged."""
+class Damaging(Wire):
+    """What goes over it may be damaged."""
 
     damaged = False
 
@@ -52,9 +52,9 @@ class Grounds:
 
     def __init__(self, kind: str, state: Path, files: Path, namespace: str) -> None:
         self.state, self.files, self.namespace = state, files, namespace
-        self.wire = Wire()
+        self.wire = Damaging()
         self.runtime: Any = (
-            ProcessRuntime(str(state), OWNER) if kind == "here" else RemoteProcesses(self.wire, OWNER, state=str(state))  # type: ignore[arg-type]
+            ProcessRuntime(str(state), OWNER) if kind == "here" else RemoteProcesses(self.wire, OWNER, state=str(state))
         )
 
     def package(self, *setup: str, **spec: Any) -> Package:

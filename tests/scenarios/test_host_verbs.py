@@ -14,6 +14,7 @@ from tests.machines.proxy import Proxy
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import SLEEP, box, changed, document, native
 from tests.scenarios.stage import Document, Stage, eventually
+from tests.scenarios.terminal import Terminal
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -78,6 +79,19 @@ def test_H3_a_host_is_declared_in_one_line_and_believed_once_a_person_says_so(
     assert ready(stage) == {"carl": ("True", "Ready")}
 
 
+def test_H24_who_sits_at_a_terminal_is_shown_the_key_and_asked(stage: Stage, lab: Lab, carl: Machine) -> None:
+    add = ["host", "add", "carl", f"root@{carl.address}", "--identity", str(lab.identity), "--engine", "none"]
+    terminal = Terminal(stage.argv(*add), stage.environment, stage.directory)
+    try:
+        assert terminal.shows("[y/N]", within=40)
+        assert carl.run("ssh-keygen", "-lf", "/var/lib/sshd/host_key.pub").decode().split()[1] in terminal.text
+        terminal.type("y\n")
+        assert terminal.ends() == 0
+    finally:
+        terminal.close()
+    assert ready(stage) == {"carl": ("True", "Ready")}
+
+
 def test_what_makes_no_host_is_told_before_anything_is_kept(stage: Stage) -> None:
     mistakes = ["pi -- -oProxyCommand=x", "pi a@b:port", "pi b --host-key mine", "pi b --engine docker", "local b"]
     for words in mistakes:
@@ -138,7 +152,7 @@ def assert_nothing_said(sent: bytes) -> None:
         assert set(found) <= {1, 2, 4, 20, 30}, "key exchange, and the end of it"
 
 
-def test_F37_where_there_is_neither_python_nor_an_engine_nor_root_nor_a_tmp_to_run_in_services_run_and_come_back(
+def test_H21_F37_where_there_is_neither_python_nor_an_engine_nor_root_nor_a_tmp_to_run_in_services_run_and_come_back(
     stage: Stage, lab: Lab, carl: Machine
 ) -> None:
     """H21: what can't be done there says why, and keeps nobody else from being done."""

@@ -14,7 +14,7 @@ import pytest
 from tests.image import ensure_images
 from tests.machines.lab import Lab
 from tests.machines.machine import Machine
-from tests.scenarios.documents import box, changed, document, server, shell
+from tests.scenarios.documents import SERVE, box, changed, document, server, shell
 from tests.scenarios.stage import Document, Stage, eventually, get
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -190,6 +190,65 @@ def test_H11_H12_H19_H20_who_moves_is_followed_by_one_caller_after_the_other(
     assert stage.run_inside("caller", "wget", "-q", "-O", "-", f"http://{where}/index.html").strip() == "one"
     assert bound(dora, port_of(stage, "store")) == {dora.address}
     assert bound(carl, ports["store"]) == set()
+
+
+def test_H5_H6_a_place_may_be_inside_of_another_and_what_runs_there_already_a_service(
+    stage: Stage, everybody: Everybody
+) -> None:
+    """From here over SSH into a container, and in it a process; and what others run on both machines is found."""
+    hosts, (carl, dora) = everybody.hosts(), everybody.machines.values()
+    theirs = carl.engine.run(
+        f"{stage.namespace}-theirs", *SERVE, HostConfig={"PortBindings": {"80/tcp": [{}]}}, ExposedPorts={"80/tcp": {}}
+    )
+    dora.run(
+        "sh", "-c", "mkdir -p /root/www && echo native > /root/www/index.html && cp /bin/busybox /root/busybox-theirs"
+    )
+    dora.run("sh", "-c", "cd /root && setsid sh -c 'exec ./busybox-theirs httpd -f -p 8123 -h www' > /dev/null 2>&1 &")
+    http = {"readiness": {"httpGet": {"path": "/index.html", "port": "http"}}}
+    boxed = document(
+        "Service",
+        "boxed",
+        runOn="carl",
+        attachTo={"container": f"{stage.namespace}-theirs"},
+        ports=[{"name": "http", "port": 80}],
+        probes=http,
+    )
+    bare = document(
+        "Service",
+        "bare",
+        runOn="dora",
+        attachTo={"process": {"name": "busybox-theirs"}},
+        ports=[{"name": "http", "port": 8123}],
+        probes=http,
+    )
+    ask = "wget -q -O - $$BOXED_URL/index.html $$BARE_URL/index.html; exec sleep 10000"
+    inner = document(
+        "Job",
+        "inner",
+        **{"in": "service/trainer"},
+        command=["sh", "-c", "echo $$WORD at $$(hostname)"],
+        env={"WORD": "hush"},
+    )
+    told = stage.apply(
+        *hosts,
+        boxed,
+        bare,
+        shell("caller", ask, dependsOn=["boxed", "bare"]),
+        box("trainer", runOn="carl"),
+        inner,
+        "--timeout",
+        "60",
+    )
+    assert not [action for action in told.actions if "boxed/" in action or "bare/" in action]
+    eventually(lambda: stage.cli("logs", "caller").out.split() == ["one", "native"], "it hears from both")
+    where = carl.engine.inspect(stage.name("trainer"))["Config"]["Hostname"]
+    eventually(lambda: stage.cli("logs", "job/inner").out == f"hush at {where}\n", "it runs in there")
+
+    dora.run("sh", "-c", "kill $(pidof busybox-theirs)")
+    assert "does not run on" in stage.apply(bare, "--timeout", "10", expect=1).waits[0][2]
+    stage.cli("delete", "all", "--all")
+    assert carl.engine.inspect(theirs)["State"]["Running"]
+    carl.engine.remove(theirs)
 
 
 def differing(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:

@@ -69,6 +69,10 @@ def traces(machine: Machine) -> list[str]:
     return [*devices(machine), *processes, *files.decode().split()]
 
 
+def public(machine: Machine, device: str) -> str:
+    return machine.run("wg", "show", device, "public-key").decode().strip()
+
+
 def speaking(name: str, **spec: Any) -> Document:
     script = f"d=$(mktemp -d) && echo {name} > $d/index.html && exec busybox httpd -f -p PORT -h $d"
     return shell(name, script.replace("$", "$$").replace("PORT", "${ports.http}"), ports=[{"name": "http"}], **spec)
@@ -142,6 +146,8 @@ def test_H4_H8_H9_H11_who_has_no_other_way_is_reached_through_a_mesh_and_nobody_
     peers = sites.bert.run("wg", "show", device, "allowed-ips").decode().split()[1::2]
     assert peers == [f"{inside}/32"], "it has to do with nobody else"
     assert devices(sites.door) == []
+    drawn = {(one["caller"], one["callee"]): one["how"] for one in stage.cli("topology", "-o", "json").json["calls"]}
+    assert drawn == {("ask", "web"): "mesh", ("bask", "web"): "mesh", ("cask", "here"): "mesh", ("lask", "here"): "lan"}
 
     sites.bert.run("sh", "-c", "kill -9 $(pidof wireguard-go)")
     eventually(lambda: devices(sites.bert) == [], "its device goes with it")
@@ -149,6 +155,14 @@ def test_H4_H8_H9_H11_who_has_no_other_way_is_reached_through_a_mesh_and_nobody_
     assert len(healed.actions) == 1, healed
     assert "its device" in healed.causes
     all_hear(stage, sites)
+
+    before = public(sites.cave, device)
+    turned = stage.cli("host", "rotate", "cave", "--timeout", "60")
+    assert "mesh/cave rotated" in turned.out
+    assert public(sites.cave, device) != before
+    assert before not in sites.bert.run("wg", "show", device, "peers").decode(), "nobody knows the old one any more"
+    all_hear(stage, sites)
+    assert stage.apply(*everybody, "--timeout", "90").actions == []
 
     stage.delete(*everybody, "--timeout", "90")
     assert [traces(machine) for machine in (sites.bert, sites.cave, sites.door)] == [[], [], []]

@@ -17,7 +17,7 @@ from tests.machines.machine import Machine
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import box, changed, document, shell
 from tests.scenarios.stage import IMAGE, Document, Stage, eventually, get
-from tests.scenarios.terminal import terminal
+from tests.scenarios.terminal import Terminal, terminal
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -37,6 +37,13 @@ def cora(lab: Lab) -> Machine:
 @pytest.fixture(scope="module")
 def dora(lab: Lab) -> Machine:
     return lab.machine("dora")
+
+
+@pytest.fixture
+def daemon(stage: Stage) -> Iterator[Daemon]:
+    it = Daemon(stage)
+    yield it
+    it.kill()
 
 
 @pytest.fixture
@@ -77,7 +84,26 @@ def forwarding(stage: Stage, *words: str) -> Iterator[int]:
         child.communicate()
 
 
-def test_H22_commands_run_in_the_surroundings_of_the_workload(stage: Stage, both: list[Document]) -> None:
+def test_H22_K6_R11_commands_logs_files_and_the_editor_reach_there(stage: Stage, both: list[Document]) -> None:
+    commands_run_in_the_surroundings_of_the_workload(stage)
+    logs_files_and_the_editor_reach_there(stage, both)
+
+
+def test_R9_K25_signals_reach_a_command_there_and_a_port_leads_there(
+    stage: Stage, cora: Machine, dora: Machine, both: list[Document]
+) -> None:
+    what_would_end_us_ends_the_command_there(stage, dora)
+    a_port_leads_there_and_finds_who_serves_after_him(stage, cora, dora, both)
+
+
+def test_H14_H17_everyday_verbs_work_there_and_what_happens_there_wakes_the_loop(
+    stage: Stage, cora: Machine, dora: Machine, both: list[Document], daemon: Daemon
+) -> None:
+    everyday_verbs_and_jobs(stage, both)
+    what_happens_there_wakes_the_loop_at_once(stage, cora, dora, both, daemon)
+
+
+def commands_run_in_the_surroundings_of_the_workload(stage: Stage) -> None:
     """Its environment, its directory; exit code, input and given variables pass."""
     for name, machine in zip(BOTH, ("cora", "dora"), strict=True):
         said = stage.cli("exec", name, "--", "sh", "-c", 'echo "$WHO"; pwd; echo "$ODD"; exit 7', expect=7).out
@@ -98,7 +124,7 @@ def test_H22_commands_run_in_the_surroundings_of_the_workload(stage: Stage, both
         assert re.search(rf"service/{name} +1/1 +Ready +{machine} ", stage.cli("status").out)
 
 
-def test_K6_R11_logs_files_and_the_editor_reach_there(stage: Stage, both: list[Document]) -> None:
+def logs_files_and_the_editor_reach_there(stage: Stage, both: list[Document]) -> None:
     """What a workload says, said before and is saying; files both ways; the address that an editor is given."""
     site = stage.directory / "site"
     (site / "deep").mkdir(parents=True)
@@ -159,7 +185,7 @@ SIGNALLED = [
 """What runs there, what we are told, how we end, and what it had to say about it."""
 
 
-def test_R9_what_would_end_us_ends_the_command_there(stage: Stage, dora: Machine, both: list[Document]) -> None:
+def what_would_end_us_ends_the_command_there(stage: Stage, dora: Machine) -> None:
     """With all that it has started; and after a kill -9, which nobody can pass on, who comes next under its name."""
     cases = [(name, *case) for name in BOTH for case in SIGNALLED]
     running = [stage.start_cli("exec", name, "--", "sh", "-c", script) for name, script, *_ in cases]
@@ -168,25 +194,35 @@ def test_R9_what_would_end_us_ends_the_command_there(stage: Stage, dora: Machine
         assert child.stdout
         assert child.stdout.readline() == "begun\n", child.communicate(timeout=5)
     killed.kill()
+    windows = [Terminal(stage.argv("attach", name, "--", "sh", "-c", "echo b$((1))n; sleep 4321"), stage.environment,
+                        stage.directory) for name in BOTH]  # fmt: skip
+    for window in windows:
+        assert window.shows("b1n"), window.seen
+        window.close()
     for child, (_, _, number, _, _) in zip(running, cases, strict=True):
         child.send_signal(number)
     for child, (name, script, _, code, said) in zip(running, cases, strict=True):
         out, err = child.communicate(timeout=60)
         assert (child.returncode, out, err) == (code, said, ""), (name, script)
     assert stage.cli("exec", "--alone", "x", "worker", "--", "echo", "again").out == "again\n"
-    eventually(lambda: "sleep 4321" not in dora.processes(), "nobody is left there")
+    for window in windows:
+        window.program.wait(timeout=60)
+    eventually(lambda: "sleep 4321" not in dora.processes(), "nobody is left there", 60)
     killed.communicate(timeout=60)
 
 
-def test_K25_a_port_leads_there_and_finds_who_serves_after_him(
+def a_port_leads_there_and_finds_who_serves_after_him(
     stage: Stage, cora: Machine, dora: Machine, both: list[Document]
 ) -> None:
     """Through a connection that was cut, and to another process on another port."""
     page = stage.directory / "index.html"
+    kept = re.match(r"127\.0\.0\.1:(\d+) -> ", stage.cli("port-forward", "--keep", "worker", ":http").out)
+    assert kept
     with contextlib.ExitStack() as stack:
         ports = {name: stack.enter_context(forwarding(stage, name, ":http")) for name in BOTH}
+        to = [*ports.items(), ("worker", int(kept[1]))]
         for word in ("first", "second"):
-            for name, port in ports.items():
+            for name, port in to:
                 page.write_text(f"{word} {name}\n")
                 stage.cli("cp", str(page), f"{name}:/tmp/index.html")
                 told = eventually(lambda port=port: get(f"http://127.0.0.1:{port}/index.html"), "it leads there", 60)
@@ -198,7 +234,7 @@ def test_K25_a_port_leads_there_and_finds_who_serves_after_him(
                 stage.cli("restart", *BOTH)
 
 
-def test_H17_everyday_verbs_and_jobs(stage: Stage, both: list[Document]) -> None:
+def everyday_verbs_and_jobs(stage: Stage, both: list[Document]) -> None:
     again = [document("Job", f"job-{on}", runOn=on, **what) for on, what in (
         ("cora", {"container": {"image": IMAGE, "command": ["sh", "-c", "hostname; exit 3"]}}),
         ("dora", {"process": {"command": ["sh", "-c", "hostname; exit 3"], "workingDir": "/"}, "retries": 1}),
@@ -230,14 +266,7 @@ def test_a_campaign_runs_here_and_says_so_where_another_host_is_named(stage: Sta
     assert "hint: a campaign runs on this machine" in told.out + told.err
 
 
-@pytest.fixture
-def daemon(stage: Stage) -> Iterator[Daemon]:
-    it = Daemon(stage)
-    yield it
-    it.kill()
-
-
-def test_H14_what_happens_there_wakes_the_loop_at_once(
+def what_happens_there_wakes_the_loop_at_once(
     stage: Stage, cora: Machine, dora: Machine, both: list[Document], daemon: Daemon
 ) -> None:
     """Long before it would look by itself, and again after the way there was lost."""

@@ -111,6 +111,8 @@ def _where(item: Picked) -> dict[str, object]:
 
 def _service(spec: ServiceSpec) -> dict[str, object]:
     entries: dict[str, object] = {"replicas": spec.replicas}
+    if spec.attach_to:
+        return {"attached to": str(spec.attach_to), "ports": ", ".join(f"{p.label} {p.port}" for p in spec.ports)}
     if spec.container:
         entries["container"] = words.image_of(spec.container)
         commands = {"entrypoint": spec.container.entrypoint, "command": spec.container.command}

@@ -68,6 +68,8 @@ def _elsewhere(item: Picked, owner: Key) -> str:
 def _running(spec: ServiceSpec, item: Picked) -> str:
     if spec.replicas == 0:
         return "be stopped: replicas is 0" + ("" if spec.auto_start else "; autoStart is false, so people start it")
+    if spec.attach_to:
+        return f"be there: others run {spec.attach_to}, and it is only looked at"
     what = "as a container of" if spec.container else "as the process"
     count = f" {spec.replicas} times" if spec.replicas > 1 else ""
     needs = [f"{d.service} ({d.condition})" for d in spec.dependencies]

@@ -120,7 +120,8 @@ def message(look: Look, sight: Sight) -> str:
     if sight.resource is None:
         return "" if implied(look, sight.key) else orphaned(sight.key)
     if not reachable(look, sight):
-        return f"{place_of(look, sight)} can't be read"
+        place = place_of(look, sight)
+        return f"{place} can't be read" if place in look.problems else look.snapshot.view(place).problem
     waits, actions = waits_of(look, sight.key), actions_on(look, sight.key)
     ready, failure = sight.status.condition("Ready"), last_failure(look, sight)
     if failure and failure.message and not waits:
@@ -256,6 +257,8 @@ def workload(sight: Sight) -> str:
             return image_of(container)
         case ServiceSpec(process=process) if process:
             return cut(shlex.join(process.command), LONGEST_COMMAND)
+        case ServiceSpec(attach_to=target) if target:
+            return str(target)
         case _:
             return next((thing.image for thing in sight.things if thing.image), "")
 

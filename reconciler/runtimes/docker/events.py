@@ -56,27 +56,31 @@ log = get_logger()
 class EngineEvents:
     """An alarm that never gives up: an engine that is away is dialled again and again, ever more rarely."""
 
-    def __init__(self, locate: Callable[[], Endpoint], *, owner: str, adopted_dir: str = "") -> None:
-        self._locate = locate
+    def __init__(
+        self, locate: Callable[[], Endpoint], *, owner: str, adopted_dir: str = "", longest: float = LONGEST_PAUSE
+    ) -> None:
+        """`longest` is the pause between two attempts at one that has been away for a while."""
+        self._locate, self._longest = locate, longest
         self._owner = owner
         self._adopted_dir = adopted_dir
 
     def watch(self, tell: Tell, stopping: threading.Event) -> None:
         pause = 0.0
         while not stopping.wait(pause):
-            began = time.monotonic()
-            self._follow(tell, stopping)
-            lasted = time.monotonic() - began > LONGEST_PAUSE
-            pause = FIRST_PAUSE if lasted or not pause else min(pause * 2, LONGEST_PAUSE)
+            lasted = self._follow(tell, stopping) > LONGEST_PAUSE
+            pause = FIRST_PAUSE if lasted or not pause else min(pause * 2, self._longest)
 
-    def _follow(self, tell: Tell, stopping: threading.Event) -> None:
-        """From when it can be heard until it can't. Both ends are told: in between anything may have happened."""
+    def _follow(self, tell: Tell, stopping: threading.Event) -> float:
+        """From when it can be heard until it can't, and how long that was. Both ends are told: in between anything
+        may have happened.
+        """
         try:
             listening = _Listening(self._locate(), self._owner, self._adopted_dir, tell, stopping)
         except ReconcilerError as error:
             log.debug(Say.EVENTS_ENDED, problem=error.message)
-            return
+            return 0.0
         log.info(Say.EVENTS_BEGUN)
+        began = time.monotonic()
         try:
             tell("")
             listening.go_on()
@@ -85,6 +89,7 @@ class EngineEvents:
             tell("")
         finally:
             listening.close()
+        return time.monotonic() - began
 
 
 class _Listening:

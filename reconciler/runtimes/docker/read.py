@@ -189,7 +189,8 @@ def _bindings(item: JSON, *, runs: bool) -> Iterator[Binding]:
     """Podman lists those of who does not run too, but nobody holds them."""
     for port in (item.get("Ports") or []) if runs else ():
         if port.get("PublicPort"):
-            yield Binding(int(port["PublicPort"]), str(port.get("Type") or "tcp"), str(port.get("IP") or ""))
+            inside = int(port.get("PrivatePort") or 0)
+            yield Binding(int(port["PublicPort"]), str(port.get("Type") or "tcp"), str(port.get("IP") or ""), inside)
 
 
 def _owned(seen: Observed, worn: Mapping[str, str], owner: str, *, indexed: bool) -> Observed:

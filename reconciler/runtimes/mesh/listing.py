@@ -60,7 +60,8 @@ def _parts(found: list[Said], host: str, owner: str) -> Iterator[Observed]:
     for said in found:
         labels = _labels(said)
         key = table.read_key(labels) if labels.get(table.OWNER) == owner and owner else None
-        if key and key.kind == RUNTIME:
+        # A machine may be known by two names, of which only one can be a member.
+        if key and key.kind == RUNTIME and key.name == host.rpartition("/")[2]:
             yield Observed(
                 id=said.device, name=key.engine_name, kind=RUNTIME, runtime=RUNTIME, host=host, key=key, owner=owner,
                 fingerprint=str(labels.get(table.FINGERPRINT, "")), facts=Facts(fields=_facts(said)),
@@ -70,10 +71,11 @@ def _parts(found: list[Said], host: str, owner: str) -> Iterator[Observed]:
 def _facts(said: Said) -> dict[str, Any]:
     """In the words of `core.making.as_joined`."""
     live = [*said.one("live"), "", ""]
-    told = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6]
+    told = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6 and words[2] != "-"]
     own = next((words[1] for words in said.all("set") if words[:1] == ["self"] and len(words) == 2), "")
     return {
         "up": "up" in said.lines and bool(live[0]),
+        "next": next(iter(said.one("next")), ""),
         "public": next(iter(said.one("public")), ""),
         "live_public": live[0],
         "port": int(live[1]) if live[1].isdecimal() else 0,
@@ -82,6 +84,7 @@ def _facts(said: Said) -> dict[str, Any]:
         "routes": tuple(words[0] for words in said.all("route") if words),
         "peers": {words[0]: _peer(words) for words in said.all("peer") if len(words) == 4},
         "hosts": {words[5]: words[2].partition("/")[0] for words in told},
+        "endpoints": {words[5]: words[3].removeprefix("-") for words in told},
         "keys": {words[5]: words[1] for words in told},
     }
 

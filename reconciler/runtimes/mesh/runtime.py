@@ -55,7 +55,8 @@ class MeshRuntime:
         for peer in wanted.peers:
             reached = ",".join(f"{address}/32" for address in peer.reached)
             lines.append(f"peer {peer.key} {reached} {peer.endpoint or '-'} {KEEPALIVE_SECONDS} {peer.host}")
-        words = [wanted.device, wanted.address, str(wanted.port), "yes" if wanted.relays else "no", wanted.rotated_at]
+            lines += [f"peer {peer.next_key} - {peer.endpoint or '-'} 0 {peer.host}"] if peer.next_key else []
+        words = [wanted.device, wanted.address, str(wanted.port), "yes" if wanted.relays else "no", wanted.becomes]
         said = "\n".join([*lines, ""]).encode()
         self._done(self._run(scripts.UP, words, stdin=said), f"{self.host} can't be made part of the mesh")
 
@@ -75,6 +76,10 @@ class MeshRuntime:
         if seen.key is None:
             raise Refused(f"{seen.title} is not ours, and so is not touched")
         self._done(self._run(scripts.DOWN, [seen.id]), f"{self.host} can't be taken out of the mesh")
+
+    def rotate(self, seen: Observed) -> None:
+        """A new key is made there, beside the old one. The passes that follow put it in its place."""
+        self._done(self._run(scripts.NEXT, [seen.id]), f"{self.host} can't be given another key")
 
     def _run(
         self, script: str, words: Sequence[str], *, stdin: bytes = b"", deadline: float = ACT_SECONDS

@@ -40,8 +40,9 @@ for directory in "$state"/mesh/*/; do
   device=${directory##*/}
   [ -e "$directory/labels.json" ] || continue
   echo "= $device"
-  IFS= read -r line < "$directory/labels.json" && echo "labels $line"
+  IFS= read -r line < "$directory/labels.json" && printf 'labels %s\n' "$line"
   [ -s "$directory/public" ] && read -r line < "$directory/public" && echo "public $line"
+  [ -s "$directory/next.public" ] && read -r line < "$directory/next.public" && echo "next $line"
   [ -s "$directory/set" ] && while read -r line; do echo "set $line"; done < "$directory/set"
   wg show "$device" dump 2>/dev/null | {
     read -r _ public port _ && echo "live $public $port"
@@ -58,15 +59,19 @@ echo end
 UP = (
     COMMON
     + r"""
-device=$1 address=$2 port=$3 relays=$4 rotated=$5
+device=$1 address=$2 port=$3 relays=$4 becomes=$5
 directory=$state/mesh/$device
 fail() { echo "x: $1" >&2; exit 1; }
+[ -z "${SUDO_UID-}" ] || [ -e "$state" ] || sudo -n -u "#$SUDO_UID" mkdir -p "$state" || exit 1
 mkdir -p "$directory" || exit 1
 IFS= read -r labels || fail 'nothing was said'
 [ -e "$directory/labels.json" ] || printf '%s\n' "$labels" > "$directory/labels.json" || exit 1
 cat > "$directory/set.new" || exit 1
 if [ ! -s "$directory/key" ]; then
   wg genkey > "$directory/key.new" && mv -f "$directory/key.new" "$directory/key" || fail 'no key could be made'
+fi
+if [ -n "$becomes" ] && [ -s "$directory/next" ] && [ "$(wg pubkey < "$directory/next")" = "$becomes" ]; then
+  mv -f "$directory/next" "$directory/key" && rm -f "$directory/next.public" || exit 1
 fi
 wg pubkey < "$directory/key" > "$directory/public.new" && mv -f "$directory/public.new" "$directory/public" || exit 1
 if ! ip link show dev "$device" >/dev/null 2>&1; then
@@ -82,7 +87,8 @@ wanted= reached=
 told() { grep "^peer $1 " "$2" 2>/dev/null | { read -r _ _ _ where _; echo "$where"; }; }
 while read -r word key allowed where alive host; do
   [ "$word" = peer ] || continue
-  wanted="$wanted $key" reached="$reached $(echo "$allowed" | tr , ' ')"
+  wanted="$wanted $key"
+  if [ "$allowed" = - ]; then allowed=; else reached="$reached $(echo "$allowed" | tr , ' ')"; fi
   now=$(wg show "$device" endpoints | { while read -r one at; do [ "$one" = "$key" ] && echo "$at"; done; })
   known=$(told "$key" "$directory/set")
   set -- peer "$key" persistent-keepalive "$alive" allowed-ips "$allowed"
@@ -114,10 +120,25 @@ printf '%s\n' "$labels" > "$directory/labels.new" && mv -f "$directory/labels.ne
 mv -f "$directory/set.new" "$directory/set"
 """
 )
-"""Whatever is there already stays as it is: what moves no peer breaks no connection. An endpoint is told only where it
+"""The directory around it is the user's own, who keeps his processes there, though root makes the device.
+
+Whatever is there already stays as it is: what moves no peer breaks no connection. An endpoint is told only where it
 is another one than last time, or was lost: a peer that roams knows better where it is. Whether the kernel forwards
 from the device is left as it is: an engine has seen to it, and its containers need it.
 """
+
+NEXT = (
+    COMMON
+    + r"""
+directory=$state/mesh/$1
+[ -s "$directory/key" ] || exit 1
+if [ ! -s "$directory/next" ]; then
+  wg genkey > "$directory/next.new" && mv -f "$directory/next.new" "$directory/next" || exit 1
+fi
+wg pubkey < "$directory/next" > "$directory/next.made" && mv -f "$directory/next.made" "$directory/next.public"
+"""
+)
+"""Makes another key, beside the one that it has."""
 
 DOWN = (
     COMMON

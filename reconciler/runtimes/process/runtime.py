@@ -224,6 +224,8 @@ class ProcessRuntime(Files):
         """The directory of what was observed, provided that it is still the same one."""
         if seen.key is None:
             raise Refused(f"{seen.title} is not ours", hint="it is never touched")
+        if seen.attached:
+            raise Refused(f"{seen.title} is run by others: there is no way into it", hint="it is only looked at")
         name = directory_name(seen.key)
         known = self._known(name)
         if known is None or known["id"] != seen.id:

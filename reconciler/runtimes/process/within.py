@@ -21,9 +21,9 @@ PASSED = "RECONCILER_PASSED"
 """A JSON object: the variables of the command. `reconciler.cli.within` reads it."""
 NEEDED = (
     "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "XDG_RUNTIME_DIR",
-    "PYTHONPATH", "PYTHONHOME",
+    "PYTHONPATH", "PYTHONHOME", "HOME", "SSH_AUTH_SOCK",
 )  # fmt: skip
-"""Of our own environment, what `exec` needs to find the engine, and the interpreter to find us."""
+"""Of our own environment, what `exec` needs to find the engine, ssh its keys, and the interpreter us."""
 
 
 def entering(desired: Desired, payload: ProcessPayload, home: str) -> Desired:

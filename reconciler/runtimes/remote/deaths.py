@@ -6,18 +6,27 @@ misses, or does not understand, costs latency only: the loop's own round finds i
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.runtimes.remote.scripts import COMMON
 from reconciler.telemetry import Say, get_logger
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, ENOUGH_SECONDS = 0.2, 5.0
+"""Where it could be heard for so long, it is dialled again at once."""
+AWAY_SECONDS = 30.0
+"""To dial a machine that is away holds up everybody else who does: no oftener than the loop itself looks."""
 NOTICE = 0.5
 """How long it takes at most until `stopping` is seen."""
+
+LONGEST_LINE = 1 << 20
+LIFE = re.compile(r" ([a-z0-9-]{1,63})\.([a-z0-9.-]{1,80}:[0-9]{1,10})(?= |$)")
+"""A namespace, and which process of it; nothing else that a host may say is of interest."""
 
 WATCH = (
     COMMON
@@ -70,25 +79,27 @@ class Deaths:
     def watch(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
         pause = 0.0
         while not stopping.wait(pause):
-            began = time.monotonic()
-            try:
-                self._follow(tell, stopping)
-            except ReconcilerError as error:
-                log.debug(Say.EVENTS_ENDED, host=self._there.name, problem=error.message)
-            lasted = time.monotonic() - began > LONGEST_PAUSE
-            pause = FIRST_PAUSE if lasted or not pause else min(pause * 2, LONGEST_PAUSE)
+            lasted = self._follow(tell, stopping) > ENOUGH_SECONDS
+            pause = FIRST_PAUSE if lasted or not pause else min(pause * 2, AWAY_SECONDS)
 
-    def _follow(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
-        """From when it can be heard until it can't. What was before is anybody's guess, so all is looked at then."""
-        known: dict[str, str] | None = None
+    def _follow(self, tell: Callable[[str], None], stopping: threading.Event) -> float:
+        """From when it can be heard until it can't, and how long that was. What was before is anybody's guess, so all
+        is looked at then.
+        """
+        began, known = math.inf, frozenset[tuple[str, str]]()
         pieces = self._there.stream(["sh", "-c", WATCH, "watch", self._state], tick=NOTICE)
-        for line in _lines(pieces, stopping):
-            lives = dict(word.rsplit(":", 1) for word in line.split(" ")[1:] if ":" in word)
-            if known is None:
-                tell("")
-            for name in (known or {}).keys() - {one for one in lives if (known or {}).get(one) == lives[one]}:
-                tell(name.partition(".")[0])
-            known = lives
+        try:
+            for line in _lines(pieces, stopping):
+                lives = frozenset(LIFE.findall(line))
+                if began == math.inf:
+                    began = time.monotonic()
+                    tell("")
+                for namespace in sorted({namespace for namespace, _ in known - lives}):
+                    tell(namespace)
+                known = lives
+        except ReconcilerError as error:
+            log.debug(Say.EVENTS_ENDED, host=self._there.name, problem=error.message)
+        return time.monotonic() - began
 
 
 def _lines(pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[str]:
@@ -97,4 +108,6 @@ def _lines(pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[str]:
         if stopping.is_set():
             return
         *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise Unreachable("a line without end")
         yield from (line.decode(errors="replace") for line in lines)

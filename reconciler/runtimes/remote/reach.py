@@ -19,6 +19,8 @@ from reconciler.runtimes.remote import ways
 LOOK_SECONDS = 15.0
 FOLLOW_SECONDS = 0.5
 COPY_SECONDS = 600.0
+OUTPUT_BYTES = 1 << 16
+"""Of a command, as everywhere."""
 PIECE = 4 * 1024 * 1024
 """So much of a copy is sent at a time."""
 
@@ -98,7 +100,7 @@ class RemoteReach:
         done = self._there.run(words, deadline=deadline)
         if done.exit_code == ways.NOT_RUNNING and done.stderr.endswith(b"x: it does not run\n"):
             raise _not_running(seen)
-        return done
+        return Completed(done.exit_code, done.stdout[:OUTPUT_BYTES], done.stderr[:OUTPUT_BYTES])
 
     def attach(
         self,
@@ -215,6 +217,8 @@ def directory_of(seen: Observed) -> str:
     """What the directory of a service, or of a volume, is called."""
     if seen.key is None:
         raise Refused(f"{seen.title} is not ours, and so is not touched")
+    if seen.attached:
+        raise Refused(f"{seen.title} is run by others: there is no way into it", hint="it is only looked at")
     key = seen.key
     return seen.name if seen.kind == "volume" else f"{key.namespace}.{key.name}.{key.index}"
 

@@ -9,14 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 
 from reconciler.core.leased import why_taken
-from reconciler.errors import Denied, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.errors import Denied, Gone, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model import labels as table
-from reconciler.model.desired import Desired, ProcessPayload, Sealed, Stop, places
+from reconciler.model.desired import PLACE, Desired, ProcessPayload, Sealed, Stop, places
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 from reconciler.ports import Completed
 from reconciler.runtimes.lastlog import LastLog
-from reconciler.runtimes.remote import leases, scripts
+from reconciler.runtimes.remote import accounts, leases, scripts
 from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_lease
 from reconciler.runtimes.remote.looking import LOOK
 from reconciler.runtimes.remote.packages import SWEEP, RemotePackages
@@ -28,6 +28,7 @@ STOP_ROOM = 20.0
 """What a stop may take beside the time that the service is given."""
 LEASES = scripts.COMMON + leases.SCRIPT
 REMOVE = f'{SWEEP}{scripts.REMOVE.rstrip()} || exit 1\nsweep "$5"\n'
+CHECK = f"{scripts.COMMON}{accounts.CHECK}{scripts.CHECK}"
 NOT_YET = "run it on this machine, or as a container"
 
 
@@ -102,8 +103,14 @@ class RemoteProcesses(RemoteReach):
     def _check(self, desired: Desired, payload: ProcessPayload) -> None:
         package, path = payload.package, payload.env.get("PATH", "")
         directory, program = payload.working_dir or ".", payload.command[0]
+        if PLACE in f"{directory}{program}":
+            return  # where a volume lies only the launch says
+        delivered = "yes" if package or any(mount.files for mount in payload.mounts) else ""
         words = [package.id if package else "", directory, program, path if isinstance(path, str) else ""]
-        done = self._act(scripts.CHECK, words, deadline=LOOK_SECONDS)
+        done = self._act(CHECK, [*words, payload.user, delivered], deadline=LOOK_SECONDS)
+        said = done.stdout.decode(errors="replace")
+        if refused := accounts.refusal(desired.key, payload.user, self.host, done.exit_code, said):
+            raise refused
         match done.exit_code:
             case 71:
                 raise Refused(f"{desired.key}: there is no working directory {directory} on {self.host}")
@@ -111,25 +118,37 @@ class RemoteProcesses(RemoteReach):
                 hint = "install it there, or give the path of one that is"
                 raise Refused(f"{desired.key}: {self.host} has no program {program}", hint=hint)
             case 78:
-                message = f"{desired.key}: {self.host} has no {done.stdout.decode(errors='replace').strip()}"
+                message = f"{desired.key}: {self.host} has no {said.strip()}"
                 raise Refused(f"{message}, by which {program} is run", hint="install it there; see its first line")
 
     def create(self, desired: Desired) -> None:
         if desired.key.kind == "volume":
             self._make_volume(desired)
             return
-        if desired.key not in {thing.key for thing in self._list().observed(self.host, self._owner)}:
-            self._launch(desired, secrets.token_hex(16))
+        there = self._list()
+        if desired.key in {thing.key for thing in there.observed(self.host, self._owner)}:
+            return
+        try:
+            self._launch(desired, secrets.token_hex(16), there.state)
+        except NameTaken:
+            if desired.key not in {thing.key for thing in self._list().observed(self.host, self._owner)}:
+                raise  # else it is our own: somebody of us was faster
 
     def adjust(self, seen: Observed, desired: Desired, changes: Sequence[str]) -> None:
-        raise Refused(f"{desired.key}: {', '.join(changes)} can't be changed while it runs on {seen.host}")
+        if unknown := set(changes) - {"unpause"}:
+            raise Refused(f"{desired.key}: {', '.join(sorted(unknown))} can't be changed while it runs on {seen.host}")
+        self._addressed(self._act(scripts.UNPAUSE, [directory_of(seen), seen.id]), seen)
 
     def start(self, seen: Observed, desired: Desired) -> None:
-        self._launch(desired, seen.id)
+        there = self._list()
+        if seen.id not in {thing.id for thing in there.observed(self.host, self._owner)}:
+            raise _gone(seen)
+        self._launch(desired, seen.id, there.state)
 
     def stop(self, seen: Observed, stop: Stop) -> None:
-        words = [directory_of(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds))]
+        words = [directory_of(seen), seen.id, stop.signal.removeprefix("SIG"), str(round(stop.grace_seconds * 100))]
         done = self._act(scripts.STOP, words, deadline=stop.grace_seconds + STOP_ROOM)
+        self._addressed(done, seen)
         if done.exit_code:
             raise OutcomeUnknown(f"{seen.title} did not end", hint="look at it")
 
@@ -145,22 +164,27 @@ class RemoteProcesses(RemoteReach):
         words = [folder, directory_of(seen), seen.id, self._packages.used]
         self._done(self._act(REMOVE, words), f"{seen.title} can't be removed")
 
-    def _launch(self, desired: Desired, identity: str) -> None:
+    def _addressed(self, done: Completed, seen: Observed) -> None:
+        if done.exit_code == 71:
+            raise _gone(seen)
+
+    def _launch(self, desired: Desired, identity: str, state: str) -> None:
         payload = desired.payload
         assert isinstance(payload, ProcessPayload), "only processes are launched"
         _supported(desired, payload)
         with self._packages.ready(desired.key, payload.package):
-            self._begin(desired, payload, identity)
+            self._check(desired, payload)
+            self._begin(desired, payload, identity, state)
 
-    def _begin(self, desired: Desired, payload: ProcessPayload, identity: str) -> None:
-        state = self._list().state
+    def _begin(self, desired: Desired, payload: ProcessPayload, identity: str, state: str) -> None:
         directory = f"{state}/processes/{_directory_of(desired.key)}"
         self._deliver(payload, directory)
         labels = table.write(desired) | {"id": identity, "RECONCILER_OWNER": desired.owner}
         labels |= {"package": payload.package.id} if payload.package else {}
         script = _run_script(desired, payload, _where(payload, state, directory), state)
         said = f"{json.dumps(labels, sort_keys=True)}\n{script}".encode()
-        done = self._act(scripts.START, [_directory_of(desired.key), identity, scripts.PARENT], stdin=said)
+        words = [_directory_of(desired.key), identity, scripts.PARENT, str(round(time.time()))]
+        done = self._act(scripts.START, words, stdin=said)
         if done.exit_code == 73:
             raise NameTaken(f"{desired.key}: {directory} on {self.host} is another one's", hint="look at it there")
         if done.exit_code == 75:
@@ -188,15 +212,19 @@ class RemoteProcesses(RemoteReach):
             raise (Denied if "ermission denied" in said else Refused)(f"{what}: {said or done.exit_code}")
 
 
+def _gone(seen: Observed) -> Gone:
+    return Gone(f"{seen.title} is not there any more", hint="look again")
+
+
 def _supported(desired: Desired, payload: ProcessPayload) -> None:
     """What would be passed over in silence is refused."""
     asked = {
-        "process.user": payload.user,
         "resources": payload.limits.cpus or payload.limits.memory or payload.limits.pids,
         "in": payload.inside,
     }
     if found := next((name for name in asked if asked[name]), ""):
         raise Refused(f"{desired.key}: {found} has no effect for a process on {desired.host}", hint=NOT_YET)
+    accounts.demand_plain(desired.key, payload.user)
 
 
 def _directory_of(key: Key) -> str:
@@ -219,7 +247,11 @@ def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, s
         raise Refused(f"{desired.key}: a shell can't set the variable {unfit[0]!r}", hint="give it another name")
     exports = [f"export {name}={shlex.quote(told[name])}" for name in sorted(told)]
     directory = places(payload.working_dir, where) or "."
-    if payload.package:
-        directory = f"{state}/packages/{payload.package.id}/tree/{directory}"
+    package = f"{state}/packages/{payload.package.id}" if payload.package else ""
+    if package:
+        directory = f"{package}/tree/{directory}"
+    place = f"{state}/processes/{_directory_of(desired.key)}"
+    first = [scripts.RUN, *([accounts.entering(payload.user, place, package)] if payload.user else [])]
     command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
-    return "\n".join([scripts.RUN, *exports, f"cd {shlex.quote(directory)} || exit 126", f"exec {command}", ""])
+    last = [f"cd {shlex.quote(directory)} || exit 126", f'exec "$@" {command}', ""]
+    return "\n".join([*first, *exports, *last])

@@ -37,6 +37,12 @@ LIST = (
     + r"""
 echo "state $state"
 echo "boot $boot"
+halted() {
+  stat=
+  while read -r line; do stat="$stat $line"; done < "/proc/$1/stat" || return
+  set -- ${stat##*) }
+  [ "$1" = T ] || [ "$1" = t ]
+} 2>/dev/null
 tell() {
   for directory in "$state" "$state/$1"; do
     [ ! -e "$directory" ] || { [ -r "$directory" ] && [ -x "$directory" ]; } || exit
@@ -48,7 +54,7 @@ tell() {
     IFS= read -r line < "$directory/labels.json" && printf 'labels %s\n' "$line"
     [ -s "$directory/pid" ] && IFS= read -r line < "$directory/pid" && printf 'pid %s\n' "$line"
     [ -s "$directory/exit" ] && IFS= read -r line < "$directory/exit" && printf 'exit %s\n' "$line"
-    lives "$directory" && echo lives
+    lives "$directory" && echo lives && halted "$pid" && echo halted
     [ -e "$directory/log" ] && echo "log $(wc -c < "$directory/log")"
   done
 } 2>/dev/null
@@ -66,12 +72,14 @@ directory=$state/processes/$2
 mkdir -p "$directory" || exit 1
 trap 'rm -f "$directory"/*.$$' EXIT
 trap 'exit 1' HUP INT TERM
+ahead=$(($(date +%s) - $5))
+[ "$ahead" -gt 5 ] || [ "$ahead" -lt -5 ] || ahead=0
 IFS= read -r labels || exit 1
 cat > "$directory/run.$$" || exit 1
 printf '%s\n' "$labels" > "$directory/labels.$$" || exit 1
 alone=
 command -v setsid >/dev/null && alone=setsid
-said=$($alone sh -c "$4" parent "$1" "$2" "$3" "$$" "$alone" 2>&1 </dev/null &)
+said=$($alone sh -c "$4" parent "$1" "$2" "$3" "$$" "$alone" "$ahead" 2>&1 </dev/null &)
 case $said in
   *started) ;;
   *taken) exit 73 ;;
@@ -81,13 +89,13 @@ esac
 """
 )
 """73: it is somebody else's; 75: somebody else is at it. Until PARENT is there nothing has happened but drafts; from
-then on no lost connection stops it half-way.
+then on no lost connection stops it half-way. What is written down is by the caller's clock.
 """
 
 PARENT = (
     COMMON
     + r"""
-directory=$state/processes/$2 wanted=$3 draft=$4 alone=$5
+directory=$state/processes/$2 wanted=$3 draft=$4 alone=$5 ahead=$6
 trap '' HUP INT
 turn=$directory/turn mine=$$.$(began $$).$boot
 held() { held=$(ls -ld "$turn" 2>/dev/null) && held=${held##*-> }; }
@@ -110,12 +118,13 @@ mv -f "$directory/run.$draft" "$directory/run" || exit
 rm -f "$directory/pid" "$directory/exit"
 [ ! -e "$directory/log" ] || mv -f "$directory/log" "$directory/previous.log"
 mv -f "$directory/labels.$draft" "$directory/labels.json" || exit
-$alone sh "$directory/run" "$directory" "$boot" 3>&1 </dev/null >>"$directory/log" 2>&1 &
+$alone sh "$directory/run" "$directory" "$boot" "$ahead" 3>&1 </dev/null >>"$directory/log" 2>&1 &
 pid=$!
 exec >/dev/null 2>&1
 wait "$pid"
 code=$?
-printf '%s %s\n' "$code" "$(date +%s)" > "$directory/exit.new" && mv -f "$directory/exit.new" "$directory/exit"
+printf '%s %s\n' "$code" "$(($(date +%s) - ahead))" > "$directory/exit.new" || exit
+mv -f "$directory/exit.new" "$directory/exit"
 """
 )
 """One at a time, and only where nobody else's thing is: a turn is a link that says whose it is, so that nobody waits
@@ -124,14 +133,14 @@ for the dead. It stays for as long as the service does, to write down how that e
 
 RUN = """\
 rm -f "$1/run"
-directory=$1 boot=$2
+directory=$1 boot=$2 ahead=$3
 read -r stat < /proc/$$/stat && set -- ${stat##*) }
-{ printf '%s %s %s %s\\n' "$$" "${20}" "$boot" "$(date +%s)" > "$directory/pid.new"; } 2>&3 || exit 125
+{ printf '%s %s %s %s\\n' "$$" "${20}" "$boot" "$(($(date +%s) - ahead))" > "$directory/pid.new"; } 2>&3 || exit 125
 mv -f "$directory/pid.new" "$directory/pid" 2>&3 || exit 125
 rm -f "$directory/turn"
 echo started >&3
 exec 3>&-
-unset directory boot stat LC_ALL SSH_CLIENT SSH_CONNECTION SSH_TTY
+unset directory boot ahead stat LC_ALL SSH_CLIENT SSH_CONNECTION SSH_TTY
 umask 022
 set --
 """
@@ -144,24 +153,39 @@ STOP = (
     COMMON
     + r"""
 directory=$state/processes/$2
-ours "$directory" "$3" || exit 0
+ours "$directory" "$3" || exit 71
 lives "$directory" || exit 0
 read -r pid rest < "$directory/pid"
 send() { kill "-$1" "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
+clock() { read -r up rest < /proc/uptime && up=${up%.*}${up#*.} || up=$(date +%s)00; } 2>/dev/null
+before() { clock; [ "$up" -lt "$1" ]; }
+in_a_while() { clock; ends=$((up + $1)); }
 send "$4"
-ends=$(($(date +%s) + $5))
-while lives "$directory" && [ "$(date +%s)" -lt "$ends" ]; do nap; done
+[ "$4" = STOP ] || send CONT
+in_a_while "$5"
+while lives "$directory" && before "$ends"; do nap; done
 lives "$directory" && send KILL
-last=$(($(date +%s) + 5))
-while { lives "$directory" || [ ! -s "$directory/exit" ]; } && [ "$(date +%s)" -lt "$last" ]; do nap; done
+in_a_while 500
+while { lives "$directory" || [ ! -s "$directory/exit" ]; } && before "$ends"; do nap; done
 [ -n "$(began "$pid")" ] || kill -KILL "-$pid" 2>/dev/null
 ! lives "$directory"
 """
 )
-"""Last of all whoever it left behind in its group: as long as there is somebody, nobody else gets that number. But if
-all are gone, another one may have it by then.
+"""In hundredths of a second of the host's uptime, for clocks are set. 71: it is not there any more. Who was halted goes
+on, to hear of it. Last of all whoever it left behind in its group: as long as there is somebody, nobody else gets that
+number. But if all are gone, another one may have it by then.
 """
+
+UNPAUSE = (
+    COMMON
+    + r"""
+directory=$state/processes/$2
+ours "$directory" "$3" || exit 71
+lives "$directory" || exit 0
+kill -CONT "-$pid" 2>/dev/null || kill -CONT "$pid"
+"""
+)
 
 REMOVE = (
     COMMON
@@ -185,9 +209,7 @@ cat > "$directory/labels.new" && mv -f "$directory/labels.new" "$directory/label
 """
 )
 
-CHECK = (
-    COMMON
-    + r"""
+CHECK = r"""
 [ -z "$2" ] || cd "$state/packages/$2/tree" || exit 71
 cd "$3" || exit 71
 program=$4
@@ -203,5 +225,4 @@ case $1 in */env) ;; *) exit 0 ;; esac
 case $2 in ''|-*|*=*) ;; *) command -v "$2" >/dev/null || { echo "$2"; exit 78; } ;; esac
 :
 """
-)
 """As far as that can be known before: the launch has the last word. 78: a script's interpreter is missing."""
