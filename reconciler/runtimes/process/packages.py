@@ -21,8 +21,8 @@ from reconciler.model.desired import Package, ProcessPayload
 from reconciler.model.key import Key
 from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import directories, discard, make_private, read_labels, write_new
+from reconciler.runtimes.process.log import of_files
 from reconciler.runtimes.process.payload import inherited
-from reconciler.runtimes.process.reach import read_logs
 
 POLL = 0.05
 LAST_LINES = 5
@@ -127,4 +127,4 @@ def _set_up(key: Key, package: Package, tree: str, log: str) -> None:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
     if code != 0:
-        raise setup_failed(key, code, b"".join(read_logs([log], LAST_LINES)), log)
+        raise setup_failed(key, code, b"".join(of_files([log], LAST_LINES)), log)
