@@ -73,7 +73,7 @@ class Containers:
             case "kill" | "pause":
                 self.engine.post(f"/containers/{seen.id}/{how}")
             case "stop":
-                self.engine.post(f"/containers/{seen.id}/stop?t=5")
+                self.engine.post(f"/containers/{seen.id}/stop?t=60")
             case "remove":
                 self.engine.remove(seen.id)
 

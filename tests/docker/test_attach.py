@@ -134,5 +134,5 @@ def test_a_pipe_goes_in_and_both_outputs_come_out_apart(world: World) -> None:
 def test_input_that_nobody_reads_holds_nothing_up(world: World) -> None:
     seen = world.made(world.service("web"))
     argv = command(seen, "true", tty=False)
-    done = subprocess.run(argv, input=b"x" * 5_000_000, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(argv, input=b"x" * 5_000_000, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

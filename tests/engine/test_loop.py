@@ -147,7 +147,7 @@ def test_a_round_over_a_world_that_is_not_at_rest_looks(stage: Stage) -> None:
 
     stage.docker.prepare = prepare  # type: ignore[method-assign]
     with running(stage, resync=0.05) as (_, _, passes):
-        until(lambda: len(passes) > 10, 30)
+        until(lambda: len(passes) > 40, 20)
 
 
 @pytest.mark.parametrize("error", [ReconcilerError("not now"), RuntimeError("a bug")])

@@ -49,7 +49,9 @@ def _write(descriptor: int, data: bytes) -> None:
 
 @contextmanager
 def _sending(stream: Stream) -> Iterator[None]:
-    """The pipe wakes the thread when the command has ended: it would wait for a key for ever."""
+    """When the command has ended, the pipe wakes the thread from waiting for a key, and the end of the connection from
+    sending what nobody reads: an engine may keep that open for minutes.
+    """
     ended, end = os.pipe()
     thread = threading.Thread(target=_send, args=(stream, sys.stdin.fileno(), ended), daemon=True)
     thread.start()
@@ -57,6 +59,8 @@ def _sending(stream: Stream) -> Iterator[None]:
         yield
     finally:
         os.close(end)
+        with suppress(OSError):  # the other side was first
+            stream.socket.shutdown(socket.SHUT_RDWR)
         thread.join()
         os.close(ended)
 
