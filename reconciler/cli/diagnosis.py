@@ -114,7 +114,7 @@ def _instance_findings(look: Look, spec: ServiceSpec, thing: Observed) -> Iterat
             yield f"{name} is paused: somebody froze it; the next pass lets it go on"
         case Phase.EXITED:
             yield from _exit_findings(look, spec, thing, name)
-        case Phase.RUNNING if (health := look.snapshot.health.get(thing.id)) and health.message:
+        case Phase.RUNNING if (health := look.snapshot.health.get(thing.life)) and health.message:
             yield f"{name} runs, but its {health.message}"
         case Phase.UNKNOWN | Phase.REMOVING:
             yield f"{name} is {thing.phase.lower()}{detail}"

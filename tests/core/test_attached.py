@@ -20,7 +20,7 @@ from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port
 from reconciler.model.observed import INSTANCE, Binding, Observed, Phase, Snapshot, View
-from reconciler.model.plan import Reason
+from reconciler.model.plan import Reason, Verb
 from reconciler.model.resource import Resource
 from tests.core.build import NOW, container, graph, http, key, process, rendered, resource, settled
 from tests.core.machine import MACHINE
@@ -125,6 +125,16 @@ def test_what_is_ours_is_no_stranger() -> None:
     (own,) = [thing for thing in there.objects() if thing.key == key("web")]
     desired = graph(web, attached(container=own.name))
     assert "service/web, which is run here" in world(desired, own).unattached[key("db")]
+
+
+def test_what_was_run_here_goes_once_the_service_is_attached_to_something() -> None:
+    before = settled(graph(container("db")))
+    (own,) = [thing for thing in before.objects() if thing.key == key("db")]
+    desired = graph(DB)
+    seen = world(desired, own, THEIRS)
+    found = plan(desired, seen, {}, NOW)
+    assert [(action.verb, action.seen.id) for action in found.actions] == [(Verb.STOP, own.id), (Verb.REMOVE, own.id)]
+    assert found.wake is not None, "a loop looks at it by itself, for nobody tells of what is not ours"
 
 
 def test_a_source_that_is_limited_attaches_to_nothing() -> None:
