@@ -83,7 +83,7 @@ def _way(sight: Sight, caller: str, callee: str) -> Way:
     at = spec.reached_at if spec else ""
     refuses = [name for name in (caller, callee) if (other := graph.machine(name)) and other.mesh == "never"]
     if refuses:
-        return _declared(graph, snapshot, callee, f"{refuses[0]} says mesh: never")
+        return _declared(graph, snapshot, callee, f"{called(refuses[0])} says mesh: never")
     views = [view_of(snapshot, name) for name in (caller, callee)]
     if not at or None in views:
         return _declared(graph, snapshot, callee, "it is declared so")
@@ -101,15 +101,15 @@ def _declared(graph: Graph, snapshot: Snapshot, callee: str, why: str) -> Way:
     if spec is None or spec.address or literal(at) or not view_of(snapshot, callee):
         return Way(Means.LAN, at, why, number)
     if known is None:
-        return Way(Means.UNKNOWN, at, f"{callee} does not answer")
+        return Way(Means.UNKNOWN, at, f"{called(callee)} does not answer")
     return Way(Means.LAN, number or at, why, number)
 
 
 def _by_sight(graph: Graph, snapshot: Snapshot, pair: tuple[str, str], at: str) -> tuple[Means, str]:
-    caller, callee = pair
+    caller, callee = map(called, pair)
     mine, theirs = (footing(snapshot, name) for name in pair)
     if mine is None or theirs is None:
-        away = " and ".join(name for name, known in zip(pair, (mine, theirs), strict=True) if known is None)
+        away = " and ".join(called(name) for name, known in zip(pair, (mine, theirs), strict=True) if known is None)
         if _recorded(graph, snapshot, *pair):
             return Means.MESH, f"it was so when {away} last answered"
         if theirs or (mine and _within(at, mine.legs)):
@@ -165,7 +165,7 @@ def _within(address: str, legs: tuple[Leg, ...]) -> bool:
 
 def member(graph: Graph, host: str) -> Key:
     """A host's part of this namespace's mesh."""
-    return Key(RUNTIME, graph.namespace, host.rpartition("/")[2])
+    return Key(RUNTIME, graph.namespace, called(host))
 
 
 def part(graph: Graph, snapshot: Snapshot, host: str) -> Observed | None:
@@ -183,6 +183,11 @@ def _recorded(graph: Graph, snapshot: Snapshot, one: str, other: str) -> bool:
     """Whether a part that can be seen knows the other host as one that is found in the mesh."""
     known = [facts(part(graph, snapshot, a)).get("hosts", {}).get(b) for a, b in ((one, other), (other, one))]
     return any(known)
+
+
+def called(host: str) -> str:
+    """As its documents call it."""
+    return host.rpartition("/")[2]
 
 
 def everybody(graph: Graph) -> list[str]:

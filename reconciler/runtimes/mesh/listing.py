@@ -48,6 +48,7 @@ def read(text: str, host: str, owner: str) -> tuple[Footing, tuple[Observed, ...
 def _footing(said: Said, host: str) -> Footing:
     legs = tuple(Leg(words[0].partition("@")[0], words[1]) for words in said.all("leg") if len(words) == 2)
     tools = {words[0] for words in said.all("tool") if words}
+    host = host.rpartition("/")[2]
     who, lacking = next(iter(said.one("who")), ""), ""
     if missing := sorted({"ip", "wg"} - tools):
         lacking = f"{host} has no {' and no '.join(missing)}; install wireguard-tools and iproute2 there"
