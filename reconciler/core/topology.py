@@ -219,7 +219,7 @@ def _mesh_addresses(sight: Sight) -> Mapping[str, str]:
     hosts = everybody(graph)
     found: dict[str, str] = {}
     for host, address in _had(graph, snapshot, hosts):
-        if literal(address) in pool and address not in found.values():
+        if literal(address) and literal(address) in pool and address not in found.values():
             found.setdefault(host, address)
     for host in hosts:
         if host not in found:
