@@ -65,7 +65,7 @@ def test_of_several_processes_the_one_counts_that_has_begun_the_others() -> None
 @pytest.mark.parametrize("phase", list(Phase))
 def test_whatever_becomes_of_it_no_plan_touches_it(phase: Phase) -> None:
     desired = graph(DB, process("api", depends_on=("db",)))
-    for things in ((), (replace(THEIRS, phase=phase),)):
+    for things in ((), (replace(THEIRS, phase=phase, bindings=()),), (replace(THEIRS, phase=phase),)):
         actions = plan(desired, world(desired, *things), {}, NOW).actions
         assert [action for action in actions if action.key.name == "db"] == []
         gone = graph(replace(DB, deleting=True))
@@ -82,7 +82,7 @@ def test_what_is_gone_is_told_and_its_callers_stay_as_they_are() -> None:
     found = plan(desired, after, {}, NOW)
     assert found.actions == ()
     waits = {wait.key: (wait.reason, wait.message) for wait in found.waits}
-    assert waits[key("db")] == (Reason.EXTERNAL_MISSING, "there is no container theirs on this machine")
+    assert waits[key("db")] == (Reason.NOT_THERE, "there is no container theirs on this machine")
 
 
 BACK = resource("network", "back", NetworkSpec(external=True))
@@ -108,7 +108,7 @@ def test_where_it_is_found_depends_on_who_asks(thing: Observed, caller: Resource
     if ":" in told:
         assert seen.desired[key("api")].payload.env["DB_ADDR"] == told
     else:
-        assert seen.waits[key("api")].reason is Reason.EXTERNAL_MISSING
+        assert seen.waits[key("api")].reason is Reason.NOT_THERE
         assert told in seen.waits[key("api")].message
 
 

@@ -72,7 +72,7 @@ def test_H5_what_is_gone_is_not_ready_and_nobody_brings_it_back(stage: Stage, da
     told = stage.apply(*spec, "--timeout", "5", expect=1)
     assert told.actions == []
     status, reason, message = ready(stage, "db")
-    assert (status, reason) == ("False", "ExternalMissing")
+    assert (status, reason) == ("False", "NotThere")
     assert "does not run" in message
 
     stage.engine.remove(database)
@@ -110,7 +110,7 @@ def test_H5_a_process_of_others_by_its_number_its_name_or_its_file(
     assert told.actions == ["Create caller/0"]
     eventually(lambda: stage.cli("logs", "caller").out == "theirs\n", "it is found by its name")
     assert [stage.status_of(f"by-{how}")["instances"][0]["pid"] for how in ("pid", "file", "name")] == [server.pid] * 3
-    assert ready(stage, "nobody")[1:] == ("ExternalMissing", "process nobody-is-called-so does not run on this machine")
+    assert ready(stage, "nobody")[1:] == ("NotThere", "process nobody-is-called-so does not run on this machine")
     assert "no way into it" in stage.cli("logs", "by-pid", expect=1).err
 
     stage.cli("delete", "services", "--all")
