@@ -70,13 +70,19 @@ class Sight:
 
 
 def way(graph: Graph, snapshot: Snapshot, caller: str, callee: str) -> Way:
-    return _way(Sight(graph, snapshot), caller, callee)
+    known = _known(Sight(graph, snapshot))
+    if (caller, callee) not in known:
+        known[caller, callee] = _way(graph, snapshot, caller, callee)
+    return known[caller, callee]
 
 
-@lru_cache(maxsize=1024)
-def _way(sight: Sight, caller: str, callee: str) -> Way:
-    """Asked for again and again while one plan is made."""
-    graph, snapshot = sight.graph, sight.snapshot
+@lru_cache(maxsize=2)
+def _known(sight: Sight) -> dict[tuple[str, str], Way]:  # noqa: ARG001 -- each has its own
+    """They are asked for again and again while one plan is made; after that nobody wants to keep all that was seen."""
+    return {}
+
+
+def _way(graph: Graph, snapshot: Snapshot, caller: str, callee: str) -> Way:
     if caller == callee:
         return Way(Means.SAME)
     spec = graph.machine(callee)
@@ -209,7 +215,7 @@ def mesh_addresses(graph: Graph, snapshot: Snapshot) -> Mapping[str, str]:
     return _mesh_addresses(Sight(graph, snapshot))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _mesh_addresses(sight: Sight) -> Mapping[str, str]:
     """Of every host that is known, member or not: the one that it has, or was last told of to others; else one that
     depends on its name, and on nothing that others do.
