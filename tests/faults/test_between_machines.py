@@ -18,6 +18,7 @@ from tests.machines.machine import Machine
 from tests.machines.proxy import Proxy
 from tests.scenarios.documents import box, changed, document, shell
 from tests.scenarios.stage import Document, Stage, Told
+from tests.waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -100,6 +101,26 @@ def test_F35_a_connection_cut_after_any_byte_of_an_action_costs_nobody_a_second_
     with ThreadPoolExecutor(AT_ONCE) as pool:
         mine = [range(number, CYCLES, AT_ONCE) for number in range(AT_ONCE)]
         assert any(pool.map(lambda one: cut_again_and_again(*one, sizes), zip(everywhere, mine, strict=True)))
+
+
+def test_F35_when_every_sshd_is_killed_in_the_middle_of_a_stop_it_goes_on_from_there(
+    everywhere: list[There], quay: Machine
+) -> None:
+    """Who is being ended says so, and takes his time; who is at it there dies with the connection."""
+    there = everywhere[0]
+    ends = f"trap 'echo x >> {there.folder}/asked; sleep 2; exit 0' TERM; "
+    runs = f"echo $$STEP >> {there.folder}/bare; while :; do sleep 0.1; done"
+    first = shell("bare", ends + runs, runOn="quay", env={"STEP": "1"})
+    there.stage.apply(there.spec[0], first)
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(there.stage.apply, changed(first, env={"STEP": "2"}), "--timeout", "60", expect=None)
+        until(lambda: "asked" in there.starts(), 30)
+        quay.restart_sshd()
+        under_way.result(timeout=90)
+    there.stage.apply(changed(first, env={"STEP": "2"}), "--timeout", "60")
+
+    assert there.starts()["bare"] == ["1", "2"]
+    assert there.stage.apply(changed(first, env={"STEP": "2"}), "--timeout", "60").actions == []
 
 
 def cut_again_and_again(there: There, cycles: Iterable[int], sizes: Mapping[str, tuple[int, int]]) -> bool:
