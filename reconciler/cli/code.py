@@ -38,6 +38,7 @@ def command(context: Context, word: str, path: str, *, index: int | None, only_p
     """Open VS Code inside; what is stopped is started first.
 
     In the workload's own directory, unless PATH names another one. Closing the window leaves it running.
+    On another host the editor finds its way by your own ssh configuration.
     """
     from reconciler.model.key import Key
 
