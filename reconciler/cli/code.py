@@ -63,7 +63,8 @@ def _address(context: Context, parts: Parts, key: Key, thing: Observed | None, p
     far = _host(parts, key, thing)
     runtime = thing.runtime if thing else str(spec.runtime) if spec else "docker"
     if runtime == "process":
-        own = (spec.process.working_dir if spec and spec.process else "") or _directory(parts, thing)
+        process = spec.process if spec else None  # where a package lies only who runs in it can tell
+        own = (process.working_dir if process and not process.package else "") or _directory(parts, thing)
         return editor.on_machine(os.path.normpath(os.path.join(own, path)), far.ssh if far else None)
     own = workspace.of(spec) or (_made_with(parts, key, thing) if thing else "") or "/"
     name = thing.name if thing else key.instance(index).engine_name

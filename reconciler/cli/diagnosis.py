@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator
@@ -144,7 +145,8 @@ def by_hand(sight: Sight) -> list[str]:
         case ServiceSpec(container=container) if container and container.image:
             return [shlex.join(["docker", "run", "--rm", "-it", "--entrypoint", "sh", container.image])]
         case ServiceSpec(process=process) if process:
-            return [f"cd {shlex.quote(process.working_dir or '.')} && {shlex.join(process.command)}"]
+            own = posixpath.join(process.package.path if process.package else "", process.working_dir)
+            return [f"cd {shlex.quote(own or '.')} && {shlex.join(process.command)}"]
         case _:
             return []
 
