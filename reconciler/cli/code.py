@@ -38,6 +38,7 @@ def command(context: Context, word: str, path: str, *, index: int | None, only_p
     """Open VS Code inside; what is stopped is started first.
 
     In the workload's own directory, unless PATH names another one. Closing the window leaves it running.
+    On another host the editor finds its way by your own ssh configuration.
     """
     from reconciler.model.key import Key
 
@@ -62,7 +63,8 @@ def _address(context: Context, parts: Parts, key: Key, thing: Observed | None, p
     far = _host(parts, key, thing)
     runtime = thing.runtime if thing else str(spec.runtime) if spec else "docker"
     if runtime == "process":
-        own = (spec.process.working_dir if spec and spec.process else "") or _directory(parts, thing)
+        process = spec.process if spec else None  # where a package lies only who runs in it can tell
+        own = (process.working_dir if process and not process.package else "") or _directory(parts, thing)
         return editor.on_machine(os.path.normpath(os.path.join(own, path)), far.ssh if far else None)
     own = workspace.of(spec) or (_made_with(parts, key, thing) if thing else "") or "/"
     name = thing.name if thing else key.instance(index).engine_name

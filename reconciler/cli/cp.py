@@ -97,7 +97,8 @@ def _begin(parts: Parts, key: Key, thing: Observed) -> str:
     if found := inside.directory(parts.reach[thing.place], thing):
         return found
     spec = next((r.spec for r in parts.source.resources(key.namespace) if r.key == key), None)
-    return str(spec.process.working_dir) if spec and spec.process else "/"
+    process = spec.process if spec else None
+    return str(process.working_dir) if process and not process.package else "/"
 
 
 # -- out

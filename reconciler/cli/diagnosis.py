@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator
@@ -123,7 +124,7 @@ def _instance_findings(look: Look, spec: ServiceSpec, thing: Observed) -> Iterat
             yield f"{name} is paused: somebody froze it; the next pass lets it go on"
         case Phase.EXITED:
             yield from _exit_findings(look, spec, thing, name)
-        case Phase.RUNNING if (health := look.snapshot.health.get(thing.id)) and health.message:
+        case Phase.RUNNING if (health := look.snapshot.health.get(thing.life)) and health.message:
             yield f"{name} runs, but its {health.message}"
         case Phase.UNKNOWN | Phase.REMOVING:
             yield f"{name} is {thing.phase.lower()}{detail}"
@@ -153,7 +154,8 @@ def by_hand(sight: Sight) -> list[str]:
         case ServiceSpec(container=container) if container and container.image:
             return [shlex.join(["docker", "run", "--rm", "-it", "--entrypoint", "sh", container.image])]
         case ServiceSpec(process=process) if process:
-            return [f"cd {shlex.quote(process.working_dir or '.')} && {shlex.join(process.command)}"]
+            own = posixpath.join(process.package.path if process.package else "", process.working_dir)
+            return [f"cd {shlex.quote(own or '.')} && {shlex.join(process.command)}"]
         case _:
             return []
 

@@ -143,12 +143,14 @@ def trust(context: Context, name: str, *, wanted: str | None, yes: bool, wait: b
     if not resource.spec.ssh.host_key:
         way.trust(shown)
         way.close()
-    else:
-        key = " ".join(shown.split()[-2:])
-        limit = context.timeout if timeout is None else timeout
-        controller.edit([resource.key], lambda old: hosting.pinned(old, key), wait=wait, timeout=limit)
+    limit = context.timeout if timeout is None else timeout  # what had to wait for this need not any longer
+    controller.edit([resource.key], lambda old: _known_by(old, shown), wait=wait, timeout=limit)
     print(f"{resource.key.short} trusted: {fingerprint(shown)}", file=context.stdout)
     return 0
+
+
+def _known_by(resource: Resource, line: str) -> Resource:
+    return hosting.pinned(resource, line) if resource.spec.ssh.host_key else resource
 
 
 def _agree(

@@ -24,13 +24,14 @@ def command(context: Context) -> None:
     """Show who calls whom, from where to where, and how."""
     from reconciler.cli.render import drawn
     from reconciler.core.calling import calls, members
+    from reconciler.core.topology import called
 
     parts = line.open_controller(context).parts
     graph = parts.source.graph(context.scope, parts.home.identity(make=False))
     snapshot = parts.observer.look(graph, parts.clock.now())
     found, mesh = calls(graph, snapshot), members(graph, snapshot)
     if context.output in {"dot", "svg"}:
-        places = {name.name: spec.run_on for name, spec in graph.users()}
+        places = {name.name: called(spec.run_on) for name, spec in graph.users()}
         context.stdout.write((drawn.dot if context.output == "dot" else drawn.svg)(places, found))
     elif not show_tree(context, {"calls": [asdict(one) for one in found], "mesh": [asdict(one) for one in mesh]}):
         _show(context, found, mesh)

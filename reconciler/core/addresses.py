@@ -118,10 +118,10 @@ def _met(graph: Graph, snapshot: Snapshot, caller: ServiceSpec, callee: Callee) 
             return name
     for binding in callee.bindings if spec.runtime == "docker" else ():
         if not binding.host_port:
-            raise Unknown(f"port {binding.port} of {spec.attach_to} is published nowhere", Reason.EXTERNAL_MISSING)
+            raise Unknown(f"port {binding.port} of {spec.attach_to} is published nowhere", Reason.NOT_THERE)
         if binding.bind.startswith("127.") and not (here and caller.process):
             where = f"port {binding.port} of {spec.attach_to} is published on {binding.bind} only"
-            raise Unknown(f"{where}, and its caller is not on that machine itself", Reason.EXTERNAL_MISSING)
+            raise Unknown(f"{where}, and its caller is not on that machine itself", Reason.NOT_THERE)
     return ""
 
 

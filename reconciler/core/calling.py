@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core import topology
 from reconciler.core.graph import Graph, shared_network
-from reconciler.core.topology import Means
+from reconciler.core.topology import Means, called
 from reconciler.model.observed import Snapshot
 from reconciler.values import dataclass
 
@@ -45,7 +45,8 @@ def calls(graph: Graph, snapshot: Snapshot) -> list[Call]:
         by_name = together and bool(shared_network(graph, caller, callee))
         how = ENGINE if by_name else str(way.means)
         address = name if by_name else way.address
-        found.append(Call(key.name, caller.run_on, name, callee.run_on, how, address, way.why))
+        hosts = called(caller.run_on), called(callee.run_on)
+        found.append(Call(key.name, hosts[0], name, hosts[1], how, address, way.why))
     return found
 
 
@@ -55,8 +56,8 @@ def members(graph: Graph, snapshot: Snapshot) -> list[Member]:
         seen = topology.part(graph, snapshot, host)
         known = topology.facts(seen)
         if seen:
-            peers = {name: _endpoint(known, key) for name, key in sorted(known.get("keys", {}).items())}
-            found.append(Member(host, known.get("wanted_address", ""), seen.id, peers))
+            peers = {called(name): _endpoint(known, key) for name, key in sorted(known.get("keys", {}).items())}
+            found.append(Member(called(host), known.get("wanted_address", ""), seen.id, peers))
     return found
 
 

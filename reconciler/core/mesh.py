@@ -16,7 +16,7 @@ from typing import Any
 from reconciler.core import topology
 from reconciler.core.fingerprint import fingerprint
 from reconciler.core.graph import Graph
-from reconciler.core.topology import Means, facts, footing, literal, member, part, way
+from reconciler.core.topology import Means, called, facts, footing, literal, member, part, way
 from reconciler.model.desired import Desired, MeshPayload, Peer
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.place import LOCAL
@@ -158,29 +158,38 @@ def deviations(item: Desired, seen: Observed) -> Iterator[str]:
     if not found.get("up"):
         yield f"its device {wanted.device} is gone"
         return
-    if seen.fingerprint != item.fingerprint:
-        yield "others are in it, or elsewhere"
     if wanted.address not in found["addresses"]:
         yield f"its address {wanted.address} is missing"
     if (found["port"], found["live_public"]) != (wanted.port, found["public"]):
         yield "its key or port was changed"
     if wanted.becomes:
         yield "its next key is known to all, and becomes its key"
-    for peer in wanted.peers:
-        yield from _of_peer(peer, found["peers"], found["routes"])
+    yield from _of_others(item, seen)
+
+
+def _of_others(item: Desired, seen: Observed) -> Iterator[str]:
+    wanted, found = item.payload, facts(seen)
+    assert isinstance(wanted, MeshPayload), "a part of the mesh"
+    wrong = [one for peer in wanted.peers for one in _of_peer(peer, found["peers"], found["routes"])]
+    yield from wrong
+    if not wrong and seen.fingerprint != item.fingerprint:
+        yield "others are elsewhere now"
     if set(found["peers"]) - {key for peer in wanted.peers for key in (peer.key, peer.next_key)}:
         yield "somebody is in it who does not belong there"
 
 
 def _of_peer(peer: Peer, known: Mapping[str, Mapping[str, Any]], routes: Collection[str]) -> Iterator[str]:
+    name = called(peer.host)
     if peer.next_key and peer.next_key not in known:
-        yield f"{peer.host} is about to have another key"
-    if peer.key not in known or set(known[peer.key]["reached"]) != set(peer.reached):
-        yield f"{peer.host} was taken out of it"
+        yield f"{name} is about to have another key"
+    if peer.key not in known:
+        yield f"{name} is not in it"
+    elif set(known[peer.key]["reached"]) != set(peer.reached):
+        yield f"who is found through {name} was changed"
     elif peer.endpoint and not known[peer.key]["endpoint"]:
-        yield f"where {peer.host} is was lost"
+        yield f"where {name} is was lost"
     elif not set(peer.reached) <= set(routes):
-        yield f"the route to {peer.host} is missing"
+        yield f"the route to {name} is missing"
 
 
 def obstacle(graph: Graph, snapshot: Snapshot, found: Mesh, host: str) -> Wait | None:
@@ -192,11 +201,13 @@ def obstacle(graph: Graph, snapshot: Snapshot, found: Mesh, host: str) -> Wait |
     for leg in known.legs if known else ():
         taken = ipaddress.ip_network(leg.address, strict=False)
         if taken.overlaps(pool) and not leg.device.startswith(topology.DEVICE):
-            message = f"{pool}, from which the mesh has its addresses, overlaps with {taken} ({leg.device} of {host})"
+            message = (
+                f"{pool}, from which the mesh has its addresses, overlaps with {taken} ({leg.device} of {called(host)})"
+            )
             hint = "choose another one: meshNetwork of the Host called local"
             return Wait(key, Reason.DENIED, f"{message}; {hint}")
     for one, other in found.without:
         if host in (one, other):
-            message = f"neither {one} nor {other} has an address at which the other could call it"
+            message = f"neither {called(one)} nor {called(other)} has an address at which the other could call it"
             return Wait(key, Reason.DENIED, f"{message}; declare one (address), or a third host that has one")
     return None

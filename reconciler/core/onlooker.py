@@ -24,7 +24,7 @@ def decide(world: World, key: Key, spec: ServiceSpec) -> Iterator[Decision]:
         yield (), Wait(key, Reason.UNREACHABLE, view.problem)
     elif seen is None or not seen.attached:
         why = world.snapshot.unattached.get(key, f"{spec.attach_to} was not found")
-        yield (), Wait(key, Reason.EXTERNAL_MISSING, why)
+        yield (), Wait(key, Reason.NOT_THERE, why)
     else:
         yield (), _trouble(world, key, spec)
 
@@ -38,4 +38,4 @@ def _trouble(world: World, key: Key, spec: ServiceSpec) -> Wait | None:
             return Wait(key, Reason.NOT_READY, stands.message, stands.until)
         case _:
             told = f"{spec.attach_to} does not run: {stands.message}; whoever runs it has to start it"
-            return Wait(key, Reason.EXTERNAL_MISSING, told)
+            return Wait(key, Reason.NOT_THERE, told)

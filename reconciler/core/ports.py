@@ -13,7 +13,7 @@ from dataclasses import field
 from types import MappingProxyType
 
 from reconciler.core import attached
-from reconciler.core.claims import Claim, Claims, Obstacle, insists
+from reconciler.core.claims import ALIVE, Claim, Claims, Obstacle, insists
 from reconciler.core.graph import Graph
 from reconciler.core.topology import way
 from reconciler.core.world import World
@@ -131,13 +131,15 @@ class _Desk:
     ) -> None:  # fmt: skip
         """Of what others run they are as they are."""
         view, thing = self._world.snapshot.view(spec.place), self._world.seen(key, spec.place)
-        if thing and thing.attached:
+        if thing and thing.attached and thing.phase not in ALIVE:
+            self._problems[key] = Wait(key, Reason.NOT_THERE, f"{spec.attach_to} does not run")
+        elif thing and thing.attached:
             bindings[key], grants[key] = attached.bindings(spec, thing), thing.grants
         elif not view.reachable:
             self._problems[key] = Wait(key, Reason.UNREACHABLE, view.problem)
         else:
             why = self._world.snapshot.unattached.get(key, f"{spec.attach_to} was not found")
-            self._problems[key] = Wait(key, Reason.EXTERNAL_MISSING, why)
+            self._problems[key] = Wait(key, Reason.NOT_THERE, why)
 
     def _binds(self, key: Key, spec: ServiceSpec, port: Port) -> list[str]:
         """Where it is published. Who is called from other hosts has to be found by them, and by nobody else."""

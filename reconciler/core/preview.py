@@ -36,7 +36,7 @@ def fold(graph: Graph, snapshot: Snapshot, journal: Journal, now: float) -> Iter
 
 
 def _all_well(snapshot: Snapshot) -> dict[str, Health]:
-    return {thing.id: Health() for thing in snapshot.objects() if thing.phase is Phase.RUNNING}
+    return {thing.life: Health() for thing in snapshot.objects() if thing.phase is Phase.RUNNING}
 
 
 def _jobs_done(snapshot: Snapshot) -> Snapshot:

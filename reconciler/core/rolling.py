@@ -188,7 +188,7 @@ def _member(world: World, key: Key, spec: ServiceSpec, item: Desired | None) -> 
 
 def _ready_since(world: World, key: Key, spec: ServiceSpec, seen: Observed) -> float:
     """As its probes tell, or else since its start, when one without probes is soon taken for Ready."""
-    health = world.snapshot.health.get(seen.id)
+    health = world.snapshot.health.get(seen.life)
     told = health.ready_since if health else None
     since = (seen.started_at or 0.0) if told is None else told
     if lies_ahead(since, world.now):
@@ -200,7 +200,7 @@ def _ready_since(world: World, key: Key, spec: ServiceSpec, seen: Observed) -> f
 
 
 def _broken(world: World, seen: Observed, stands: Standing) -> bool:
-    health = world.snapshot.health.get(seen.id)
+    health = world.snapshot.health.get(seen.life)
     if stands.stands is Stands.STARTING:
         return seen.restarting or (health is not None and health.known)
     return not stands.good

@@ -66,7 +66,7 @@ def _running(spec: ServiceSpec, seen: Observed, snapshot: Snapshot, now: float, 
     if seen.restarting:
         ended = f", after exit code {seen.exit_code}" if seen.exit_code is not None else ""
         return Standing(Stands.STARTING, f"{seen.detail or 'it is restarted'}{ended}")
-    health = snapshot.health.get(seen.id)
+    health = snapshot.health.get(seen.life)
     if health is None:
         if spec.probes.any:
             return Standing(Stands.STARTING, "not probed yet")

@@ -18,6 +18,7 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import PortBinding
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
+from reconciler.model.place import LOCAL
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Reason, Record, Result, Verb, Wait
 from reconciler.model.resource import Resource
 from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
@@ -161,6 +162,8 @@ def _service(
     spec: ServiceSpec, world: World, plan: Plan, there: Sequence[tuple[Key, Observed]], journal: Journal
 ) -> Status:
     instances, endpoints, updated = [], [], 0
+    machine = world.graph.machine(spec.run_on) if spec.run_on != LOCAL else None
+    everywhere = (machine.reached_at if machine else "") or "127.0.0.1"
     for instance, seen in there:
         wanted = plan.desired.get(instance)
         updated += wanted is not None and wanted.fingerprint == seen.fingerprint
@@ -169,7 +172,7 @@ def _service(
         # Where a replica will be is told before it is there. An extra one that is not Ready nobody should call.
         extra = (instance.index or 0) >= spec.replicas and stands.stands is not Stands.READY
         bindings: tuple[PortBinding, ...] = getattr(wanted.payload, "ports", ()) if wanted and not extra else ()
-        endpoints += [_endpoint(instance, binding) for binding in bindings]
+        endpoints += [_endpoint(instance, binding, everywhere) for binding in bindings]
     return Status(
         replicas=len(instances),
         ready_replicas=sum(item.ready for item in instances if item.index < spec.replicas),
@@ -184,12 +187,10 @@ def _instance(key: Key, seen: Observed, stands: Standing, record: Record) -> Ins
     return Instance.of(key, seen, phase=word, ready=ready, restarts=record.restarts)
 
 
-def _endpoint(key: Key, binding: PortBinding) -> Endpoint:
-    return Endpoint(name=binding.name, host=_host(binding), port=binding.host_port, index=key.index or 0)
-
-
-def _host(binding: PortBinding) -> str:
-    return "127.0.0.1" if binding.bind in {"", "0.0.0.0", "::"} else binding.bind  # noqa: S104
+def _endpoint(key: Key, binding: PortBinding, everywhere: str) -> Endpoint:
+    """`everywhere` is where who is bound to all addresses of a machine is found."""
+    host = everywhere if binding.bind in {"", "0.0.0.0", "::"} else binding.bind  # noqa: S104
+    return Endpoint(name=binding.name, host=host, port=binding.host_port, index=key.index or 0)
 
 
 def phase_word(seen: Observed, stands: Standing, record: Record) -> str:

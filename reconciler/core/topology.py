@@ -70,20 +70,26 @@ class Sight:
 
 
 def way(graph: Graph, snapshot: Snapshot, caller: str, callee: str) -> Way:
-    return _way(Sight(graph, snapshot), caller, callee)
+    known = _known(Sight(graph, snapshot))
+    if (caller, callee) not in known:
+        known[caller, callee] = _way(graph, snapshot, caller, callee)
+    return known[caller, callee]
 
 
-@lru_cache(maxsize=1024)
-def _way(sight: Sight, caller: str, callee: str) -> Way:
-    """Asked for again and again while one plan is made."""
-    graph, snapshot = sight.graph, sight.snapshot
+@lru_cache(maxsize=2)
+def _known(sight: Sight) -> dict[tuple[str, str], Way]:  # noqa: ARG001 -- each has its own
+    """They are asked for again and again while one plan is made; after that nobody wants to keep all that was seen."""
+    return {}
+
+
+def _way(graph: Graph, snapshot: Snapshot, caller: str, callee: str) -> Way:
     if caller == callee:
         return Way(Means.SAME)
     spec = graph.machine(callee)
     at = spec.reached_at if spec else ""
     refuses = [name for name in (caller, callee) if (other := graph.machine(name)) and other.mesh == "never"]
     if refuses:
-        return _declared(graph, snapshot, callee, f"{refuses[0]} says mesh: never")
+        return _declared(graph, snapshot, callee, f"{called(refuses[0])} says mesh: never")
     views = [view_of(snapshot, name) for name in (caller, callee)]
     if not at or None in views:
         return _declared(graph, snapshot, callee, "it is declared so")
@@ -101,15 +107,15 @@ def _declared(graph: Graph, snapshot: Snapshot, callee: str, why: str) -> Way:
     if spec is None or spec.address or literal(at) or not view_of(snapshot, callee):
         return Way(Means.LAN, at, why, number)
     if known is None:
-        return Way(Means.UNKNOWN, at, f"{callee} does not answer")
+        return Way(Means.UNKNOWN, at, f"{called(callee)} does not answer")
     return Way(Means.LAN, number or at, why, number)
 
 
 def _by_sight(graph: Graph, snapshot: Snapshot, pair: tuple[str, str], at: str) -> tuple[Means, str]:
-    caller, callee = pair
+    caller, callee = map(called, pair)
     mine, theirs = (footing(snapshot, name) for name in pair)
     if mine is None or theirs is None:
-        away = " and ".join(name for name, known in zip(pair, (mine, theirs), strict=True) if known is None)
+        away = " and ".join(called(name) for name, known in zip(pair, (mine, theirs), strict=True) if known is None)
         if _recorded(graph, snapshot, *pair):
             return Means.MESH, f"it was so when {away} last answered"
         if theirs or (mine and _within(at, mine.legs)):
@@ -165,7 +171,7 @@ def _within(address: str, legs: tuple[Leg, ...]) -> bool:
 
 def member(graph: Graph, host: str) -> Key:
     """A host's part of this namespace's mesh."""
-    return Key(RUNTIME, graph.namespace, host.rpartition("/")[2])
+    return Key(RUNTIME, graph.namespace, called(host))
 
 
 def part(graph: Graph, snapshot: Snapshot, host: str) -> Observed | None:
@@ -183,6 +189,11 @@ def _recorded(graph: Graph, snapshot: Snapshot, one: str, other: str) -> bool:
     """Whether a part that can be seen knows the other host as one that is found in the mesh."""
     known = [facts(part(graph, snapshot, a)).get("hosts", {}).get(b) for a, b in ((one, other), (other, one))]
     return any(known)
+
+
+def called(host: str) -> str:
+    """As its documents call it."""
+    return host.rpartition("/")[2]
 
 
 def everybody(graph: Graph) -> list[str]:
@@ -204,7 +215,7 @@ def mesh_addresses(graph: Graph, snapshot: Snapshot) -> Mapping[str, str]:
     return _mesh_addresses(Sight(graph, snapshot))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _mesh_addresses(sight: Sight) -> Mapping[str, str]:
     """Of every host that is known, member or not: the one that it has, or was last told of to others; else one that
     depends on its name, and on nothing that others do.
@@ -214,7 +225,7 @@ def _mesh_addresses(sight: Sight) -> Mapping[str, str]:
     hosts = everybody(graph)
     found: dict[str, str] = {}
     for host, address in _had(graph, snapshot, hosts):
-        if literal(address) in pool and address not in found.values():
+        if literal(address) and literal(address) in pool and address not in found.values():
             found.setdefault(host, address)
     for host in hosts:
         if host not in found:

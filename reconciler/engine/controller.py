@@ -16,6 +16,7 @@ from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts
 from reconciler.core.linking import link_faults
 from reconciler.core.preview import fold
 from reconciler.core.summarize import stalled
+from reconciler.core.topology import RUNTIME as MESH
 from reconciler.core.world import World
 from reconciler.engine import edits
 from reconciler.engine.attended import campaigns, with_needs
@@ -179,8 +180,9 @@ class Controller:
         """
         graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
         world = World(graph, self.parts.observer.look(graph, self.parts.clock.now()), self.parts.clock.now())
-        # The namespace's own network needs no document, and goes by itself with the last who is in it.
+        # The namespace's own network needs no document, nor does a mesh: they go by themselves with the last in it.
         declared = {*graph.resources, *graph.removed, Key("network", namespace, DEFAULT_NETWORK)}
+        declared |= {key.resource for key, _ in world.ours() if key.kind == MESH}
         declared |= set() if doubtful else set(graph.damaged)
         left = ((key.resource, thing) for key, thing in world.ours() if key.resource not in declared)
         return {key: thing for key, thing in left if doubtful or key.kind != "campaign"}

@@ -90,7 +90,7 @@ class Prober:
                 life.ports = ports
                 self._ask(life, now)
             self._await(lives)
-            return {life.seen.id: self._health(life) for life in lives}
+            return {life.seen.life: self._health(life) for life in lives}
 
     def watch(self, tell: Callable[[str], None], stopping: threading.Event) -> None:
         """An Alarm."""
@@ -116,7 +116,7 @@ class Prober:
         def put(seen: Observed, spec: Probes, ports: Mapping[str, int], role: Role) -> None:
             answer = self._answer(_given(spec, role), seen, ports, now)
             with self._answered:
-                answers[seen.id, role] = answer
+                answers[seen.life, role] = answer
                 self._answered.notify_all()
 
         for question in questions:
@@ -124,14 +124,14 @@ class Prober:
         with self._answered:
             self._answered.wait_for(lambda: len(answers) >= len(questions), timeout=patience)
             told = dict(answers)
-        return {seen.id: _once(seen, _asked(seen, spec, now), told, patience) for seen, spec, _ in instances}
+        return {seen.life: _once(seen, _asked(seen, spec, now), told, patience) for seen, spec, _ in instances}
 
     def _life(self, seen: Observed, spec: Probes, now: float) -> Life:
-        life = self._lives.get(seen.id)
+        life = self._lives.get(seen.life)
         if life is None or _started_anew(life, seen):
             since = min(seen.started_at or now, now)
             life = Life(seen, spec, ProbeState(since, witnessed=now - since <= WITNESS_SECONDS), now)
-            self._lives[seen.id] = life
+            self._lives[seen.life] = life
         if spec != life.spec:
             life.state = _without_changed(life, spec)
         life.seen, life.spec, life.seen_at = seen, spec, now
@@ -140,7 +140,7 @@ class Prober:
     def _forget_others(self, lives: Sequence[Life]) -> None:
         """Of the namespaces that are looked at. Others are looked at by other passes."""
         here = {_namespace(life) for life in lives}
-        kept = {life.seen.id for life in lives}
+        kept = {life.seen.life for life in lives}
         gone = [name for name, life in self._lives.items() if _namespace(life) in here and name not in kept]
         for name in gone:
             del self._lives[name]
@@ -194,13 +194,13 @@ class Prober:
             return
         before = health(life.spec, life.state, now)
         life.state = advance(life.spec, life.state, role, answer.ok, answer.message, now)
-        if _verdict(before) != _verdict(health(life.spec, life.state, now)) and not self._awaited[life.seen.id]:
+        if _verdict(before) != _verdict(health(life.spec, life.state, now)) and not self._awaited[life.seen.life]:
             self._tell(_namespace(life))
 
     def _await(self, lives: Sequence[Life]) -> None:
-        self._awaited.update(life.seen.id for life in lives)
+        self._awaited.update(life.seen.life for life in lives)
         self._answered.wait_for(lambda: not any(_pending(life) for life in lives), timeout=self._patience)
-        self._awaited.subtract(life.seen.id for life in lives)
+        self._awaited.subtract(life.seen.life for life in lives)
         self._awaited = +self._awaited
 
     def _health(self, life: Life) -> Health:
@@ -266,7 +266,7 @@ def _given(spec: Probes, role: Role) -> Probe:
 def _once(seen: Observed, roles: Sequence[Role], answers: Mapping[tuple[str, Role], Answer], patience: float) -> Health:
     """One bad answer does not make it dead; that takes several in a row. But nor is it Ready."""
     late = Answer(None, f"no answer in {patience:g} s")
-    told = {role: answers.get((seen.id, role), late) for role in roles}
+    told = {role: answers.get((seen.life, role), late) for role in roles}
     well = {role for role in Role if role not in told or told[role].ok}
     bad = next((role for role in (Role.STARTUP, Role.LIVENESS, Role.READINESS) if role not in well), None)
     return Health(

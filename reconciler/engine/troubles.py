@@ -22,6 +22,7 @@ HINTS = {
     Reason.NAME_CONFLICT: "rename or remove what has the name; it is not ours, so it is left alone",
     Reason.UNREACHABLE: "see: reconciler doctor",
     Reason.HOST_TAKEN: "declare it on another host, or ask whose it is; see: reconciler host check",
+    Reason.NOT_THERE: "others run it, so nobody starts it here; say in attachTo what is meant",
     Reason.EXTERNAL_MISSING: "make it first, or drop external: true",
     Reason.VOLUME_DIFFERS: "put the old driver and options back, or remove it by name with --volumes",
     Reason.IMAGE: "check the image's name, or build or pull it by hand",

@@ -131,6 +131,8 @@ class Line:
         if not SOCKET.fullmatch(remote):
             raise Refused(f"{remote!r} is not a plain absolute path of a socket")
         local = self._sockets() / f"{self._id}.{hashlib.sha256(remote.encode()).hexdigest()[:6]}"
+        if self._leads(local):
+            return str(local)
         self.open()
         done = self._control("forward", "-L", f"{local}:{remote}")
         if done is None or done.exit_code:
@@ -229,6 +231,16 @@ class Line:
         pin.write_text(f"{sshsaid.PINNED} {self._target.host_key}\n")
         only = ["-o", f"UserKnownHostsFile={_quoted(pin)}", "-o", "GlobalKnownHostsFile=/dev/null"]
         return [*only, "-o", f"HostKeyAlias={sshsaid.PINNED}"]
+
+    def _leads(self, local: Path) -> bool:
+        """Whether it was made by the line that stands: to ask that one would cost two programs at each look. What an
+        earlier one has left is older than the line.
+        """
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(CONTROL_SECONDS)
+            line.connect(str(self._socket))  # of one that was killed the name is left
+            return local.stat().st_mtime_ns > self._socket.stat().st_mtime_ns
+        return False
 
     def _answers(self) -> bool:
         done = self._control("check")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import field, replace
 from typing import Annotated, Literal
 
-from reconciler.kinds import workload
+from reconciler.kinds import beside
 from reconciler.kinds.base import EDGE, Fault, Kind, Need, Seconds
+from reconciler.kinds.beside import paths, trees
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.matrix import EXCLUDE, INCLUDE, Params, Scalar, distinct, expand, written
 from reconciler.kinds.service import Dependency, Restart, ServiceSpec
@@ -19,8 +20,6 @@ from reconciler.kinds.workload import (
     Resources,
     Stopping,
     VolumeMount,
-    paths,
-    trees,
     workload_faults,
     workload_needs,
 )
@@ -214,7 +213,7 @@ def needs(spec: CampaignSpec) -> Iterator[Need]:
 
 
 def anchor(spec: CampaignSpec, absolute: Callable[[str], str]) -> CampaignSpec:
-    anchored: CampaignSpec = workload.anchor(spec, absolute)
+    anchored: CampaignSpec = beside.anchor(spec, absolute)
     return replace(anchored, results=absolute(spec.results or "."))
 
 

@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from typing import Annotated, Any, Literal
 
 from reconciler.kinds.base import EDGE, Argv, Fault, Kind, Need, Seconds, camel
+from reconciler.kinds.beside import anchor, paths, trees
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.service import Dependency, Restart, ServiceSpec, Update, dependency_faults
 from reconciler.kinds.workload import (
@@ -17,9 +18,6 @@ from reconciler.kinds.workload import (
     Resources,
     Stopping,
     VolumeMount,
-    anchor,
-    paths,
-    trees,
     workload_faults,
     workload_needs,
 )

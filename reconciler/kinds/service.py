@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from reconciler.kinds import attach
 from reconciler.kinds.attach import AttachTo
 from reconciler.kinds.base import EDGE, Fault, Kind, Need, Seconds
+from reconciler.kinds.beside import anchor, paths, trees
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.probes import Probes, probe_faults
 from reconciler.kinds.workload import (
@@ -19,11 +20,8 @@ from reconciler.kinds.workload import (
     Resources,
     Stopping,
     VolumeMount,
-    anchor,
-    paths,
     port_faults,
     port_range,
-    trees,
     workload_faults,
     workload_needs,
 )

@@ -129,6 +129,11 @@ class Observed:
         return place(self.runtime, self.host)
 
     @property
+    def life(self) -> str:
+        """What its health goes by: several services may be attached to one thing, each with its own questions."""
+        return f"{self.id} {self.key}" if self.attached else self.id
+
+    @property
     def title(self) -> str:
         """How to name it to a person who may never have heard of it."""
         noun = {INSTANCE: "container" if self.runtime != "process" else "process"}.get(self.kind, self.kind)
@@ -239,7 +244,7 @@ class Snapshot:
     listeners: Mapping[str, tuple[Listener, ...]] = field(default_factory=dict)
     """By host."""
     health: Mapping[str, Health] = field(default_factory=dict)
-    """By object id; an instance without probes has none."""
+    """By the life of an object; an instance without probes has none."""
     ephemeral: tuple[int, int] = (32768, 60999)
     """The range from which the kernel hands out ports by itself; never chosen from."""
     unattached: Mapping[Key, str] = field(default_factory=dict)

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     PORTS_EXHAUSTED = "PortsExhausted"
     IMAGE = "ImageUnavailable"
     EXTERNAL_MISSING = "ExternalMissing"
+    NOT_THERE = "NotThere"
+    """What a service is attached to: others run it, and it does not run, or can't be found."""
     VOLUME_DIFFERS = "VolumeDiffers"
     UNREADABLE = "Unreadable"
     DENIED = "Denied"

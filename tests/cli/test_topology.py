@@ -43,7 +43,7 @@ def test_each_pair_says_how() -> None:
     found = {(one.caller, one.callee): one.how for one in calls(spec, there)}
     assert found == {("db", "web"): "engine", ("ask", "web"): "mesh", ("near", "web"): "mesh"}
     assert {one.host: sorted(one.peers) for one in members(spec, there)} == {
-        "local": ["shop/far"],
-        "shop/far": ["local", "shop/near"],
-        "shop/near": ["shop/far"],
+        "local": ["far"],
+        "far": ["local", "near"],
+        "near": ["far"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ class Wire(LocalHost):
 
 
 class Elsewhere(Processes):
-    limits = False
+    limits = any(os.access(f"/sys/fs/cgroup/{file}", os.W_OK) for file in ("memory/tasks", "cgroup.procs"))
 
     def __init__(self, home: Path, namespace: str) -> None:
         self.home = home

@@ -20,7 +20,7 @@ from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port
 from reconciler.model.observed import INSTANCE, Binding, Observed, Phase, Snapshot, View
-from reconciler.model.plan import Reason
+from reconciler.model.plan import Reason, Verb
 from reconciler.model.resource import Resource
 from tests.core.build import NOW, container, graph, http, key, process, rendered, resource, settled
 from tests.core.machine import MACHINE
@@ -65,7 +65,7 @@ def test_of_several_processes_the_one_counts_that_has_begun_the_others() -> None
 @pytest.mark.parametrize("phase", list(Phase))
 def test_whatever_becomes_of_it_no_plan_touches_it(phase: Phase) -> None:
     desired = graph(DB, process("api", depends_on=("db",)))
-    for things in ((), (replace(THEIRS, phase=phase),)):
+    for things in ((), (replace(THEIRS, phase=phase, bindings=()),), (replace(THEIRS, phase=phase),)):
         actions = plan(desired, world(desired, *things), {}, NOW).actions
         assert [action for action in actions if action.key.name == "db"] == []
         gone = graph(replace(DB, deleting=True))
@@ -82,7 +82,7 @@ def test_what_is_gone_is_told_and_its_callers_stay_as_they_are() -> None:
     found = plan(desired, after, {}, NOW)
     assert found.actions == ()
     waits = {wait.key: (wait.reason, wait.message) for wait in found.waits}
-    assert waits[key("db")] == (Reason.EXTERNAL_MISSING, "there is no container theirs on this machine")
+    assert waits[key("db")] == (Reason.NOT_THERE, "there is no container theirs on this machine")
 
 
 BACK = resource("network", "back", NetworkSpec(external=True))
@@ -108,7 +108,7 @@ def test_where_it_is_found_depends_on_who_asks(thing: Observed, caller: Resource
     if ":" in told:
         assert seen.desired[key("api")].payload.env["DB_ADDR"] == told
     else:
-        assert seen.waits[key("api")].reason is Reason.EXTERNAL_MISSING
+        assert seen.waits[key("api")].reason is Reason.NOT_THERE
         assert told in seen.waits[key("api")].message
 
 
@@ -125,6 +125,16 @@ def test_what_is_ours_is_no_stranger() -> None:
     (own,) = [thing for thing in there.objects() if thing.key == key("web")]
     desired = graph(web, attached(container=own.name))
     assert "service/web, which is run here" in world(desired, own).unattached[key("db")]
+
+
+def test_what_was_run_here_goes_once_the_service_is_attached_to_something() -> None:
+    before = settled(graph(container("db")))
+    (own,) = [thing for thing in before.objects() if thing.key == key("db")]
+    desired = graph(DB)
+    seen = world(desired, own, THEIRS)
+    found = plan(desired, seen, {}, NOW)
+    assert [(action.verb, action.seen.id) for action in found.actions] == [(Verb.STOP, own.id), (Verb.REMOVE, own.id)]
+    assert found.wake is not None, "a loop looks at it by itself, for nobody tells of what is not ours"
 
 
 def test_a_source_that_is_limited_attaches_to_nothing() -> None:

@@ -416,7 +416,7 @@ spec:
 
 
 JUDGED = {
-    ServiceSpec: "run_on container process env env_from ports volumes restart resources",
+    ServiceSpec: "run_on container process attach_to env env_from ports volumes restart resources",
     Container: "image build workspace networks privileged cap_add cap_drop devices gpus extra_hosts tty labels",
     Build: "context dockerfile",
     Process: "user package", Package: "path setup env", EnvFrom: "file", Port: "host_port bind",
@@ -492,3 +492,9 @@ def test_H24_nobody_who_is_limited_says_where_our_keys_are_shown(sources: str) -
     document = read("Host", {"ssh": {"host": "evil.example", "identityFile": "~/.ssh/id_ed25519"}})
     profile = replace(PROFILE, sources=sources)
     assert _starts("", violations(document.resource, profile, MACHINE))
+
+
+@pytest.mark.parametrize("target", [{"container": "db"}, {"process": {"name": "postgres"}}])
+def test_H5_nobody_who_is_limited_looks_into_what_others_run(target: dict[str, Any]) -> None:
+    document = read("Service", {"attachTo": target})
+    assert _starts("attachTo", violations(document.resource, PROFILE, MACHINE))

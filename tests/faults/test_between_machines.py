@@ -18,10 +18,11 @@ from tests.machines.machine import Machine
 from tests.machines.proxy import Proxy
 from tests.scenarios.documents import box, changed, document, shell
 from tests.scenarios.stage import Document, Stage, Told
-
-pytestmark = [pytest.mark.engine, pytest.mark.root]
+from tests.waiting import until
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+pytestmark = [pytest.mark.engine, pytest.mark.root, pytest.mark.timeout(3600 if NIGHTLY else 180)]
+
 CYCLES = 150 if NIGHTLY else 4
 """Of three actions, each cut once and each time at another byte."""
 AT_ONCE = 4
@@ -100,6 +101,28 @@ def test_F35_a_connection_cut_after_any_byte_of_an_action_costs_nobody_a_second_
     with ThreadPoolExecutor(AT_ONCE) as pool:
         mine = [range(number, CYCLES, AT_ONCE) for number in range(AT_ONCE)]
         assert any(pool.map(lambda one: cut_again_and_again(*one, sizes), zip(everywhere, mine, strict=True)))
+    assert everywhere[0].apply(step=1).actions
+    assert everywhere[0].apply(step=1).actions == []
+
+
+def test_F35_when_every_sshd_is_killed_in_the_middle_of_a_stop_it_goes_on_from_there(
+    everywhere: list[There], quay: Machine
+) -> None:
+    """Who is being ended says so, and takes his time; who is at it there dies with the connection."""
+    there = everywhere[0]
+    ends = f"trap 'echo x >> {there.folder}/asked; sleep 2; exit 0' TERM; "
+    runs = f"echo $$STEP >> {there.folder}/bare; while :; do sleep 0.1; done"
+    first = shell("bare", ends + runs, runOn="quay", env={"STEP": "1"})
+    there.stage.apply(there.spec[0], first)
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(there.stage.apply, changed(first, env={"STEP": "2"}), "--timeout", "60", expect=None)
+        until(lambda: "asked" in there.starts(), 30)
+        quay.restart_sshd()
+        under_way.result(timeout=90)
+    there.stage.apply(changed(first, env={"STEP": "2"}), "--timeout", "60")
+
+    assert there.starts()["bare"] == ["1", "2"]
+    assert there.stage.apply(changed(first, env={"STEP": "2"}), "--timeout", "60").actions == []
 
 
 def cut_again_and_again(there: There, cycles: Iterable[int], sizes: Mapping[str, tuple[int, int]]) -> bool:
@@ -116,8 +139,6 @@ def cut_again_and_again(there: There, cycles: Iterable[int], sizes: Mapping[str,
             there.wire.cut_after(None)
             act()
         assert there.starts() == {"bare": ["1", "2"], "boxed": ["1", "2"]}, f"cycle {cycle}"
-    assert there.apply(step=1).actions
-    assert there.apply(step=1).actions == []
     return told
 
 

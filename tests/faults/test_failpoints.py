@@ -127,8 +127,8 @@ def test_every_point_of_the_list_is_in_the_code_and_no_other() -> None:
     assert [call for call in called if "," in call] == [
         'desired.runtime, "prepare", "before"',
         'desired.runtime, "prepare", "after"',
-        'place, action.verb, "before"',
-        'place, action.verb, "after"',
+        'runtime, action.verb, "before"',
+        'runtime, action.verb, "after"',
     ]
     assert len(POINTS) == len(EFFECTS) + len(STEPS)
 

@@ -19,9 +19,9 @@ from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import document, shell
 from tests.scenarios.stage import Document, Stage, eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.root]
-
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+pytestmark = [pytest.mark.engine, pytest.mark.root, pytest.mark.timeout(1200 if NIGHTLY else 300)]
+
 AWAY_SECONDS = 600 if NIGHTLY else 0
 """For which they stay away, when all of them have been found to be."""
 TELLING = 90.0

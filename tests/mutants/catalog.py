@@ -291,7 +291,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the engine's events are followed once", "reconciler/runtimes/docker/events.py",
-        "            self._follow(tell, stopping)\n", "            self._follow(tell, stopping)\n            return\n",
+        "            lasted = self._follow(tell, stopping) > LONGEST_PAUSE\n",
+        "            return self._follow(tell, stopping) and None\n",
         ("tests/docker/test_events.py",), engine=True,
     ),
     Mutant(

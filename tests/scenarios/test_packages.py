@@ -17,8 +17,8 @@ STATE = ".local/state/reconciler-hosted"
 
 
 @pytest.fixture(scope="module")
-def bert(lab: Lab) -> Machine:
-    return lab.machine("bert")
+def parcel(lab: Lab) -> Machine:
+    return lab.machine("parcel")
 
 
 @pytest.fixture
@@ -50,15 +50,15 @@ def said(stage: Stage, name: str) -> str:
 
 
 def test_H3_H7_a_process_and_its_files_run_where_nothing_was_prepared(
-    stage: Stage, lab: Lab, bert: Machine, files: Path
+    stage: Stage, lab: Lab, parcel: Machine, files: Path
 ) -> None:
     """For root, and for somebody to whom nothing but busybox is known there."""
-    users = {"bert": "/root", "sparse": "/home/sparse"}
-    known = [host(lab, bert, "bert", "root"), host(lab, bert, "sparse", "sparse")]
-    spec = [greeter("one", files, "bert"), greeter("two", files, "bert"), greeter("poor", files, "sparse")]
+    users = {"parcel": "/root", "sparse": "/home/sparse"}
+    known = [host(lab, parcel, "parcel", "root"), host(lab, parcel, "sparse", "sparse")]
+    spec = [greeter("one", files, "parcel"), greeter("two", files, "parcel"), greeter("poor", files, "sparse")]
 
     def packages(home: str) -> list[str]:
-        return sorted(bert.run("ls", "-A", f"{home}/{STATE}/packages").decode().split())
+        return sorted(parcel.run("ls", "-A", f"{home}/{STATE}/packages").decode().split())
 
     stage.apply(*known, *spec, "--timeout", "90")
     for name in ("one", "two", "poor"):
@@ -66,8 +66,8 @@ def test_H3_H7_a_process_and_its_files_run_where_nothing_was_prepared(
     before = {home: packages(home) for home in users.values()}
     assert {len(found) for found in before.values()} == {1}, "once on each host"
     tree = f"/root/{STATE}/packages/{before['/root'][0]}/tree"
-    assert bert.run("ls", f"{tree}/lib").split() == [b"words.sh"]
-    assert bert.run("cat", f"{tree}/../setup.log") == b""
+    assert parcel.run("ls", f"{tree}/lib").split() == [b"words.sh"]
+    assert parcel.run("cat", f"{tree}/../setup.log") == b""
     assert stage.apply(*known, *spec, "--timeout", "90").actions == []
 
     (files / "lib" / "words.sh").write_text("word=second\n")

@@ -65,7 +65,7 @@ def workloads(**env: str) -> list[Document]:
     web = box("web", "sh", "-c", serve, ports=[{"name": "http", "port": 80}], runOn="cora", env=given)
     web["spec"]["container"]["workingDir"] = "/tmp"
     begin = BEGIN.replace("$0", "$$0").replace("$WHO", "$$WHO")
-    worker = shell("worker", begin, ports=[{"name": "http"}], runOn="dora", env=given)
+    worker = shell("worker", begin, ports=[{"name": "http", "bind": "0.0.0.0"}], runOn="dora", env=given)
     worker["spec"]["process"]["workingDir"] = "/tmp"
     return [web, worker]
 
@@ -122,6 +122,9 @@ def commands_run_in_the_surroundings_of_the_workload(stage: Stage) -> None:
         assert re.search(rf"runs on +{machine} \(198\.", shown), shown
         assert re.search(rf"(docker|process)@(\S+/)?{machine} ", shown), shown
         assert re.search(rf"service/{name} +1/1 +Ready +{machine} ", stage.cli("status").out)
+    found = re.search(r"runs on +dora \((\S+)\)", shown)
+    assert found
+    assert stage.status_of("worker")["endpoints"][0]["host"] == found[1], "bound everywhere is not bound here"
 
 
 def logs_files_and_the_editor_reach_there(stage: Stage, both: list[Document]) -> None:

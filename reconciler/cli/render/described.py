@@ -289,7 +289,7 @@ def _probes(item: Picked) -> Iterator[str]:
         if probe:
             yield f"{role}: {_question(probe)}, every {probe.period_seconds:g} s, within {probe.timeout_seconds:g} s"
     for thing in item.sight.things:
-        health = item.look.snapshot.health.get(thing.id)
+        health = item.look.snapshot.health.get(thing.life)
         if health and thing.key:
             yield f"{short(thing.key)}: {health.message or 'answers well'}"
 

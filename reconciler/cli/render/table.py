@@ -24,7 +24,7 @@ BUSY = frozenset(
 )
 BAD = frozenset(
     "Failed Exited exited False CrashLoop NameConflict PortInUse PortsExhausted ImageUnavailable ExternalMissing "
-    "VolumeDiffers Unreadable Denied Refused Unreachable OutcomeUnknown failed deleted invalid "
+    "NotThere VolumeDiffers Unreadable Denied Refused Unreachable OutcomeUnknown failed deleted invalid "
     "InvalidSpec Rewound Unverified Braked Conflict RolledBack".split()
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import field
 from typing import Any
@@ -13,6 +15,8 @@ from reconciler.model.observed import Facts, Footing, Leg, Observed
 from reconciler.values import dataclass
 
 RUNTIME = "mesh"
+KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
+ENDPOINT = re.compile(r"[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -46,14 +50,31 @@ def read(text: str, host: str, owner: str) -> tuple[Footing, tuple[Observed, ...
 
 
 def _footing(said: Said, host: str) -> Footing:
-    legs = tuple(Leg(words[0].partition("@")[0], words[1]) for words in said.all("leg") if len(words) == 2)
+    found = (words for words in said.all("leg") if len(words) == 2 and _is_interface(words[1]))
+    legs = tuple(Leg(words[0].partition("@")[0], words[1]) for words in found)
     tools = {words[0] for words in said.all("tool") if words}
+    host = host.rpartition("/")[2]
     who, lacking = next(iter(said.one("who")), ""), ""
     if missing := sorted({"ip", "wg"} - tools):
         lacking = f"{host} has no {' and no '.join(missing)}; install wireguard-tools and iproute2 there"
     elif who != "root":
         lacking = f"{who} may make no network devices on {host}; be root there, or let sudo ask for no password"
     return Footing(legs, next(iter(said.one("met")), ""), lacking)
+
+
+def _is_interface(text: str) -> bool:
+    """Whatever a host says of itself must hurt nobody else."""
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _key(words: list[str]) -> str:
+    """Others are told of it only if it is one."""
+    text = next(iter(words), "")
+    return text if KEY.fullmatch(text) else ""
 
 
 def _parts(found: list[Said], host: str, owner: str) -> Iterator[Observed]:
@@ -71,20 +92,21 @@ def _parts(found: list[Said], host: str, owner: str) -> Iterator[Observed]:
 def _facts(said: Said) -> dict[str, Any]:
     """In the words of `core.making.as_joined`."""
     live = [*said.one("live"), "", ""]
-    told = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6 and words[2] != "-"]
+    lines = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6 and words[2] != "-"]
+    told = [words for words in lines if _key(words[1:]) and _is_interface(words[2].partition(",")[0])]
     own = next((words[1] for words in said.all("set") if words[:1] == ["self"] and len(words) == 2), "")
     return {
         "up": "up" in said.lines and bool(live[0]),
-        "next": next(iter(said.one("next")), ""),
-        "public": next(iter(said.one("public")), ""),
+        "next": _key(said.one("next")),
+        "public": _key(said.one("public")),
         "live_public": live[0],
         "port": int(live[1]) if live[1].isdecimal() else 0,
-        "wanted_address": own,
+        "wanted_address": own if _is_interface(own) else "",
         "addresses": (),
         "routes": tuple(words[0] for words in said.all("route") if words),
         "peers": {words[0]: _peer(words) for words in said.all("peer") if len(words) == 4},
         "hosts": {words[5]: words[2].partition("/")[0] for words in told},
-        "endpoints": {words[5]: words[3].removeprefix("-") for words in told},
+        "endpoints": {words[5]: words[3] for words in told if ENDPOINT.fullmatch(words[3])},
         "keys": {words[5]: words[1] for words in told},
     }
 

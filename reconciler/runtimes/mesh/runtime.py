@@ -84,13 +84,14 @@ class MeshRuntime:
     def _run(
         self, script: str, words: Sequence[str], *, stdin: bytes = b"", deadline: float = ACT_SECONDS
     ) -> Completed:
-        argv = ["sh", "-c", scripts.AS_ROOT, "mesh", self._state, script, *words]
+        how = "look" if script is scripts.LIST else "act"
+        argv = ["sh", "-c", scripts.AS_ROOT, "mesh", self._state, script, how, *words]
         return self._there.run(argv, stdin=stdin, deadline=deadline)
 
     def _done(self, done: Completed, what: str) -> None:
         if done.exit_code:
             said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2].removeprefix("x: ")
-            denied = "ermission denied" in said or "not permitted" in said
+            denied = any(word in said for word in ("ermission denied", "not permitted", "may make no"))
             raise (Denied if denied else Refused)(f"{what}: {said or done.exit_code}")
 
 

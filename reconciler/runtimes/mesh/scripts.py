@@ -7,16 +7,26 @@ and `set`, which is what it was told last. Words that are anybody's come as argu
 from __future__ import annotations
 
 AS_ROOT = r"""
-state=$1 script=$2
-shift 2
+state=$1 script=$2 how=$3
+shift 3
 [ -n "$state" ] || state=${XDG_STATE_HOME:-$HOME/.local/state}/reconciler-hosted
 umask 077
-if [ "$(id -u)" = 0 ]; then exec sh -c "$script" mesh "$state" root "${SSH_CONNECTION:--}" "$@"
-elif sudo -n true >/dev/null 2>&1; then exec sudo -n sh -c "$script" mesh "$state" root "${SSH_CONNECTION:--}" "$@"
-else exec sh -c "$script" mesh "$state" "$(id -un)" "${SSH_CONNECTION:--}" "$@"
+met=${SSH_CONNECTION:--}
+[ "$(id -u)" != 0 ] || exec sh -c "$script" mesh "$state" root "$met" "$@"
+who=$(id -un)
+if command -v sudo >/dev/null; then
+  [ "$how" = look ] || mkdir -p "$state" || exit 1
+  if [ "$how" = look ] && [ ! -d "$state/mesh" ]; then who=root
+  elif sudo -n true >/dev/null 2>&1; then exec sudo -n sh -c "$script" mesh "$state" root "$met" "$@"
+  fi
 fi
+[ "$how" = look ] || { echo "x: $who may make no network devices; let sudo ask for no password" >&2; exit 1; }
+exec sh -c "$script" mesh "$state" "$who" "$met" "$@"
 """
-"""Runs the script as root where that needs no password, else as who we are."""
+"""Runs the script as root where that needs no password, else as who we are. Who only looks, and has nothing there, does
+not ask sudo, which may report the question; it is found out when there is something to make. The directory is its
+user's in any case.
+"""
 
 COMMON = r"""
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"

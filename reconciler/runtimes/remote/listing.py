@@ -19,6 +19,7 @@ from reconciler.model import labels as table
 from reconciler.model.hostfacts import HostFacts, Lease
 from reconciler.model.key import Key
 from reconciler.model.observed import INSTANCE, Binding, Observed, Phase
+from reconciler.runtimes.remote import limiting
 from reconciler.values import dataclass
 
 RUNTIME = "process"
@@ -111,7 +112,9 @@ def _observed(entry: Entry, host: str, owner: str, boot: str) -> Observed:
         fingerprint=_fingerprint(labels), generation=table.read_generation(labels),
         grants=table.read_grants(labels),
     )  # fmt: skip
-    return seen if kind == "volume" else _in_its_phase(seen, entry, boot)
+    if kind == "volume":
+        return seen
+    return _in_its_phase(replace(seen, facts=limiting.facts(labels)), entry, boot)
 
 
 def _is_at_home(key: Key, entry: Entry) -> bool:

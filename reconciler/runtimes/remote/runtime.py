@@ -16,7 +16,7 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
 from reconciler.ports import Completed
 from reconciler.runtimes.lastlog import LastLog
-from reconciler.runtimes.remote import accounts, leases, scripts
+from reconciler.runtimes.remote import accounts, leases, limiting, scripts
 from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_lease
 from reconciler.runtimes.remote.looking import LOOK
 from reconciler.runtimes.remote.packages import SWEEP, RemotePackages
@@ -27,8 +27,8 @@ ACT_SECONDS = 30.0
 STOP_ROOM = 20.0
 """What a stop may take beside the time that the service is given."""
 LEASES = scripts.COMMON + leases.SCRIPT
-REMOVE = f'{SWEEP}{scripts.REMOVE.rstrip()} || exit 1\nsweep "$5"\n'
-CHECK = f"{scripts.COMMON}{accounts.CHECK}{scripts.CHECK}"
+REMOVE = f'{SWEEP}{scripts.REMOVE.rstrip()} || exit 1\n{limiting.REMOVE}sweep "$5"\n'
+CHECK = f"{scripts.COMMON}{accounts.CHECK}{limiting.CHECK}{scripts.CHECK}"
 NOT_YET = "run it on this machine, or as a container"
 
 
@@ -107,8 +107,11 @@ class RemoteProcesses(RemoteReach):
             return  # where a volume lies only the launch says
         delivered = "yes" if package or any(mount.files for mount in payload.mounts) else ""
         words = [package.id if package else "", directory, program, path if isinstance(path, str) else ""]
-        done = self._act(CHECK, [*words, payload.user, delivered], deadline=LOOK_SECONDS)
+        words += [payload.user, delivered, " ".join(limiting.controllers(payload.limits))]
+        done = self._act(CHECK, words, deadline=LOOK_SECONDS)
         said = done.stdout.decode(errors="replace")
+        if done.exit_code == 87:
+            raise limiting.refusal(desired.key, self.host, said.strip())
         if refused := accounts.refusal(desired.key, payload.user, self.host, done.exit_code, said):
             raise refused
         match done.exit_code:
@@ -161,7 +164,8 @@ class RemoteProcesses(RemoteReach):
         folder = "volumes" if seen.kind == "volume" else "processes"
         if folder == "processes":
             self._last_log.save(seen)
-        words = [folder, directory_of(seen), seen.id, self._packages.used]
+        name = directory_of(seen)
+        words = [folder, name, seen.id, self._packages.used, limiting.group(self._owner, name)]
         self._done(self._act(REMOVE, words), f"{seen.title} can't be removed")
 
     def _addressed(self, done: Completed, seen: Observed) -> None:
@@ -180,6 +184,7 @@ class RemoteProcesses(RemoteReach):
         directory = f"{state}/processes/{_directory_of(desired.key)}"
         self._deliver(payload, directory)
         labels = table.write(desired) | {"id": identity, "RECONCILER_OWNER": desired.owner}
+        labels |= {limiting.LABEL: limiting.told(payload.limits)}
         labels |= {"package": payload.package.id} if payload.package else {}
         script = _run_script(desired, payload, _where(payload, state, directory), state)
         said = f"{json.dumps(labels, sort_keys=True)}\n{script}".encode()
@@ -218,12 +223,8 @@ def _gone(seen: Observed) -> Gone:
 
 def _supported(desired: Desired, payload: ProcessPayload) -> None:
     """What would be passed over in silence is refused."""
-    asked = {
-        "resources": payload.limits.cpus or payload.limits.memory or payload.limits.pids,
-        "in": payload.inside,
-    }
-    if found := next((name for name in asked if asked[name]), ""):
-        raise Refused(f"{desired.key}: {found} has no effect for a process on {desired.host}", hint=NOT_YET)
+    if payload.inside:
+        raise Refused(f"{desired.key}: `in` has no effect for a process on {desired.host}", hint=NOT_YET)
     accounts.demand_plain(desired.key, payload.user)
 
 
@@ -251,7 +252,8 @@ def _run_script(desired: Desired, payload: ProcessPayload, where: Mapping[str, s
     if package:
         directory = f"{package}/tree/{directory}"
     place = f"{state}/processes/{_directory_of(desired.key)}"
-    first = [scripts.RUN, *([accounts.entering(payload.user, place, package)] if payload.user else [])]
+    limits = limiting.limiting(payload.limits, limiting.group(desired.owner, _directory_of(desired.key)))
+    first = [limits, scripts.RUN, *([accounts.entering(payload.user, place, package)] if payload.user else [])]
     command = " ".join(shlex.quote(places(word, where)) for word in payload.command)
     last = [f"cd {shlex.quote(directory)} || exit 126", f'exec "$@" {command}', ""]
     return "\n".join([*first, *exports, *last])

@@ -12,15 +12,16 @@ umask 077
 state=$1
 [ -n "$state" ] || state=${XDG_STATE_HOME:-$HOME/.local/state}/reconciler-hosted
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
-began() {
-  stat=
+learn() {
+  stat= tick=
   while read -r line; do stat="$stat $line"; done < "/proc/$1/stat" || return
   set -- ${stat##*) }
-  [ "$1" != Z ] && [ "$1" != X ] && echo "${20}"
+  [ "$1" != Z ] && [ "$1" != X ] && tick=${20}
 } 2>/dev/null
+began() { learn "$1" && echo "$tick"; }
 lives() {
   read -r pid start since_boot _ < "$1/pid" || return 1
-  [ "$since_boot" = "$boot" ] && [ "$(began "$pid")" = "$start" ]
+  [ "$since_boot" = "$boot" ] && learn "$pid" && [ "$tick" = "$start" ]
 } 2>/dev/null
 ours() {
   read -r first < "$1/labels.json" || return 1
@@ -55,7 +56,6 @@ tell() {
     [ -s "$directory/pid" ] && IFS= read -r line < "$directory/pid" && printf 'pid %s\n' "$line"
     [ -s "$directory/exit" ] && IFS= read -r line < "$directory/exit" && printf 'exit %s\n' "$line"
     lives "$directory" && echo lives && halted "$pid" && echo halted
-    [ -e "$directory/log" ] && echo "log $(wc -c < "$directory/log")"
   done
 } 2>/dev/null
 tell processes
