@@ -78,7 +78,7 @@ class Controller:
             given = admit(given) if admit else given
             given = self._with_volumes(given) if adopt else given
             known = _everybodys_hosts(given)
-            spaces = _by_namespace(given)
+            spaces = edits.by_namespace(given)
             plans = [(space, mine, self._edit(space, mine, known, prune=prune)) for space, mine in spaces]
             warned = [warnings(self.parts.source, edit.keep) for _, _, edit in plans]
             adopted = self._adopt({space: edit for space, _, edit in plans}, adopt) if adopt else {}
@@ -99,7 +99,7 @@ class Controller:
         """What `apply` would do, for each namespace. Changes nothing, not even our home."""
         found = []
         known = _everybodys_hosts(given)
-        for namespace, mine in _by_namespace(self._with_volumes(given) if adopt else given):
+        for namespace, mine in edits.by_namespace(self._with_volumes(given) if adopt else given):
             edit = self._edit(namespace, mine, known, prune=prune)
             before, graph = self._kept(namespace), self._edited(namespace, edit, known)
             changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
@@ -391,13 +391,6 @@ class Controller:
 
 def _everybodys_hosts(given: Iterable[Resource]) -> list[Resource]:
     return [r for r in given if r.key.kind == "host" and r.key.namespace == "default"]
-
-
-def _by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:
-    grouped: dict[str, list[Resource]] = {}
-    for resource in resources:
-        grouped.setdefault(resource.key.namespace, []).append(resource)
-    return sorted(grouped.items())
 
 
 def _place(resource: Resource, why: str) -> tuple[str | int, ...]:

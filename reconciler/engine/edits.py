@@ -261,3 +261,10 @@ def _changed(resource: Resource, spec: ServiceSpec, annotations: Mapping[str, st
     if (spec, annotations) == (resource.spec, resource.annotations):
         return resource
     return replace(resource, spec=spec, annotations=dict(annotations), generation=resource.generation + 1)
+
+
+def by_namespace(resources: Iterable[Resource]) -> list[tuple[str, list[Resource]]]:
+    grouped: dict[str, list[Resource]] = {}
+    for resource in resources:
+        grouped.setdefault(resource.key.namespace, []).append(resource)
+    return sorted(grouped.items())

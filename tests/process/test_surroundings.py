@@ -220,10 +220,10 @@ def test_the_log_of_the_run_before_and_of_what_was_removed_is_kept(processes: Pr
     processes.runtime.start(processes.see(desired), desired)
     second = saying(processes, seen, b"run")
     assert first != second
-    assert b"".join(processes.runtime.previous_logs(desired.key)) == first
+    assert (processes.place(desired) / "previous.log").read_bytes() == first
     processes.runtime.stop(seen, Stop("KILL", 0))
     processes.runtime.remove(seen)
-    assert b"".join(processes.runtime.previous_logs(desired.key)) == second
+    assert (processes.home / "logs" / f"{processes.place(desired).name}.log").read_bytes() == second
 
 
 def test_labels_of_one_service_under_the_name_of_another_are_foreign(processes: Processes) -> None:

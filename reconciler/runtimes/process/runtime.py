@@ -354,15 +354,6 @@ class ProcessRuntime(Files):
         ended = seen.phase is Phase.EXITED
         return log.lines(directory, follow=follow, tail=tail, since=since, ended=ended)
 
-    def previous_logs(self, key: Key, *, tail: int | None = None) -> Iterator[bytes]:
-        """Of the run before this one, or of an instance that was removed."""
-        name = directory_name(key)
-        kept = (os.path.join(self._root, name, "previous.log"), os.path.join(self._home, "logs", f"{name}.log"))
-        path = next((path for path in kept if os.path.exists(path)), None)
-        if path is None:
-            raise Gone(f"{key}: no earlier run has left a log", hint="it has not been restarted or removed yet")
-        return log.of_files([path], tail)
-
     def run(
         self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
     ) -> Completed:
