@@ -11,7 +11,7 @@ from reconciler.kinds.base import EDGE, Fault, Kind, Need, Seconds
 from reconciler.kinds.beside import paths, trees
 from reconciler.kinds.limits import Ge, Le
 from reconciler.kinds.matrix import EXCLUDE, INCLUDE, Params, Scalar, distinct, expand, written
-from reconciler.kinds.service import Dependency, Restart, ServiceSpec
+from reconciler.kinds.service import Dependency, Restart, ServiceSpec, dependencies, dependency_needs
 from reconciler.kinds.workload import (
     Container,
     EnvFrom,
@@ -117,7 +117,7 @@ class CampaignSpec:
 
     @property
     def dependencies(self) -> tuple[Dependency, ...]:
-        return tuple(Dependency(service=item) if isinstance(item, str) else item for item in self.depends_on)
+        return dependencies(self.depends_on)
 
     @property
     def params(self) -> list[Params]:
@@ -207,8 +207,7 @@ def _run_faults(spec: CampaignSpec) -> Iterator[Fault]:
 
 
 def needs(spec: CampaignSpec) -> Iterator[Need]:
-    for i, dependency in enumerate(spec.dependencies):
-        yield Need("service", dependency.service, ("dependsOn", i))
+    yield from dependency_needs(spec.depends_on)
     yield from workload_needs(spec)
 
 

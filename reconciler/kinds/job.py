@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 from reconciler.kinds.base import EDGE, Argv, Fault, Kind, Need, Seconds, camel
 from reconciler.kinds.beside import anchor, paths, trees
 from reconciler.kinds.limits import Ge, Le
-from reconciler.kinds.service import Dependency, Restart, ServiceSpec, Update, dependency_faults
+from reconciler.kinds.service import (
+    Dependency,
+    Restart,
+    ServiceSpec,
+    Update,
+    dependencies,
+    dependency_faults,
+    dependency_needs,
+)  # fmt: skip
 from reconciler.kinds.workload import (
     Container,
     EnvFrom,
@@ -106,7 +114,7 @@ def as_service(spec: JobSpec) -> ServiceSpec:
 
 def _depends_on(spec: JobSpec) -> tuple[str | Dependency, ...]:
     """Who runs inside of another one has to find it there."""
-    named = {item if isinstance(item, str) else item.service for item in spec.depends_on}
+    named = {dependency.service for dependency in dependencies(spec.depends_on)}
     if not spec.in_ or spec.inside in named:
         return spec.depends_on
     return (*spec.depends_on, Dependency(service=spec.inside))
@@ -168,8 +176,7 @@ def _schedule_faults(spec: JobSpec) -> Iterator[Fault]:
 
 
 def needs(spec: JobSpec) -> Iterator[Need]:
-    for i, item in enumerate(spec.depends_on):
-        yield Need("service", item if isinstance(item, str) else item.service, ("dependsOn", i))
+    yield from dependency_needs(spec.depends_on)
     if spec.in_:
         yield Need("service", spec.inside, ("in",))
     yield from workload_needs(spec)

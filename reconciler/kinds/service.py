@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import Annotated, Literal
 
@@ -130,7 +130,7 @@ class ServiceSpec:
 
     @property
     def dependencies(self) -> tuple[Dependency, ...]:
-        return tuple(Dependency(service=item) if isinstance(item, str) else item for item in self.depends_on)
+        return dependencies(self.depends_on)
 
     def port(self, name: str) -> Port | None:
         return next((port for port in self.ports if port.label == name), None)
@@ -183,9 +183,17 @@ def dependency_faults(spec: ServiceSpec) -> Iterator[Fault]:
         seen.add(dependency.service)
 
 
-def needs(spec: ServiceSpec) -> Iterator[Need]:
-    for i, dependency in enumerate(spec.dependencies):
+def dependencies(items: Iterable[str | Dependency]) -> tuple[Dependency, ...]:
+    return tuple(Dependency(service=item) if isinstance(item, str) else item for item in items)
+
+
+def dependency_needs(items: Iterable[str | Dependency]) -> Iterator[Need]:
+    for i, dependency in enumerate(dependencies(items)):
         yield Need("service", dependency.service, ("dependsOn", i))
+
+
+def needs(spec: ServiceSpec) -> Iterator[Need]:
+    yield from dependency_needs(spec.depends_on)
     yield from workload_needs(spec)
 
 
