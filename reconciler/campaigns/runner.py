@@ -266,14 +266,18 @@ class _Course:
         return replace(ended, log=log, result=result)
 
     def _halt(self, run: Run) -> None:
-        """It is to be done again. First that is written down; then, with all else, it goes."""
+        """It is to be done again. First that is written down, in two goes if need be; then, with all else, it goes."""
         try:
-            current = next(one for one in self.manifest.runs if one.id == run.id)
-            if current.state is State.RUNNING:
-                self._put(manifests.halted(current))
+            self._give_back(run)
             self._runner.note(f"{run.id} is stopped and removed; Ctrl-C again to kill it")
         except KeyboardInterrupt:
             self._ground.patient = False
+            self._give_back(run)
+
+    def _give_back(self, run: Run) -> None:
+        current = next(one for one in self.manifest.runs if one.id == run.id)
+        if current.state is State.RUNNING:
+            self._put(manifests.halted(current))
 
     # -- what is around it
 

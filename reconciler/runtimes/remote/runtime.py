@@ -129,7 +129,10 @@ class RemoteProcesses(RemoteReach):
             self._make_volume(desired)
             return
         there = self._list()
-        if desired.key in {thing.key for thing in there.observed(self.host, self._owner)}:
+        now = next((thing for thing in there.observed(self.host, self._owner) if thing.key == desired.key), None)
+        if now and now.fingerprint != desired.fingerprint:
+            raise NameTaken(f"{desired.key}: an older one is still there on {self.host}", hint="it has to go first")
+        if now:
             return
         try:
             self._launch(desired, secrets.token_hex(16), there.state)
