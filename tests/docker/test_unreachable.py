@@ -330,3 +330,23 @@ def test_a_log_that_stops_in_the_middle_holds_nobody_up(tmp_path: Path, monkeypa
         assert reader.submit(next, pieces).result(5) == b"as far as it goes"
         with pytest.raises(Unreachable):
             reader.submit(next, pieces).result(5)
+
+
+def test_a_layer_that_vanished_while_it_was_fetched_is_fetched_anew(tmp_path: Path) -> None:
+    """Podman shares layers between images without a lock of its own on those that are just being put together."""
+    fetched: list[bytes] = []
+
+    def answer(client: socket.socket, request: bytes) -> None:
+        first = request.partition(b"\r\n")[0]
+        if b"/images/create" in first:
+            fetched.append(first)
+            lost = b'{"error": "committing the finished image: layer not known"}'
+            saying(whole(lost if len(fetched) == 1 else b'{"status": "Pull complete"}'))(client, request)
+        elif b"/images/" in first:
+            saying(whole(b'{"message": "no such image"}', "404 Not Found"))(client, request)
+        else:
+            saying(whole(b'{"ApiVersion": "1.41"}'))(client, request)
+
+    with engine_that(tmp_path / "s", answer) as runtime:
+        runtime.prepare(DESIRED)
+    assert len(fetched) == 2

@@ -15,6 +15,8 @@ from reconciler.failpoints import failpoint
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.wire import Request
 
+LOST_LAYER = "layer not known"
+"""Podman's words when somebody removes an image with the same layers just then; the next try fetches them anew."""
 PULL_SECONDS = 600.0
 ASK_SECONDS = 5
 FRESH_SECONDS = 30.0
@@ -112,8 +114,17 @@ class Images:
 
     def _pull(self, image: str) -> None:
         deadline = time.monotonic() + PULL_SECONDS
-        doing = f"pulling image {image}"
         self._tell(image, "pulling")
+        try:
+            self._fetch(image, deadline)
+        except ImageUnavailable as error:
+            if LOST_LAYER not in error.message:
+                raise
+            self._fetch(image, deadline)
+        self._tell(image, "pulled")
+
+    def _fetch(self, image: str, deadline: float) -> None:
+        doing = f"pulling image {image}"
         try:
             with self._connection.client(doing) as client:
                 for step in client.pull(image, stream=True, decode=True):
@@ -122,7 +133,6 @@ class Images:
             if isinstance(error, ImageUnavailable):
                 raise
             raise unavailable(image, error.message.removeprefix(f"{doing}: ")) from error
-        self._tell(image, "pulled")
 
     def _judge(self, image: str, step: dict[str, str], deadline: float) -> None:
         """The engine says 200 first and fails later, in the stream."""
