@@ -15,7 +15,7 @@ from tests.docker.test_containers import free_port
 
 
 def test_K6_logs_keep_both_streams_in_order(world: World) -> None:
-    script = "for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done"
+    script = "for i in 1 2 3; do echo out $i; sleep 0.4; echo err $i >&2; sleep 0.4; done"
     seen = world.made(world.service("job", "sh", "-c", script))
     world.engine.post(f"/containers/{seen.id}/wait")
     lines = b"".join(world.runtime.logs(seen)).split(b"\n")

@@ -113,10 +113,12 @@ def hears(stage: Stage, asker: str, more_than: int) -> int:
 
 
 def all_hear(stage: Stage, sites: Sites) -> None:
-    """Something new, each of them."""
+    """Something new, each of them. Who is behind the router goes on with what it agreed upon with a device that is no
+    more for as long as WireGuard lets it, two minutes at the most, if it has nothing to say meanwhile.
+    """
     for asker, called in CALLS.items():
         before = stage.cli("logs", asker).out.count("from ")
-        eventually(lambda asker=asker, n=before: hears(stage, asker, n), f"{asker} hears from {called}", 40)
+        eventually(lambda asker=asker, n=before: hears(stage, asker, n), f"{asker} hears from {called}", 160)
 
 
 def told(stage: Stage, machine: Machine | None, asker: str) -> str:
@@ -128,6 +130,7 @@ def told(stage: Stage, machine: Machine | None, asker: str) -> str:
     return found[f"{CALLS[asker].upper()}_HOST"]
 
 
+@pytest.mark.timeout(600)
 def test_H4_H8_H9_H11_who_has_no_other_way_is_reached_through_a_mesh_and_nobody_else(
     stage: Stage, sites: Sites, everybody: list[Document]
 ) -> None:
