@@ -194,9 +194,11 @@ class Site:
         return f"{self.namespace}-{service}-{index}"
 
     def signal(self, service: str, number: signal.Signals) -> None:
+        """Until it has arrived: who looks before that sees nothing of it."""
         marks = {f"RECONCILER_OWNER={self.owner}", f"RECONCILER_KEY=service/{self.namespace}/{service}/0"}
         for process in processes_with(marks):
             process.signal(number)
+            until(lambda pid=process.pid: not _pending(pid), 30)
 
     def bring_strangers(self) -> None:
         """Things that are not ours: under names beside ours, with our labels but another owner's, with our marks."""
@@ -275,3 +277,11 @@ def _read(path: Path) -> str:
         return path.read_text()
     except FileNotFoundError:
         return ""
+
+
+def _pending(pid: int) -> bool:
+    """Nothing is, for one that is gone."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return any(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
+    return False
