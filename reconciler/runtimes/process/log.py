@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
+from reconciler.errors import Refused
+from reconciler.model.observed import Observed
 from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import read_record
 from reconciler.runtimes.process.identity import Identity, living, wait_for_end
@@ -26,6 +28,11 @@ def lines(
     paths = [f"{directory}/log.1", f"{directory}/log"]
     wanted = [path for path in paths if since is None or _modified(path) >= since]
     return _follow(directory, tail) if follow else of_files(wanted, tail)
+
+
+def without_times(seen: Observed) -> Refused:
+    """What is here is what the process wrote, and nothing besides."""
+    return Refused(f"{seen.title}: lines of native processes carry no time", hint="leave --timestamps out")
 
 
 def of_files(paths: Sequence[str], tail: int | None) -> Iterator[bytes]:

@@ -349,7 +349,7 @@ class ProcessRuntime(Files):
         timestamps: bool = False,
     ) -> Iterator[bytes]:
         if timestamps:
-            raise Refused(f"{seen.title}: lines of native processes carry no time", hint="leave --timestamps out")
+            raise log.without_times(seen)
         directory = os.path.join(self._root, self._addressed(seen))
         ended = seen.phase is Phase.EXITED
         return log.lines(directory, follow=follow, tail=tail, since=since, ended=ended)

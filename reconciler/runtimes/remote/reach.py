@@ -14,6 +14,7 @@ from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model.observed import Observed
 from reconciler.passing import one_mark, passed_on
 from reconciler.ports import Completed, Entry, Host
+from reconciler.runtimes.process.log import without_times
 from reconciler.runtimes.remote import ways
 
 LOOK_SECONDS = 15.0
@@ -53,7 +54,7 @@ class RemoteReach:
     ) -> Iterator[bytes]:
         """Lines carry no time, so `since` leaves out only what was written before as a whole file."""
         if timestamps:
-            raise Refused(f"{seen.title}: lines of native processes carry no time", hint="leave --timestamps out")
+            raise without_times(seen)
         return self._logs(seen, follow, tail, since)
 
     def _logs(self, seen: Observed, follow: bool, tail: int | None, since: float | None) -> Iterator[bytes]:
