@@ -15,10 +15,10 @@ from reconciler.api.handover import DaemonOf
 from reconciler.campaigns.records import Records
 from reconciler.engine.clocks import SteadyClock, WallClock
 from reconciler.engine.controller import Controller
-from reconciler.engine.grounds import Ground, Grounds, Wrapped
 from reconciler.engine.guard import Guard, Guarded
 from reconciler.engine.observer import Observer
-from reconciler.engine.prober import Prober
+from reconciler.engine.places.grounds import Ground, Grounds, Wrapped
+from reconciler.engine.probes.prober import Prober
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from reconciler.api.webhook import Door
     from reconciler.core.rules import Machine
     from reconciler.daemon.run import Daemon
-    from reconciler.engine.following import Following
-    from reconciler.engine.loop import Loop
+    from reconciler.engine.loop.following import Following
+    from reconciler.engine.loop.loop import Loop
     from reconciler.hosts.ssh import Ssh
     from reconciler.ports import Alarm
 
@@ -80,12 +80,12 @@ def daemon(
     # Whoever is no daemon does not pay for its parts.
     from reconciler.campaigns.reaper import Reaper
     from reconciler.daemon.run import Daemon
-    from reconciler.engine.bell import Bell
-    from reconciler.engine.breaker import Patient
-    from reconciler.engine.following import Following
-    from reconciler.engine.loop import Loop, Turn
-    from reconciler.engine.outposts import Outposts
-    from reconciler.engine.unhurried import Unhurried
+    from reconciler.engine.loop.bell import Bell
+    from reconciler.engine.loop.breaker import Patient
+    from reconciler.engine.loop.elsewhere import AlarmsElsewhere
+    from reconciler.engine.loop.following import Following
+    from reconciler.engine.loop.loop import Loop, Turn
+    from reconciler.engine.loop.unhurried import Unhurried
     from reconciler.runtimes.docker.events import EngineEvents
     from reconciler.runtimes.process.exits import Exits
     from reconciler.sources.watching import Directories
@@ -102,11 +102,11 @@ def daemon(
     parts = replace(parts, observer=Observer(patient, LocalHost(), prober, plain.know))
     following = Following(parts)
     exits = Exits(home_path)
-    outposts = Outposts(lambda: plain.know(source.hosts()))
+    elsewhere = AlarmsElsewhere(lambda: plain.know(source.hosts()))
 
     def passed(current: Pass) -> None:
         following.learn(current)
-        outposts.look_again()
+        elsewhere.look_again()
         exits.look_again()  # after each: what a command had the daemon do, no pass of the loop has done
 
     alarms: dict[str, Alarm] = {
@@ -116,7 +116,7 @@ def daemon(
             lambda: resolve(os.environ), owner=home.identity(make=True).owner, adopted_dir=f"{home.path}/adopted"
         ),
         "exits": exits,
-        "other hosts": outposts,
+        "other hosts": elsewhere,
         "files": Directories(following.paths, note),
         "sources": following,
     }
@@ -204,7 +204,7 @@ def _ground(
 ) -> Ground:
     """Another machine. Nothing is connected to before it is used."""
     # Who has no other hosts does not pay for them.
-    from reconciler.engine.leases import Lease, Leased
+    from reconciler.engine.places.leases import Lease, Leased
     from reconciler.hosts.tunnel import Tunnel
     from reconciler.runtimes.remote.runtime import RemoteProcesses
 

@@ -10,7 +10,7 @@ from reconciler.cli import editor, entering, inside, line, names, picking, wired
 from reconciler.cli.context import Context
 from reconciler.cli.diagnosis import at
 from reconciler.cli.verb import verb
-from reconciler.engine.grounds import place_of
+from reconciler.engine.places.grounds import place_of
 from reconciler.model.place import LOCAL
 
 if TYPE_CHECKING:

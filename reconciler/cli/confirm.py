@@ -38,7 +38,7 @@ def command(context: Context, word: str, *, plan: str | None, wait: bool, timeou
 
 
 def _confirm(context: Context, controller: Controller, key: Key, plan: str | None) -> None:
-    from reconciler.engine.sync import feeds_of
+    from reconciler.engine.gitops.sync import feeds_of
 
     feeds = feeds_of(controller.parts)
     held = feeds.known(key).held

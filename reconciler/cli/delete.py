@@ -69,7 +69,7 @@ def command(
 def _refuse_attended(context: Context, controller: Controller, keys: Sequence[Key]) -> None:
     """Who tidies up a namespace may not know of the days that somebody's runs have taken."""
     from reconciler.cli.campaigning import records_of
-    from reconciler.engine.attended import campaigns
+    from reconciler.engine.in_use import campaigns
 
     for key in campaigns(controller.parts, keys):
         busy = records_of(context).busy(key).message

@@ -66,7 +66,7 @@ def _shown(context: Context, paths: Sequence[str], *, recursive: bool, prune: bo
 
 
 def _foreseen(context: Context, words: Sequence[str], *, alone: bool) -> Sequence[Foresight]:
-    from reconciler.engine.sync import feeds_of
+    from reconciler.engine.gitops.sync import feeds_of
 
     other = next((word for word in words if "/" not in word), "")
     if other or not alone:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import picking
 from reconciler.cli.diagnosis import at
-from reconciler.engine.grounds import place_of
+from reconciler.engine.places.grounds import place_of
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.place import LOCAL

@@ -18,7 +18,7 @@ reconciler suspend --all
 def command(context: Context, words: tuple[str, ...], *, everything: bool, wait: bool, timeout: float | None) -> int:
     """Follow Sources no longer; all that they brought stays."""
     from reconciler.engine import edits
-    from reconciler.engine.sync import sync
+    from reconciler.engine.gitops.sync import sync
 
     controller = line.open_controller(context, acts=True)
     keys = list(followed.chosen(context, controller, words, everything=everything))

@@ -11,7 +11,7 @@ from reconciler.api import messages
 from reconciler.api.serve import Call, Handler, Tell
 from reconciler.engine.clocks import SteadyClock
 from reconciler.engine.controller import Controller
-from reconciler.engine.loop import Loop
+from reconciler.engine.loop.loop import Loop
 from reconciler.engine.news import News
 from reconciler.model.key import Key
 from reconciler.model.plan import Action

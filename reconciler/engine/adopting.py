@@ -27,8 +27,8 @@ from reconciler.core.adoption import (
 from reconciler.core.fingerprint import plain_json
 from reconciler.core.planner import plan
 from reconciler.core.world import World
-from reconciler.engine.attended import needs
 from reconciler.engine.edits import ADOPTED, adopted
+from reconciler.engine.in_use import needs
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase, Snapshot

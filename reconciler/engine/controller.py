@@ -19,16 +19,16 @@ from reconciler.core.summarize import stalled
 from reconciler.core.topology import RUNTIME as MESH
 from reconciler.core.world import World
 from reconciler.engine import edits
-from reconciler.engine.attended import campaigns, with_needs
-from reconciler.engine.brought import leaving_with, warnings
+from reconciler.engine.already_running import running
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
+from reconciler.engine.gitops.brought import leaving_with, warnings
 from reconciler.engine.handover import Handover, Hands, handed_over
-from reconciler.engine.lodgers import in_turn, staying
+from reconciler.engine.in_use import campaigns, with_needs
 from reconciler.engine.news import Progress, Silent, news_of
+from reconciler.engine.places.residents import in_turn, staying
 from reconciler.engine.reconcile import Parts, Pass
 from reconciler.engine.report import Change, Foresight, Report, acted_on, joined, outlived, pending
-from reconciler.engine.running import running
 from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
@@ -110,7 +110,7 @@ class Controller:
 
     def foreseen(self, source: Resource) -> list[Foresight]:
         """What a Source would bring if all that it holds back were confirmed. Changes nothing that is wanted."""
-        from reconciler.engine.foreseen import foreseen  # noqa: PLC0415 -- most commands follow nothing
+        from reconciler.engine.gitops.preview import foreseen  # noqa: PLC0415 -- most commands follow nothing
 
         edit, found = foreseen(self.parts, source), []
         for namespace in sorted({source.key.namespace, *(key.namespace for key in edit.results)}):
@@ -169,7 +169,7 @@ class Controller:
 
     def follow(self, key: Key, *, wait: bool = True, timeout: float = 60.0, progress: Progress | None = None) -> Report:
         """One Source is looked at now, and what it brings is settled."""
-        from reconciler.engine.follow import follow  # noqa: PLC0415 -- most commands follow nothing
+        from reconciler.engine.gitops.by_hand import follow  # noqa: PLC0415 -- most commands follow nothing
 
         with self.with_hands([key.namespace]):
             return follow(self.parts, key, partial(self._settle, wait=wait, progress=progress), timeout=timeout)

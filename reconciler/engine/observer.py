@@ -12,8 +12,8 @@ from reconciler.core.graph import Graph
 from reconciler.core.masking import masking
 from reconciler.core.topology import RUNTIME as MESH
 from reconciler.engine.finding import processes
-from reconciler.engine.grounds import Ground
-from reconciler.engine.prober import Prober
+from reconciler.engine.places.grounds import Ground
+from reconciler.engine.probes.prober import Prober
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.attach import RunningProcess
 from reconciler.kinds.host import HostSpec

@@ -15,14 +15,14 @@ from reconciler.core.planner import plan
 from reconciler.core.summarize import complaints, happened, statuses
 from reconciler.core.teardown import buried
 from reconciler.core.world import World
-from reconciler.engine.brought import leaving_with
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import forwards_to
 from reconciler.engine.executor import perform
-from reconciler.engine.leases import released
-from reconciler.engine.lodgers import needed
+from reconciler.engine.gitops.brought import leaving_with
+from reconciler.engine.no_policy import NoPolicy
 from reconciler.engine.observer import Observer
-from reconciler.engine.unruled import Unruled
+from reconciler.engine.places.leases import released
+from reconciler.engine.places.residents import needed
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.host import host_id
 from reconciler.model.history import NOTHING
@@ -55,7 +55,7 @@ class Parts:
     clock: Clock
     feeds: Feeds | None = None
     """What Sources follow; None where nobody follows any."""
-    rules: Rules = Unruled()
+    rules: Rules = NoPolicy()
     campaigns: Campaigns | None = None
     """What is kept of them; None where nobody asks."""
     leave: Callable[[str], None] = lambda _: None

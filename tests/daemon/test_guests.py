@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.cli.watch import _source
 from reconciler.daemon.guests import Taken, farewell, welcome
-from reconciler.engine.brought import all_kept
+from reconciler.engine.gitops.brought import all_kept
 from reconciler.model.key import Key
 from reconciler.model.resource import GUEST, Resource
 from tests.daemon.test_alone import SECONDS, SPEC, Place

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.engine.controller import Controller
+from reconciler.engine.gitops.sync import Synced, sync
 from reconciler.engine.settle import settle
-from reconciler.engine.sync import Synced, sync
 from reconciler.kinds.source import SourceSpec
 from reconciler.model.key import Key
 from reconciler.model.resource import Resource

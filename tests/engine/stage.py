@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.engine.controller import Controller
 from reconciler.engine.observer import Observer
-from reconciler.engine.prober import Prober
+from reconciler.engine.probes.prober import Prober
 from reconciler.engine.reconcile import Parts
 from reconciler.errors import ReconcilerError
 from reconciler.model.desired import Desired

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.asking import Answer, ask, readable
+from reconciler.engine.probes.questions import Answer, ask, readable
 from reconciler.errors import Denied, Gone, Unreachable
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.model.observed import Observed

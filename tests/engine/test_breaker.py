@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.breaker import Patient
+from reconciler.engine.loop.breaker import Patient
 from reconciler.runtimes.docker.connection import READ_SECONDS
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.runtime import DockerRuntime

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.following import Following
-from reconciler.engine.loop import Turn
+from reconciler.engine.loop.following import Following
+from reconciler.engine.loop.loop import Turn
 from reconciler.engine.reconcile import Pass, reconcile
 from reconciler.kinds.config import ConfigSpec
 from reconciler.kinds.secret import SecretSpec

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from reconciler.engine.executor import perform
-from reconciler.engine.leases import FRESH_SECONDS, Lease, Leased, released
+from reconciler.engine.places.leases import FRESH_SECONDS, Lease, Leased, released
 from reconciler.errors import HostTaken, Unreachable
 from reconciler.kinds.host import HostSpec, SshAccess
 from reconciler.model.hostfacts import HostFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.engine.lodgers import in_turn, staying
+from reconciler.engine.places.residents import in_turn, staying
 from reconciler.engine.reconcile import reconcile
 from reconciler.kinds.host import HostSpec, SshAccess
 from reconciler.model.key import Key

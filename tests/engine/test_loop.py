@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from reconciler import failpoints
-from reconciler.engine.loop import RESYNC, SLOW_AT_ONCE, Loop, Turn
+from reconciler.engine.loop.loop import RESYNC, SLOW_AT_ONCE, Loop, Turn
+from reconciler.engine.loop.stillness import MOST, Stillness
+from reconciler.engine.loop.threads import Threads
+from reconciler.engine.loop.unhurried import UnderWay, Unhurried
 from reconciler.engine.reconcile import Pass
-from reconciler.engine.stillness import MOST, Stillness
-from reconciler.engine.supervise import Threads
-from reconciler.engine.unhurried import UnderWay, Unhurried
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container

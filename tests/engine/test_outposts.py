@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from reconciler.engine.grounds import Ground
-from reconciler.engine.outposts import Outposts
+from reconciler.engine.loop.elsewhere import AlarmsElsewhere
+from reconciler.engine.places.grounds import Ground
 from tests.waiting import until
 
 
@@ -35,22 +35,22 @@ def test_H14_hosts_come_and_go_and_each_is_watched_once() -> None:
         return Ground(None, {}, lambda: {name: Post(name, here, breaks) for name in names})  # type: ignore[arg-type]
 
     known = {"anna": ground("events", "exits"), "bert": ground("deaths")}
-    outposts, stopping = Outposts(lambda: dict(known)), threading.Event()
-    watching = threading.Thread(target=outposts.watch, args=(told.append, stopping), daemon=True)
+    elsewhere, stopping = AlarmsElsewhere(lambda: dict(known)), threading.Event()
+    watching = threading.Thread(target=elsewhere.watch, args=(told.append, stopping), daemon=True)
     watching.start()
     until(lambda: sorted(here) == ["deaths", "events", "exits"])
 
     known["anna"] = ground("moved")
     del known["bert"]
-    outposts.look_again()
+    elsewhere.look_again()
     until(lambda: here == ["moved"])
-    outposts.look_again()
+    elsewhere.look_again()
     known["carl"] = ground("broken", breaks=True)
-    outposts.look_again()
+    elsewhere.look_again()
     until(lambda: "broken" in told)
     until(lambda: here == ["moved"])
     known["carl"] = ground("mended")
-    outposts.look_again()
+    elsewhere.look_again()
     until(lambda: sorted(here) == ["mended", "moved"])
     assert told.count("moved") == 1, "who stands is left alone"
 

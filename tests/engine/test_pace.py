@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.graph import Graph
-from reconciler.engine.pace import FIRST, FURTHEST, Pace
+from reconciler.engine.loop.pace import FIRST, FURTHEST, Pace
 from reconciler.engine.reconcile import Pass
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from reconciler.engine.prober import CREW, Prober
+from reconciler.engine.probes.prober import CREW, Prober
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, Probes, TcpSocket
 from reconciler.model.key import Key
 from reconciler.model.observed import Health, Observed
@@ -336,7 +336,7 @@ def test_once_does_not_wait_for_ever() -> None:
 
 def test_a_question_that_hangs_does_not_keep_the_program_alive() -> None:
     program = """
-from reconciler.engine.prober import Prober
+from reconciler.engine.probes.prober import Prober
 from reconciler.kinds.probes import Probe, Probes, TcpSocket
 from reconciler.model.observed import Observed
 import time

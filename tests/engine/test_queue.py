@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.engine.queue import Queue
-from reconciler.engine.schedule import Schedule
+from reconciler.engine.loop.queue import Queue
+from reconciler.engine.loop.schedule import Schedule
 from tests.waiting import until
 
 

@@ -45,14 +45,14 @@ GUARD = "reconciler/engine/guard.py"
 RULES = "reconciler/core/rules.py"
 BY_GUARD = ("tests/engine/test_guard.py",)
 BY_RULES = ("tests/core/test_permitted.py",)
-SYNC = "reconciler/engine/sync.py"
+SYNC = "reconciler/engine/gitops/sync.py"
 BY_SYNC = "tests/engine/test_sync.py::test_"
 BY_GIT = "tests/engine/test_sync_git.py::test_"
 CONTRACT = "tests/contract/test_runtime.py"
-QUEUE = "reconciler/engine/queue.py"
-LOOP = "reconciler/engine/loop.py"
-STILLNESS = "reconciler/engine/stillness.py"
-SUPERVISE = "reconciler/engine/supervise.py"
+QUEUE = "reconciler/engine/loop/queue.py"
+LOOP = "reconciler/engine/loop/loop.py"
+STILLNESS = "reconciler/engine/loop/stillness.py"
+SUPERVISE = "reconciler/engine/loop/threads.py"
 BY_QUEUE = ("tests/engine/test_queue.py",)
 BY_LOOP = "tests/engine/test_loop.py::test_"
 BY_ALONE = ("tests/daemon/test_alone.py",)
@@ -183,11 +183,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("a key is in two hands", QUEUE, "if key in self._at_work:\n", "if False:\n", BY_QUEUE),
     Mutant("a key waits twice", QUEUE, "elif key not in self._waiting:\n", "else:\n", BY_QUEUE),
     Mutant(
-        "who is due takes along who is not", "reconciler/engine/schedule.py",
+        "who is due takes along who is not", "reconciler/engine/loop/schedule.py",
         "                        del self._due[key]\n", "                        self._due.clear()\n", BY_QUEUE,
     ),
     Mutant(
-        "who sleeps does not hear of an earlier moment", "reconciler/engine/schedule.py",
+        "who sleeps does not hear of an earlier moment", "reconciler/engine/loop/schedule.py",
         "            self._due[key] = self._clock() + seconds\n            self._changed.notify()\n",
         "            self._due[key] = self._clock() + seconds\n", BY_QUEUE, slow=True,
     ),
@@ -255,12 +255,12 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{BY_LOOP}F12_one_that_is_stuck_is_told",), slow=True,
     ),
     Mutant(
-        "what took long does not tell of its end", "reconciler/engine/unhurried.py",
+        "what took long does not tell of its end", "reconciler/engine/loop/unhurried.py",
         "        if job.over_at - began > self._patience:\n", "        if False:\n",
         (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",), slow=True,
     ),
     Mutant(
-        "who asks for what is under way begins it once more", "reconciler/engine/unhurried.py",
+        "who asks for what is under way begins it once more", "reconciler/engine/loop/unhurried.py",
         "            if job is None:\n", "            if True:\n",
         (f"{BY_LOOP}a_slow_verb_goes_on_behind_and_is_told_when_it_is_over",), slow=True,
     ),
@@ -300,7 +300,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if not stays:\n", "    if False:\n", ("tests/core/test_brake.py",),
     ),
     Mutant(
-        "half a revision is kept", "reconciler/engine/arriving.py",
+        "half a revision is kept", "reconciler/engine/gitops/documents.py",
         "    documents = parse(checkout.texts, environment=environment, namespace=namespace)\n",
         "    documents = []\n    for text in checkout.texts:\n        try:\n"
         "            documents += parse([text], environment=environment, namespace=namespace)\n"

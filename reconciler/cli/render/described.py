@@ -15,7 +15,7 @@ from reconciler.cli.render.resource import status_of
 from reconciler.cli.render.table import Column, table
 from reconciler.core.backoff import next_try
 from reconciler.core.surge import surge
-from reconciler.engine.brought import source_of
+from reconciler.engine.gitops.brought import source_of
 from reconciler.kinds.job import JobSpec, as_service
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.kinds.service import ServiceSpec

@@ -9,7 +9,7 @@ from reconciler.cli import diagnosis
 from reconciler.cli.render import words
 from reconciler.cli.render.age import age
 from reconciler.cli.render.events import message, short
-from reconciler.engine.brought import source_of
+from reconciler.engine.gitops.brought import source_of
 from reconciler.kinds.job import JobSpec, as_service
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.plan import Reason, Wait

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from reconciler.engine.http import Unanswered, connect, get
+from reconciler.engine.probes.http import Unanswered, connect, get
 from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Unreachable
 from reconciler.kinds.probes import Exec, HttpGet, Log, Probe, TcpSocket
 from reconciler.model.observed import Observed

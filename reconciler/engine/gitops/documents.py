@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.graph import seen_as_service
 from reconciler.core.references import literal
 from reconciler.core.waves import wave_fault
-from reconciler.engine.brought import mark_of
+from reconciler.engine.gitops.brought import mark_of
 from reconciler.engine.reconcile import Parts
 from reconciler.errors import ReconcilerError, Refused, SpecError
 from reconciler.kinds import find

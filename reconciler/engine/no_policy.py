@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.errors import Problem
 
 
-class Unruled:
+class NoPolicy:
     """What previews and tests go by; `wiring` reads the policy file."""
 
     def profile(self, spec: SourceSpec) -> str:

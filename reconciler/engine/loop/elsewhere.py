@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from reconciler.ending import readable_once
-from reconciler.engine.grounds import Ground
+from reconciler.engine.places.grounds import Ground
 from reconciler.ports import Alarm
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
@@ -30,7 +30,7 @@ class _Posted:
     threads: tuple[threading.Thread, ...]
 
 
-class Outposts:
+class AlarmsElsewhere:
     """An alarm of alarms. Of a host that is declared anew the former ones are called back."""
 
     def __init__(self, grounds: Callable[[], Mapping[str, Ground]]) -> None:

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from reconciler.engine.pace import Pace
-from reconciler.engine.queue import Queue
+from reconciler.engine.loop.pace import Pace
+from reconciler.engine.loop.queue import Queue
+from reconciler.engine.loop.schedule import Schedule
+from reconciler.engine.loop.stillness import Stillness
+from reconciler.engine.loop.threads import Threads
 from reconciler.engine.reconcile import Parts, Pass, reconcile
-from reconciler.engine.schedule import Schedule
-from reconciler.engine.stillness import Stillness
-from reconciler.engine.supervise import Threads
 from reconciler.errors import ReconcilerError
 from reconciler.failpoints import failpoint
 from reconciler.kinds.host import known_in

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 from reconciler.core.graph import Graph
 from reconciler.core.references import literal
-from reconciler.engine.loop import Turn, spread
+from reconciler.engine.gitops.sync import sync
+from reconciler.engine.loop.loop import Turn, spread
 from reconciler.engine.reconcile import Parts, Pass
-from reconciler.engine.sync import sync
 from reconciler.model.key import Key
 
 SYNC = "sync"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from reconciler.engine.brought import all_kept, brought_by
-from reconciler.engine.outcome import NEXT
+from reconciler.engine.gitops.brought import all_kept, brought_by
+from reconciler.engine.gitops.outcome import NEXT
+from reconciler.engine.gitops.sync import Synced, feeds_of, sync
 from reconciler.engine.reconcile import Parts
 from reconciler.engine.report import Report, Trouble, joined
-from reconciler.engine.sync import Synced, feeds_of, sync
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource

@@ -14,8 +14,8 @@ from dataclasses import field, replace
 from functools import partial
 
 from reconciler.core.health import ProbeState, Role, advance, due, health, probe_of
-from reconciler.engine.asking import Answer, ask, readable
-from reconciler.engine.crew import Crew
+from reconciler.engine.probes.pool import Pool
+from reconciler.engine.probes.questions import Answer, ask, readable
 from reconciler.kinds.probes import Probe, Probes
 from reconciler.model.observed import Health, Observed
 from reconciler.ports import Clock, Reach
@@ -76,7 +76,7 @@ class Prober:
         self._clock = clock
         self._patience = patience
         self._tell: Callable[[str], None] = lambda _: None
-        self._crew = Crew(CREW, "probe")
+        self._crew = Pool(CREW, "probe")
         self._answered = threading.Condition()
         self._lives: dict[str, Life] = {}
         self._awaited: Counter[str] = Counter()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reconciler.engine.arriving import Arriving
 from reconciler.engine.edits import Edit
-from reconciler.engine.outcome import Ended
+from reconciler.engine.gitops.documents import Arriving
+from reconciler.engine.gitops.outcome import Ended
+from reconciler.engine.gitops.sync import Sync, feeds_of, of_this_place
 from reconciler.engine.reconcile import Parts
-from reconciler.engine.sync import Sync, feeds_of, of_this_place
 from reconciler.errors import ReconcilerError
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason

@@ -9,7 +9,7 @@ from collections.abc import Callable
 IDLE_SECONDS = 5.0
 
 
-class Crew:
+class Pool:
     """Runs jobs, at most `size` at once. A member with nothing to do leaves."""
 
     def __init__(self, size: int, name: str) -> None:

@@ -14,12 +14,12 @@ from reconciler.core.brake import brake, listed, plan_hash
 from reconciler.core.linking import link_faults
 from reconciler.core.waves import step
 from reconciler.engine import edits
-from reconciler.engine.arriving import Arriving, documents_of
-from reconciler.engine.brought import all_kept, brought_by, leaving_with, source_of
+from reconciler.engine.already_running import running
 from reconciler.engine.edits import Edit
-from reconciler.engine.outcome import Ended, in_one_line, tell
+from reconciler.engine.gitops.brought import all_kept, brought_by, leaving_with, source_of
+from reconciler.engine.gitops.documents import Arriving, documents_of
+from reconciler.engine.gitops.outcome import Ended, in_one_line, tell
 from reconciler.engine.reconcile import Parts
-from reconciler.engine.running import running
 from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.failpoints import failpoint
 from reconciler.kinds.source import SourceSpec

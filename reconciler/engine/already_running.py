@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 
 from reconciler.engine.edits import waits_for_start
-from reconciler.engine.grounds import place_of
+from reconciler.engine.places.grounds import place_of
 from reconciler.engine.reconcile import Parts
 from reconciler.model.key import Key
 from reconciler.model.observed import Phase

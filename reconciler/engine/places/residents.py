@@ -21,7 +21,7 @@ def in_turn(keys: Collection[Key]) -> list[str]:
 
 def needed(source: Source, host: Key) -> bool:
     """By another namespace; of its own one a pass knows more."""
-    return any(key.namespace != host.namespace for key in lodgers(source, host))
+    return any(key.namespace != host.namespace for key in residents(source, host))
 
 
 def staying(source: Source, deleted: Sequence[Resource]) -> list[str]:
@@ -29,14 +29,14 @@ def staying(source: Source, deleted: Sequence[Resource]) -> list[str]:
     going = {resource.key for resource in deleted}
     notes = []
     for host in sorted(key for key in going if key.kind == "host"):
-        if left := sorted(set(lodgers(source, host)) - going):
+        if left := sorted(set(residents(source, host)) - going):
             whose = ", ".join(f"{key.short} -n {key.namespace}" for key in left[:3])
             then = f"move or delete them: {command_line(left[0], 'delete')}"
             notes.append(f"{host.short} stays known, for {whose} still runs there; {then}")
     return notes
 
 
-def lodgers(source: Source, host: Key) -> Iterator[Key]:
+def residents(source: Source, host: Key) -> Iterator[Key]:
     """Those who are being deleted included: they may still be there."""
     for namespace in source.namespaces() if host.namespace == "default" else [host.namespace]:
         kept = source.resources(namespace)
