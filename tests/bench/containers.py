@@ -14,14 +14,18 @@ def contests(stage: Stage, *, quick: bool) -> Iterator[Contest]:
     peers = container_peers(stage)
     counts = (1, 10) if quick else (1, 10, 50, 100)
     for count in counts:
-        yield _first(stage, count, peers, quick=quick)
+        yield _first(stage, count, _up_to(count, peers), quick=quick)
     for count in counts:
-        yield _again(stage, count, peers, quick=quick)
-        yield _handed_over(stage, count, peers, quick=quick)
+        yield _again(stage, count, _up_to(count, peers), quick=quick)
+        yield _handed_over(stage, count, _up_to(count, peers), quick=quick)
     for count in (10,) if quick else (50, 100):
-        yield _changed(stage, count, peers, quick=quick)
+        yield _changed(stage, count, _up_to(count, peers), quick=quick)
         yield _rolled(stage, count, quick=quick)
-        yield _delete(stage, count, peers, quick=quick)
+        yield _delete(stage, count, _up_to(count, peers), quick=quick)
+
+
+def _up_to(count: int, peers: list[Peer]) -> list[Peer]:
+    return [peer for peer in peers if count <= peer.most]
 
 
 def _first(stage: Stage, count: int, peers: list[Peer], *, quick: bool) -> Contest:

@@ -21,6 +21,8 @@ class Peer:
     down: Callable[[int], None]
     change: Callable[[int, int], None] | None = None
     """The first of so many gets another environment."""
+    most: int = 1000
+    """With more than these it says nothing new: one after the other, twice as many take twice as long."""
 
     @property
     def changes(self) -> bool:
@@ -114,7 +116,7 @@ def _docker_run(stage: Stage) -> Peer:
             stage.run("docker", "rm", name)
         stage.run("docker", "network", "rm", network)
 
-    return Peer("docker run", up, down)
+    return Peer("docker run", up, down, most=10)
 
 
 def _names(stage: Stage, count: int) -> list[str]:
