@@ -15,6 +15,7 @@ from reconciler.runtimes.docker.dialect import (
     ignores_limits,
     is_noise,
     signal_name,
+    understandable,
     understood,
 )
 from reconciler.runtimes.docker.facts import facts
@@ -53,6 +54,14 @@ def test_a_refusal_becomes_the_one_that_docker_gives(said: str, status: int, wor
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b'{"cause": "x"}', b"[" * 100_000])
 def test_what_is_no_message_is_left_as_it_is(body: bytes) -> None:
     assert as_docker(500, body) == (500, body)
+
+
+def test_who_opens_a_port_to_everybody_means_no_address_at_all() -> None:
+    """Podman lets in only what is sent to the very address 0.0.0.0, and nobody sends anything there."""
+    asked = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "1"}, {"HostIp": "127.0.0.1", "HostPort": "2"}]}
+    told = understandable({"Image": "app", "HostConfig": {"Init": True, "PortBindings": asked}})
+    asked["80/tcp"][0]["HostIp"] = ""
+    assert told == {"Image": "app", "HostConfig": {"Init": True, "PortBindings": asked}}
 
 
 def test_the_engine_is_told_by_its_parts() -> None:

@@ -31,7 +31,7 @@ def database(stage: Stage) -> str:
     name = f"{stage.namespace}-theirs"
     stage.intruder(
         name, "httpd", "-f", "-p", "80", "-h", "/www",
-        ExposedPorts={"80/tcp": {}}, HostConfig={"PortBindings": {"80/tcp": [{"HostIp": "0.0.0.0"}]}},
+        ExposedPorts={"80/tcp": {}}, HostConfig={"PortBindings": {"80/tcp": [{}]}},
     )  # fmt: skip
     return name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -17,10 +16,11 @@ from reconciler.model.desired import ContainerPayload, Desired, Limits, Stop
 from reconciler.model.observed import Observed, Phase
 from reconciler.runtimes.docker import files, write
 from reconciler.runtimes.docker.connection import READ_SECONDS, WRITE_SECONDS, Connection
-from reconciler.runtimes.docker.dialect import ignores_limits
+from reconciler.runtimes.docker.dialect import ignores_limits, understandable
 from reconciler.runtimes.docker.errors import missing_source, refusal
 from reconciler.runtimes.docker.facts import networks, stopping
 from reconciler.runtimes.docker.wire import Reply
+from reconciler.waiting import until
 
 UNDER_WAY = frozenset({"created", "configured", "initialized"})
 """What Podman says of a container from its making until it runs."""
@@ -110,9 +110,14 @@ class Containers:
     def _make(self, desired: Desired, payload: ContainerPayload, doing: str) -> tuple[str, bool]:
         """The id of the container under our name, and whether it has been started already."""
         self._require_host_paths(payload, doing)
-        config = write.container(desired, payload)
+        config = self._understood(write.container(desired, payload))
         reply = self._connection.post(f"/containers/create?name={quote(desired.name)}", doing, config, minding={409})
         return self._holder(desired, doing) if reply.status == 409 else (str(reply.json()["Id"]), False)
+
+    def _understood(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Whose engine it is is asked only where that makes a difference."""
+        told = understandable(config)
+        return told if told != config and self._connection.engine == "podman" else config
 
     def _require_host_paths(self, payload: ContainerPayload, doing: str) -> None:
         """Podman makes those that are missing, as root and without a word. Docker refuses them by itself. Another
@@ -142,16 +147,15 @@ class Containers:
 
     def _appearing(self, name: str, doing: str) -> Any:
         """The engine keeps a name free from the first moment on, and shows its container a little later."""
-        deadline = time.monotonic() + READ_SECONDS
-        while True:
-            try:
+
+        def shown() -> Any:
+            with suppress(Gone):
                 return self._connection.get(f"/containers/{name}/json", doing)
-            except Gone as error:
-                if time.monotonic() > deadline:
-                    raise OutcomeUnknown(
-                        f"{doing}: the name is taken, but nobody shows it", hint="look again"
-                    ) from error
-            time.sleep(0.02)
+            return None
+
+        if held := until(shown, READ_SECONDS):
+            return held
+        raise OutcomeUnknown(f"{doing}: the name is taken, but nobody shows it", hint="look again")
 
     def _bring_up(self, container: str, payload: ContainerPayload, doing: str) -> None:
         files.deliver(self._connection, container, payload, doing)
@@ -171,13 +175,12 @@ class Containers:
 
     def _started_by_another(self, container: str, doing: str) -> bool:
         """Podman refuses while somebody else's start is under way, where Docker waits for it and agrees."""
-        deadline = time.monotonic() + READ_SECONDS
-        while (state := self._state(container, doing))["Status"] in UNDER_WAY and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return bool(state["Running"])
 
-    def _state(self, container: str, doing: str) -> Any:
-        return self._connection.get(f"/containers/{container}/json", doing)["State"]
+        def state() -> Any:
+            return self._connection.get(f"/containers/{container}/json", doing)["State"]
+
+        until(lambda: state()["Status"] not in UNDER_WAY, READ_SECONDS)
+        return bool(state()["Running"])
 
     def _connect(self, container: str, further: list[tuple[str, list[str]]], doing: str) -> None:
         joined = self._connection.get(f"/containers/{container}/json", doing)["NetworkSettings"]["Networks"]

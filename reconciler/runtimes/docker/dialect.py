@@ -27,6 +27,7 @@ PHASES = {
 }
 """Of its own states: `stopped` has ended, and only waits to be cleaned up after."""
 FIXED = frozenset({"limits", "engine_restart"})
+EVERYBODY = frozenset({"0.0.0.0"})  # noqa: S104 -- compared with, not bound
 
 SAYINGS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
     (re.compile(pattern), status, words)
@@ -55,6 +56,19 @@ def ignores_limits(facts: Mapping[str, Any]) -> bool:
     been asked for.
     """
     return engine_name(facts) == "podman" and bool(facts.get("Rootless")) and str(facts.get("CgroupVersion")) == "1"
+
+
+def understandable(create: dict[str, Any]) -> dict[str, Any]:
+    """The body of a create as Podman has to be told it. By 0.0.0.0 it means nobody: its firewall lets in only what is
+    sent to that very address. Everybody is meant by none.
+    """
+    asked = create["HostConfig"]["PortBindings"]
+    opened = {inside: [_opened(place) for place in places] for inside, places in asked.items()}
+    return {**create, "HostConfig": {**create["HostConfig"], "PortBindings": opened}}
+
+
+def _opened(place: dict[str, str]) -> dict[str, str]:
+    return {**place, "HostIp": ""} if place["HostIp"] in EVERYBODY else place
 
 
 def as_docker(status: int, body: bytes) -> tuple[int, bytes]:
