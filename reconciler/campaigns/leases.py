@@ -5,7 +5,6 @@ All or none, and in one order, so that two never wait for each other. The kernel
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import time
@@ -14,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError
+from reconciler.filelock import locked
 from reconciler.kinds.campaign import CampaignSpec
 from reconciler.kinds.service import ServiceSpec
 
@@ -57,9 +57,7 @@ def _taken(names: Mapping[str, bool], title: str, stack: ExitStack) -> str:
         for name in sorted(names):
             descriptor = _open(name)
             attempt.callback(os.close, descriptor)
-            try:
-                fcntl.flock(descriptor, (fcntl.LOCK_EX if names[name] else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not locked(descriptor, shared=not names[name]):
                 who = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
                 return f"{name} is held by {who or 'somebody'}"
             os.truncate(descriptor, 0)

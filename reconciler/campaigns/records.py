@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from reconciler.core.campaign.manifest import Manifest, from_tree, to_tree
 from reconciler.durable import write_whole
 from reconciler.errors import ReconcilerError
+from reconciler.filelock import locked, stands
 from reconciler.model.key import Key
+from reconciler.waiting import until
 
 ASKING = 0.2
 """Seconds. Whoever asks whether somebody runs it has its lock for a moment, and is not the one who does."""
@@ -62,7 +63,8 @@ class Records:
 
     def save(self, key: Key, manifest: Manifest) -> None:
         """Only while it is ours: whoever deleted it meanwhile is not to find it again."""
-        if not _stands(self.folder(key) / "lock", self._held.get(key)):
+        held = self._held.get(key)
+        if held is None or not stands(self.folder(key) / "lock", held):
             raise Deleted(f"{key.short}: it was deleted meanwhile", hint="its results are still there")
         text = json.dumps(to_tree(manifest), indent=1, ensure_ascii=False)
         write(self.folder(key) / "manifest.json", text.encode())
@@ -91,7 +93,7 @@ class Records:
         except FileNotFoundError:
             return False
         try:
-            return not _try(descriptor, fcntl.LOCK_SH)
+            return not locked(descriptor, shared=True)
         finally:
             os.close(descriptor)
 
@@ -106,19 +108,15 @@ class Records:
 
     def _taken(self, key: Key) -> int:
         """The lock of whoever deletes a campaign goes with it, maybe while we open it: then it is nobody's."""
-        until = time.monotonic() + ASKING
         while True:
             for place in (self._home, self._root, self.folder(key)):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = self.folder(key) / "lock"
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if not _try(descriptor, fcntl.LOCK_EX):
+            if not until(partial(locked, descriptor), ASKING, ASKING / 20):
                 os.close(descriptor)
-                if time.monotonic() > until:
-                    raise self.busy(key)
-                time.sleep(ASKING / 20)
-                continue
-            if _stands(file, descriptor):
+                raise self.busy(key)
+            if stands(file, descriptor):
                 os.truncate(descriptor, 0)
                 os.pwrite(descriptor, f"pid {os.getpid()}".encode(), 0)
                 return descriptor
@@ -132,19 +130,3 @@ def write(file: Path, content: bytes) -> None:
     except OSError as error:
         hint = "make room, or see who may write there; then run it again with --resume"
         raise ReconcilerError(f"{file} can't be written: {error.strerror}", hint=hint) from error
-
-
-def _try(descriptor: int, how: int) -> bool:
-    try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _stands(file: Path, descriptor: int | None) -> bool:
-    """Whether what we hold is what others look at."""
-    try:
-        return descriptor is not None and os.path.samestat(file.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

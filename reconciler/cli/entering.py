@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from reconciler.cli import inside, line
@@ -10,13 +9,13 @@ from reconciler.cli.context import Context
 from reconciler.cli.render.progress import progress
 from reconciler.errors import ReconcilerError
 from reconciler.model.observed import Phase
+from reconciler.waiting import until
 
 if TYPE_CHECKING:
     from reconciler.engine.reconcile import Parts
     from reconciler.model.key import Key
     from reconciler.model.observed import Observed
 
-POLL = 0.02
 STARTABLE = frozenset({"service"})
 """A job that is over is not begun again by who wants to look into it."""
 
@@ -53,14 +52,14 @@ def _start(context: Context, key: Key) -> None:
 
 def _await_running(parts: Parts, key: Key, index: int | None, patience: float) -> Observed:
     """Made is not yet running. One that has ended already will not run however long one waits."""
-    deadline = time.monotonic() + patience
-    while True:
+
+    def decided() -> list[Observed]:
         things = inside.instances(parts, key)
         here = [thing for thing in things if index is None or (thing.key and (thing.key.index or 0) == index)]
         running = [thing for thing in here if thing.phase is Phase.RUNNING]
-        if running:
-            return running[0]
-        ended = bool(here) and all(thing.phase is Phase.EXITED for thing in here)
-        if ended or time.monotonic() > deadline:
-            return inside.one_that_runs(parts, key, index)  # or says why there is none
-        time.sleep(POLL)
+        return running or (here if all(thing.phase is Phase.EXITED for thing in here) else [])
+
+    found = until(decided, patience)
+    if found and found[0].phase is Phase.RUNNING:
+        return found[0]
+    return inside.one_that_runs(parts, key, index)  # or says why there is none

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +14,10 @@ from reconciler.api.call import health
 from reconciler.daemon import lock
 from reconciler.daemon.log import log_path
 from reconciler.errors import ReconcilerError
+from reconciler.waiting import until
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
-POLL = 0.02
 LAST_LINES = 10
 
 
@@ -40,17 +39,17 @@ def start(home: str, flags: Sequence[str]) -> int:
 
 
 def _up(home: str, child: subprocess.Popen[bytes], log_from: int) -> int:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+    def answers() -> bool:
         answer = health(home)
-        if answer and answer["pid"] == child.pid:
-            return child.pid
-        if child.poll() is not None:
-            raise ReconcilerError(
-                f"the daemon ended at once, with exit code {child.returncode}: {_last_words(home, log_from)}",
-                hint=f"all that it said is in {log_path(home)}",
-            )
-        time.sleep(POLL)
+        return answer is not None and answer["pid"] == child.pid
+
+    if until(lambda: answers() or child.poll() is not None, START_SECONDS) and child.returncode is None:
+        return child.pid
+    if child.returncode is not None:
+        raise ReconcilerError(
+            f"the daemon ended at once, with exit code {child.returncode}: {_last_words(home, log_from)}",
+            hint=f"all that it said is in {log_path(home)}",
+        )
     raise ReconcilerError(
         f"the daemon (pid {child.pid}) has not answered for {START_SECONDS:g} s",
         hint=f"see what it says: reconciler daemon logs; {log_path(home)}",
@@ -75,14 +74,11 @@ def stop(home: str) -> int | None:
             _end(home, pid, handle)
         finally:
             os.close(handle)
-    until = time.monotonic() + STOP_SECONDS
-    while lock.holder(home) == pid:
-        if time.monotonic() > until:
-            raise ReconcilerError(
-                f"the daemon (pid {pid}) did not end within {STOP_SECONDS:g} s",
-                hint=f"kill -9 {pid} harms nothing: whoever comes next goes on from what is there",
-            )
-        time.sleep(POLL)
+    if not until(lambda: lock.holder(home) != pid, STOP_SECONDS):
+        raise ReconcilerError(
+            f"the daemon (pid {pid}) did not end within {STOP_SECONDS:g} s",
+            hint=f"kill -9 {pid} harms nothing: whoever comes next goes on from what is there",
+        )
     return pid
 
 
@@ -118,12 +114,12 @@ def _of_process(pid: int, name: str) -> bytes:
 
 
 def _successor(home: str, old: int) -> int:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+    def another() -> int | None:
         answer = health(home)
-        if answer and answer["pid"] != old:
-            return int(answer["pid"])
-        time.sleep(POLL)
+        return int(answer["pid"]) if answer and answer["pid"] != old else None
+
+    if pid := until(another, START_SECONDS):
+        return pid
     raise ReconcilerError(
         f"the daemon (pid {old}) has ended, and systemd has not started another one for {START_SECONDS:g} s",
         hint="see: systemctl status reconciler (systemctl --user, if it is yours)",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from reconciler.errors import ReconcilerError
+from reconciler.filelock import locked
 
 
 class Held(ReconcilerError):
@@ -25,12 +25,10 @@ class Held(ReconcilerError):
 def take(home: str) -> int:
     """The descriptor that holds it, for as long as it is open."""
     descriptor = os.open(f"{home}/daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not locked(descriptor):
         pid = _written(descriptor)
         os.close(descriptor)
-        raise Held(home, pid) from None
+        raise Held(home, pid)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
@@ -53,12 +51,9 @@ def holder(home: str) -> int | None:
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _written(descriptor)
+        return None if locked(descriptor, shared=True) else _written(descriptor)
     finally:
         os.close(descriptor)
-    return None
 
 
 def _written(descriptor: int) -> int:

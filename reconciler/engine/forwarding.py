@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from reconciler.errors import ReconcilerError
 from reconciler.values import dataclass
+from reconciler.waiting import until
 
 PATIENCE_SECONDS = 10.0
 """So long a new connection waits for somebody to take it: a successor may be on its way."""
@@ -68,15 +69,17 @@ class Forward:
                     splice(near, far)
 
     def _reached(self) -> socket.socket | None:
-        deadline = time.monotonic() + self._patience
-        while True:
+        problem = ""
+
+        def reached() -> socket.socket | None:
+            nonlocal problem
             far, problem = self._attempt()
-            if far is not None:
-                return far
-            if time.monotonic() > deadline:
-                self._complain(problem)
-                return None
-            time.sleep(PAUSE_SECONDS)
+            return far
+
+        far = until(reached, self._patience, PAUSE_SECONDS)
+        if far is None:
+            self._complain(problem)
+        return far
 
     def _attempt(self) -> tuple[socket.socket | None, str]:
         """Who served last is asked first: what belongs together stays together, as long as it can."""

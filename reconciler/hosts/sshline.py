@@ -7,7 +7,6 @@ checked, nobody is asked for anything, and nothing of ours is lent to the other 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from typing import IO
 
 from reconciler.durable import write_whole
 from reconciler.errors import Denied, HostKeyUnknown, OutcomeUnknown, Refused, Unreachable, UsageError
+from reconciler.filelock import locked
 from reconciler.hosts import sshsaid
 from reconciler.hosts.running import run
 from reconciler.kinds.host import KEY, SOCKET, WORD
@@ -261,7 +261,7 @@ class Line:
         """
         asked_at = time.monotonic()
         with (self._room() / f"{what or self._id}.lock").open("a+") as turn:
-            while not _taken(turn):
+            while not locked(turn.fileno()):
                 _heed(turn, asked_at)
                 if time.monotonic() - asked_at > TURN_SECONDS:
                     said = f"somebody else has been connecting to host {self._name} for {TURN_SECONDS:g} s"
@@ -286,14 +286,6 @@ class Line:
     def _room(self) -> Path:
         self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _private(self._directory)
-
-
-def _taken(turn: IO[str]) -> bool:
-    try:
-        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _tell(turn: IO[str], error: Unreachable) -> None:

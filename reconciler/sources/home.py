@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import hmac
 import os
@@ -17,6 +16,7 @@ from dataclasses import field
 from pathlib import Path
 
 from reconciler.errors import Denied, ReconcilerError
+from reconciler.filelock import locked
 from reconciler.values import dataclass
 
 WHOLE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})\s*")
@@ -102,7 +102,7 @@ class Home:
         began = time.monotonic()
         first = self._turn.acquire(timeout=min(patience, NOTICE_SECONDS))
         try:
-            while not _taken(descriptor):
+            while not locked(descriptor):
                 waited = time.monotonic() - began
                 if waited > NOTICE_SECONDS:
                     self._tell(f"waiting for another command that is at work in {self.path}{_holder(descriptor)}")
@@ -161,14 +161,6 @@ def _write(file: Path, text: str) -> None:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _holder(descriptor: int) -> str:

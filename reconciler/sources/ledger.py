@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -16,14 +15,15 @@ from typing import Any
 
 from reconciler.durable import sync
 from reconciler.errors import ReconcilerError
+from reconciler.filelock import locked, stands
 from reconciler.model.key import Key
 from reconciler.model.status import Arrival
 from reconciler.ports import Held, Known
 from reconciler.sources.home import Home
+from reconciler.waiting import until
 
 PATIENCE = 300.0
 """For another sync of the same Source: it may be fetching."""
-POLL = 0.05
 
 
 class Ledger:
@@ -55,7 +55,7 @@ class Ledger:
                 continue
             try:
                 _take(descriptor, key, deadline)
-                if _stands(file, descriptor):
+                if stands(file, descriptor):
                     return descriptor
             except BaseException:
                 os.close(descriptor)
@@ -122,22 +122,9 @@ class Ledger:
 
 
 def _take(descriptor: int, key: Key, deadline: float) -> None:
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                message = f"{key.short}: another command is at work on it, and did not come to an end"
-                raise ReconcilerError(message, hint="wait for it, or end it; then try again") from None
-            time.sleep(POLL)
-
-
-def _stands(file: Path, descriptor: int) -> bool:
-    """Whether what we hold is what others look at."""
-    try:
-        return os.path.samestat(file.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    if not until(lambda: locked(descriptor), deadline - time.monotonic(), pause=0.05):
+        message = f"{key.short}: another command is at work on it, and did not come to an end"
+        raise ReconcilerError(message, hint="wait for it, or end it; then try again")
 
 
 def _known(tree: dict[str, Any]) -> Known:

@@ -8,7 +8,7 @@ deleted                         a fresh one is begun
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import threading
 import time
@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import Refused
 from reconciler.failpoints import failpoint
+from reconciler.filelock import locked
 from reconciler.model.key import Key
 from reconciler.model.plan import Record
 from reconciler.model.status import Event, Status
 from reconciler.room import is_full
 from reconciler.store.memory import Memory
+from reconciler.waiting import until
 
 if TYPE_CHECKING:
     from reconciler.store.tables import Tables
@@ -220,22 +222,11 @@ def _taking_turns(directory: Path) -> Iterator[None]:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _lock_within(fd, TURN_SECONDS)
+        if not until(lambda: locked(fd), TURN_SECONDS, pause=0.005):  # whoever holds it may have been stopped
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))
         yield
     finally:
         os.close(fd)
-
-
-def _lock_within(fd: int, seconds: float) -> None:
-    """Not for ever: whoever holds it may have been stopped."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
 
 
 def _and_full(path: str) -> str:

@@ -275,7 +275,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a second daemon is let in", "reconciler/daemon/lock.py",
-        "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "    if not locked(descriptor):", "    if not locked(descriptor, shared=True):",
         ("tests/daemon/test_parts.py::test_F8_the_lock_tells_who_has_it",),
     ),
     Mutant(

@@ -20,6 +20,7 @@ from reconciler.runtimes.docker import archives
 from reconciler.runtimes.docker.connection import READ_SECONDS, Connection
 from reconciler.runtimes.docker.frames import STDERR, STDOUT, Frames
 from reconciler.runtimes.docker.wire import Request, Stream
+from reconciler.waiting import until
 
 LARGEST_OUTPUT = 64 * 1024
 UPGRADE = ("Connection: Upgrade", "Upgrade: tcp")
@@ -192,14 +193,14 @@ class DockerReach:
 
     def _exit_code(self, command: str, doing: str) -> int:
         """The stream may end a moment before the engine knows how the command did."""
-        deadline = time.monotonic() + READ_SECONDS
-        while True:
+
+        def ended() -> Any:
             told = self._connection.get(f"/exec/{command}/json", doing)
-            if not told["Running"] and told["ExitCode"] is not None:
-                return int(told["ExitCode"])
-            if time.monotonic() > deadline:
-                raise OutcomeUnknown(f"{doing}: it closed its output, and still runs")
-            time.sleep(0.01)
+            return None if told["Running"] or told["ExitCode"] is None else told
+
+        if told := until(ended, READ_SECONDS, pause=0.01):
+            return int(told["ExitCode"])
+        raise OutcomeUnknown(f"{doing}: it closed its output, and still runs")
 
     def _resize(self, command: str, rows: int, columns: int) -> None:
         path = f"/exec/{command}/resize?h={rows}&w={columns}"
@@ -252,12 +253,7 @@ class Marked:
 
     def signal(self, number: int) -> bool:
         """Asked for again for a while: what has only just been begun may not be there yet."""
-        deadline = time.monotonic() + READ_SECONDS
-        while not self._sent(number):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
+        return until(lambda: self._sent(number), READ_SECONDS, pause=0.05)
 
     def _sent(self, number: int) -> bool:
         """As the same user: the environment of its processes is open to no other. Who is gone needs no signal."""

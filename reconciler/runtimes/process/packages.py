@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -23,8 +22,8 @@ from reconciler.runtimes.process import lock
 from reconciler.runtimes.process.directory import directories, discard, make_private, read_labels, write_new
 from reconciler.runtimes.process.log import of_files
 from reconciler.runtimes.process.payload import inherited
+from reconciler.waiting import until
 
-POLL = 0.05
 LAST_LINES = 5
 
 
@@ -70,11 +69,9 @@ class Packages:
 
     @contextmanager
     def _turn(self, key: Key, name: str) -> Iterator[None]:
-        deadline = time.monotonic() + SETUP_SECONDS
-        while (turn := lock.take(f"{self._root}/{name}.turn")) is None:
-            if time.monotonic() > deadline:
-                raise Refused(f"{key}: its package has been set up for {SETUP_SECONDS:.0f} s", hint="try again")
-            time.sleep(POLL)
+        turn = until(lambda: lock.take(f"{self._root}/{name}.turn"), SETUP_SECONDS, pause=0.05)
+        if turn is None:
+            raise Refused(f"{key}: its package has been set up for {SETUP_SECONDS:.0f} s", hint="try again")
         with turn:
             yield
 

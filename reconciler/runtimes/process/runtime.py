@@ -36,6 +36,7 @@ from reconciler.runtimes.process.recovery import Markers, is_lost, parent_of, un
 from reconciler.runtimes.process.starter import Starter
 from reconciler.runtimes.process.tree import Tree
 from reconciler.runtimes.process.volumes import Volumes
+from reconciler.waiting import until
 
 SETTLING = 10.0
 """How long to wait for somebody else's verb, or the last steps of an end, before saying that we don't know."""
@@ -307,13 +308,8 @@ class ProcessRuntime(Files):
             wait_for_end(parent.pid, parent)
         if lock.held(path):
             tree.kill_holders(path)
-        deadline = time.monotonic() + SETTLING
-        while lock.held(path):
-            if time.monotonic() > deadline:
-                raise OutcomeUnknown(
-                    f"{now.key}: its lock is still held after all of it was stopped", hint="look again"
-                )
-            time.sleep(POLL)
+        if not until(lambda: not lock.held(path), SETTLING, POLL):
+            raise OutcomeUnknown(f"{now.key}: its lock is still held after all of it was stopped", hint="look again")
 
     def _tree(self, name: str, key: Key) -> Tree:
         return self._watched(name).tree(key)
