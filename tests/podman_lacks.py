@@ -22,8 +22,13 @@ def skip_on_podman(engine: Engine, lack: str) -> None:
 
 
 def plain(image: str) -> str:
-    """An image as it was asked for, of which Podman tells `docker.io/library/app:latest`; Docker's own word is kept."""
-    return image.removeprefix("docker.io/library/").removesuffix(":latest") if "docker.io/" in image else image
+    """As it was asked for: Podman tells `docker.io/library/app:latest` of `app`, and where it would pull what was built
+    here. Docker's own word is kept.
+    """
+    for place in ("docker.io/library/", "docker.io/", "localhost/"):
+        if image.startswith(place):
+            return image.removeprefix(place).removesuffix(":latest")
+    return image
 
 
 def changes_in_place(engine: Engine) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from reconciler.model.observed import Facts, Phase
 from reconciler.runtimes.docker.dialect import (
     as_docker,
+    build_line,
     described,
     engine_name,
     familiar,
@@ -62,6 +63,19 @@ def test_who_opens_a_port_to_everybody_means_no_address_at_all() -> None:
     told = understandable({"Image": "app", "HostConfig": {"Init": True, "PortBindings": asked}})
     asked["80/tcp"][0]["HostIp"] = ""
     assert told == {"Image": "app", "HostConfig": {"Init": True, "PortBindings": asked}}
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ('STEP 5/7: LABEL "dev.x"="1"', 'Step 5/7 : LABEL dev.x="1"'),
+        ("STEP 2/3: RUN echo STEP 1/1: x", "Step 2/3 : RUN echo STEP 1/1: x"),
+        ("Step 2/3 : LABEL dev.x=1", "Step 2/3 : LABEL dev.x=1"),
+        ("LABEL of nothing", "LABEL of nothing"),
+    ],
+)
+def test_a_step_of_a_build_is_told_as_docker_does(told: str, meant: str) -> None:
+    assert build_line(told) == meant
 
 
 def test_the_engine_is_told_by_its_parts() -> None:

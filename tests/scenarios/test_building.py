@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.engine_api import EngineError
+from tests.podman_lacks import plain
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import document
 from tests.scenarios.stage import IMAGE, Document, Stage, eventually
@@ -38,11 +39,6 @@ def built(name: str = "web", **build: object) -> Document:
     )
 
 
-def short(image: str) -> str:
-    """Podman tells where it would be pulled from."""
-    return image.removeprefix("docker.io/").removeprefix("localhost/")
-
-
 def images(stage: Stage) -> list[dict[str, object]]:
     wanted = quote(f'{{"label": ["dev.reconciler.build.for={stage.namespace}/web"]}}')
     return list(stage.engine.get(f"/images/json?filters={wanted}"))
@@ -57,7 +53,7 @@ def test_K20_R22_what_a_dockerfile_says_is_built_once_and_anew_when_something_in
     assert "  built\n" in told.err
     assert "LABEL" not in told.err, "what we add is nobody's business"
     first = stage.container("web")
-    assert short(first["Config"]["Image"]).startswith(f"reconciler-build/{stage.namespace}-web:")
+    assert plain(first["Config"]["Image"]).startswith(f"reconciler-build/{stage.namespace}-web:")
     assert stage.run_inside("web", "cat", "/app/word", "/colour").split() == ["onered"]
     assert stage.apply(built()).actions == [], "all is as it was"
     assert stage.diff(built()).actions == []
@@ -149,13 +145,13 @@ def test_K20_apply_build_builds_anew_and_an_image_of_ones_own_name_is_the_tag(st
     assert killed.code not in {0, 1, 2}, "it was killed before what it had built was called anything"
     assert stage.apply(spec).actions[-1] == "Create web/0"
     first = stage.container("web")
-    assert short(first["Config"]["Image"]) == name
+    assert plain(first["Config"]["Image"]) == name
     assert len(images(stage)) == 1
     assert stage.apply(spec, "--build").actions == ["Stop web/0", "Remove web/0", "Create web/0"]
     second = stage.container("web")
-    assert short(second["Config"]["Image"]) == name
+    assert plain(second["Config"]["Image"]) == name
     assert second["Image"] != first["Image"]
-    assert [list(map(short, image["RepoTags"] or ())) for image in images(stage)] == [[name]]
+    assert [list(map(plain, image["RepoTags"] or ())) for image in images(stage)] == [[name]]
     assert stage.apply(spec).actions == [], "once is enough"
 
 

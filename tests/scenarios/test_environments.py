@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 from reconciler.sources.worktrees import Repository, Worktree, Worktrees
+from tests.podman_lacks import plain
 from tests.scenarios.documents import document
 from tests.scenarios.stage import IMAGE, Stage
 from tests.scenarios.terminal import terminal
@@ -79,7 +80,7 @@ def test_R24_branches_of_a_repository_stand_side_by_side_and_no_work_in_them_is_
         assert stage.run_inside(name, "cat", f"/workspaces/acme-{name}/link") == word
     seen = stage.container("web-feature-login")["Config"]
     assert seen["WorkingDir"] == "/workspaces/acme-web-feature-login/api"
-    assert seen["Image"].startswith(f"reconciler-build/{stage.namespace}-web-feature-login:")
+    assert plain(seen["Image"]).startswith(f"reconciler-build/{stage.namespace}-web-feature-login:")
     assert stage.run_inside("web-feature-login", "cat", "/tools").strip() == "tools"
 
     directory = Path(stage.cli("env", "path", "web-feature-login").out.strip())

@@ -26,7 +26,7 @@ from reconciler.model.desired import Build, ContainerPayload, Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
 from reconciler.runtimes.docker.connection import Connection
-from reconciler.runtimes.docker.dialect import familiar
+from reconciler.runtimes.docker.dialect import build_line, familiar
 from reconciler.runtimes.docker.errors import tidy, unknown
 from reconciler.runtimes.docker.wire import Request, Stream, answer
 
@@ -35,7 +35,7 @@ LAST_LINES = 8
 DONE = "built"
 LONGEST = 200
 """Characters of a line that are told."""
-STEP = re.compile(r"^STEP \d+/\d+: |^Step \d+/\d+ : ")
+STEP = re.compile(r"^Step \d+/\d+ : ")
 NAMELESS = "<none>:<none>"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 FINISHED = re.compile(r"^Successfully built ([0-9a-f]{12,64})$")
@@ -139,11 +139,11 @@ class Builds:
         last: deque[str] = deque(maxlen=LAST_LINES)
         step, made = "", ""
         for told in _messages(stream):
-            for line in COLOURS.sub("", str(told.get("stream") or "")).splitlines():
+            for line in map(build_line, COLOURS.sub("", str(told.get("stream") or "")).splitlines()):
                 if found := FINISHED.match(line.strip()):
                     made = found[1]
                 if STEP.match(line):
-                    step = line.strip().replace("STEP", "Step")
+                    step = line.strip()
                     last.clear()
                     if f"LABEL {labels.PREFIX}." not in step:  # those are ours, and no news to anybody
                         self._tell(image, step)

@@ -29,6 +29,9 @@ PHASES = {
 FIXED = frozenset({"limits", "engine_restart"})
 EVERYBODY = frozenset({"0.0.0.0"})  # noqa: S104 -- compared with, not bound
 
+STEP = re.compile(r"STEP (\d+/\d+): (.*)")
+LABEL = re.compile(r'^LABEL "([^"]*)"=')
+
 SAYINGS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
     (re.compile(pattern), status, words)
     for pattern, status, words in (
@@ -133,6 +136,15 @@ def signal_name(told: str) -> str:
     from signal import Signals  # noqa: PLC0415 -- for those who speak with Podman
 
     return Signals(int(told)).name
+
+
+def build_line(line: str) -> str:
+    """What a build tells, in Docker's form: `STEP 2/3: LABEL "a"="b"` is `Step 2/3 : LABEL a="b"`."""
+    found = STEP.match(line)
+    if not found:
+        return line
+    number, done = found.groups()
+    return f"Step {number} : " + LABEL.sub(r"LABEL \1=", done)
 
 
 def is_noise(output: bytes) -> bool:
