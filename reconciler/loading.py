@@ -16,7 +16,7 @@ from reconciler.sources import compositions, files
 
 
 def load(
-    paths: Sequence[str | os.PathLike[str]], *, namespace: str = "", scope: str = "default",
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, namespace: str = "", scope: str = "default",
     environment: Mapping[str, str] | None = None, recursive: bool = False, stdin: Callable[[], bytes] = bytes,
     visited: dict[str, list[str]] | None = None, texts: list[Text] | None = None, lenient: bool = False,
     disk: compositions.Disk | None = None, notes: list[Problem] | None = None, profiles: Sequence[str] = (),
@@ -29,7 +29,7 @@ def load(
     `profiles` are those of Compose files that are active.
     `lenient`: variables of secrets need not be set.
     """
-    named = [os.fspath(path) for path in paths]
+    named = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     found = files.read(named, recursive=recursive, stdin=stdin, visited=visited)
     if texts is not None:
         texts += found

@@ -338,7 +338,7 @@ def volumes_of(home: Path, namespace: str) -> list[Key]:
 
 
 def test_a_plan_needs_no_engine_and_no_home(spec: Path) -> None:
-    graph = reconciler.link(reconciler.load([spec]))
+    graph = reconciler.link(reconciler.load(spec))
     nothing = reconciler.Snapshot((reconciler.View("docker"), reconciler.View("process")))
     planned = reconciler.plan(graph, nothing, {}, now=0.0)
     assert [str(action) for action in planned.actions] == ["Create service/default/web/0: it does not exist"]

@@ -113,8 +113,7 @@ def _lines(context: Context, foresight: Foresight, controller: Controller) -> It
 
 def _document(change: Change) -> Iterator[str]:
     """What differs between what was declared and what is now."""
-    from reconciler.core.difference import differences
-    from reconciler.core.unparse import unparse
+    from reconciler.core.difference import redeclared
 
     key = change.after.key
     if change.after.deleting:
@@ -123,13 +122,8 @@ def _document(change: Change) -> Iterator[str]:
         yield f"spec {key.short}: new"
     else:
         yield f"spec {key.short}:"
-        before, after = unparse(change.before), unparse(change.after)
-        for tree in (before, after):
-            tree["metadata"].pop("generation", None)
-        for difference in differences(before, after):
-            yield f"    {clean(str(difference))}"
-        if before == after:
-            yield "    a secret value"
+        found = [f"    {clean(str(difference))}" for difference in redeclared(change.before, change.after)]
+        yield from found or ["    a secret value"]
 
 
 def _sequence(context: Context, sequence: Sequence[Action], controller: Controller) -> Iterator[str]:

@@ -61,7 +61,7 @@ def _tree(revision: Revision, now: Resource) -> dict[str, object]:
         "time": iso(revision.time),
         "cause": revision.cause,
         "current": revision.generation == now.generation,
-        "spec": spec_tree(revision.resource.spec),
+        "spec": spec_tree(revision.resource.spec, filled=True),
     }
 
 
@@ -103,10 +103,9 @@ def undo(context: Context, word: str, *, to_revision: int | None, wait: bool, ti
 
 
 def _changes(now: Resource, wanted: Resource) -> Iterator[str]:
-    from reconciler.core.difference import differences
-    from reconciler.core.unparse import spec_tree
+    from reconciler.core.difference import redeclared
 
-    found = list(differences(spec_tree(now.spec), spec_tree(wanted.spec)))
+    found = list(redeclared(now, wanted))
     yield f"{now.key.short}: back to revision {wanted.generation}" + ("" if found else ", which is the same")
     yield from (f"    {difference}" for difference in found)
 

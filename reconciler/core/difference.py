@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.core.unparse import unparse
+from reconciler.model.resource import Resource
 from reconciler.values import dataclass
 
 
@@ -26,6 +28,27 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.path}: {_shown(self.before)} -> {_shown(self.after)}"
+
+
+def redeclared(before: Resource, after: Resource) -> Iterator[Difference]:
+    """Between two documents of one thing. What one of them leaves to its default is told where the other says it."""
+    old, new = unparse(before), unparse(after)
+    for tree in (old, new):
+        tree["metadata"].pop("generation")
+    old_whole, new_whole = unparse(before, filled=True), unparse(after, filled=True)
+    yield from differences(_spelled_out(old, new, old_whole), _spelled_out(new, old, new_whole))
+
+
+def _spelled_out(tree: Any, other: Any, whole: Any) -> Any:
+    """`tree`, and of the defaults, which `whole` has too, those in whose place `other` says something."""
+    if isinstance(whole, dict) and isinstance(other, dict):
+        said = tree or {}
+        both = whole.keys() & other.keys()
+        return {**said, **{name: _spelled_out(said.get(name), other[name], whole[name]) for name in both}}
+    named = _named(tree), _named(other), _named(whole)
+    if None not in named:
+        return list(_spelled_out(*named).values())
+    return whole if tree is None else tree
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:

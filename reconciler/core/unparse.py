@@ -1,4 +1,4 @@
-"""A resource as the document that would declare it: only what differs from the defaults, in the fields' order."""
+"""A resource as the document that would declare it, in the fields' order, with its defaults or without."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
     import yaml
 
 MASK = "***"
+NOTHING: tuple[Any, ...] = (None, "", [], {})
 LONGEST_WORD = 100
 """Longer names are written in another way by the library."""
 
 
-def unparse(resource: Resource, *, reveal: bool = False) -> dict[str, Any]:
-    """The document's tree. A Secret's values are masked unless `reveal` asks for them, which only the store may."""
+def unparse(resource: Resource, *, reveal: bool = False, filled: bool = False) -> dict[str, Any]:
+    """The document's tree, with the defaults that count if it is to be `filled`. A Secret's values are masked unless
+    `reveal` asks for them, which only the store may.
+    """
     key = resource.key
     kind = find(key.kind)
     assert kind is not None, "a resource has a kind"
-    spec = spec_tree(resource.spec)
+    spec = spec_tree(resource.spec, filled=filled)
     if isinstance(resource.spec, SecretSpec) and not reveal and "data" in spec:
         spec["data"] = dict.fromkeys(spec["data"], MASK)
     metadata = {"name": key.name, "namespace": key.namespace, "generation": resource.generation}
@@ -39,28 +42,39 @@ def unparse(resource: Resource, *, reveal: bool = False) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": kind.name, "metadata": metadata, "spec": spec}
 
 
-def spec_tree(value: Any) -> Any:
-    """Plain data of a spec, fields that have their default left out."""
+def spec_tree(value: Any, *, filled: bool = False) -> Any:
+    """Plain data of a spec. Fields that have their default are left out; with `filled`, only those of which that is
+    nothing.
+    """
     match value:
         case _ if is_dataclass(value) and not isinstance(value, type):
-            named = ((f, getattr(value, f.name)) for f in fields(value))
-            tree = _as_written if isinstance(value, CampaignSpec) else lambda _, item: spec_tree(item)
-            return {camel(f.name): tree(f.name, item) for f, item in named if item != _default(f)}
+            return {camel(name): tree for name, tree in _fields(value, filled=filled)}
         case Mapping():
-            return {str(name): spec_tree(item) for name, item in value.items()}
+            return {str(name): spec_tree(item, filled=filled) for name, item in value.items()}
         case tuple() | list():
-            return [spec_tree(item) for item in value]
+            return [spec_tree(item, filled=filled) for item in value]
         case float() if value.is_integer() and abs(value) < 1e15:
             return int(value)
         case _:
             return value
 
 
-def _as_written(name: str, item: Any) -> Any:
-    """A parameter 1.0 is not 1: it is put into command lines."""
+def _fields(value: Any, *, filled: bool) -> Iterator[tuple[str, Any]]:
+    for one in fields(value):
+        item = getattr(value, one.name)
+        if (usual := item == _default(one)) and not filled:
+            continue
+        written = isinstance(value, CampaignSpec) and one.name in ("runs", "matrix")
+        tree = _parameters(one.name, item) if written else spec_tree(item, filled=filled)
+        if not (usual and tree in NOTHING):
+            yield one.name, tree
+
+
+def _parameters(name: str, item: Any) -> Any:
+    """As written: a parameter 1.0 is not 1, for it is put into command lines."""
     if name == "runs":
         return [dict(params) for params in item]
-    return {axis: list(values) for axis, values in item.items()} if name == "matrix" else spec_tree(item)
+    return {axis: list(values) for axis, values in item.items()}
 
 
 def to_yaml(tree: Any) -> str:

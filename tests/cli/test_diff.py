@@ -24,6 +24,10 @@ def test_its_exit_code_tells_differences_from_errors(machine: Machine) -> None:
     machine("diff", "-f", "db.json", code=0)
     machine("diff", code=0)
     machine("diff", "-f", "nowhere.yaml", code=2)
+    file.write_text(json.dumps(service("db", replicas=3, restart={"policy": "Never"})))
+    told = machine("diff", "-f", "db.json", code=1).stdout
+    assert "spec.replicas: 1 -> 3\n" in told, "a default is a value"
+    assert 'spec.restart.policy: "Always" -> "Never"\n' in told
     owner = machine.home / "owner"
     whole = owner.read_text()
     owner.write_text("damaged")

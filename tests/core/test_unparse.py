@@ -219,14 +219,14 @@ def trees(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(trees())
 def test_what_is_written_is_what_is_read(tree: dict[str, Any]) -> None:
-    """A document is read, written, read again: the same resource. So is the applied store's copy."""
+    """A document is read, written, read again: the same resource, with its defaults or without."""
     try:
         (document,) = documents(to_yaml(tree), {"VARIABLE": "a$b${c}"})
     except SpecError as error:
         assume(not error)
     again = reread(document.resource)
     assert again == document.resource
-    assert reread(again) == again
+    assert reread(again, filled=True) == again
 
 
 @given(st.dictionaries(KEYS, TEXT | st.text(), min_size=1, max_size=3))
@@ -271,8 +271,8 @@ def test_the_short_way_and_the_library_write_the_same(tree: Any) -> None:
     assert to_yaml(tree) == by_the_library(tree)
 
 
-def reread(found: Resource) -> Resource:
-    text = to_yaml(unparse(found, reveal=True))
+def reread(found: Resource, *, filled: bool = False) -> Resource:
+    text = to_yaml(unparse(found, reveal=True, filled=filled))
     (document,) = parse([Text("applied", text.encode(), "/elsewhere")], environment={})
     return document.resource
 
@@ -312,6 +312,16 @@ def test_only_what_differs_from_the_defaults_is_written() -> None:
         "  dependsOn:\n"
         "    - db\n"
     )
+
+
+def test_with_its_defaults_a_spec_says_all_that_counts() -> None:
+    head = "apiVersion: reconciler/v1\nkind: Service\nmetadata: {name: web}\n"
+    found = resource(head + "spec: {process: {command: [a]}, ports: [{name: http}], restart: {policy: Never}}\n")
+    spec = unparse(found, filled=True)["spec"]
+    assert (spec["replicas"], spec["runOn"], spec["stop"]) == (1, "local", {"signal": "TERM", "graceSeconds": 10})
+    assert spec["restart"].items() >= {"policy": "Never", "maxSeconds": 300, "by": "reconciler"}.items()
+    assert spec["ports"] == [{"name": "http", "hostPort": "auto", "protocol": "tcp", "bind": "127.0.0.1"}]
+    assert not {"container", "attachTo", "env", "probes", "resources"} & spec.keys(), "nothing is left out"
 
 
 def test_secrets_are_masked_unless_asked_for() -> None:

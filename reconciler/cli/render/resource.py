@@ -84,7 +84,7 @@ def _document(sight: Sight) -> dict[str, Any]:
     if sight.resource:
         from reconciler.core.unparse import unparse
 
-        return unparse(sight.resource)
+        return unparse(sight.resource, filled=True)
     kind = find(sight.key.kind)
     assert kind is not None, "ours are of known kinds"
     metadata = {"name": sight.key.name, "namespace": sight.key.namespace}
