@@ -13,6 +13,7 @@ from reconciler.core.masking import masking
 from reconciler.core.topology import RUNTIME as MESH
 from reconciler.engine.finding import processes
 from reconciler.engine.places.grounds import Ground
+from reconciler.engine.places.survey import Survey, survey
 from reconciler.engine.probes.prober import Prober
 from reconciler.errors import ReconcilerError
 from reconciler.kinds.attach import RunningProcess
@@ -87,17 +88,25 @@ class Observer:
         self, far: Mapping[str, Ground], graph: Graph, *, deep: bool
     ) -> tuple[tuple[View, ...], dict[str, tuple[Listener, ...]]]:
         """All places at once: a hanging engine, or a host, costs its own deadline and nobody else's."""
-        runtimes = [self._runtimes[place] for place in _places(self._runtimes, far)]
-        asked = {name: ground.host for name, ground in far.items() if _publishes(graph, name)}
-        *others, last = runtimes
-        if not others and not asked:
-            return (last.observe(deep=deep),), {}
-        with ThreadPoolExecutor(len(others) + len(asked), "observe") as pool:
-            begun = [pool.submit(runtime.observe, deep=deep) for runtime in others]
-            sockets = {name: pool.submit(_sockets, host) for name, host in asked.items()}
-            own = last.observe(deep=deep)  # a thread of its own would be late by as long as it takes to be woken
-            views = (*(one.result() for one in begun), own)
-            return views, {name: one.result() for name, one in sockets.items()}
+        runtimes = {place: self._runtimes[place] for place in _places(self._runtimes, far)}
+        every = {name: self._survey(ground, name, sockets=_publishes(graph, name)) for name, ground in far.items()}
+        surveys = {name: one for name, one in every.items() if one.asking}  # where all hang, nobody dials
+        *others, last = (place for place in runtimes if not any(place in one.asking for one in surveys.values()))
+        if not others and not surveys:
+            return (runtimes[last].observe(deep=deep),), {}
+        with ThreadPoolExecutor(len(others) + len(surveys), "observe") as pool:
+            begun = {place: pool.submit(runtimes[place].observe, deep=deep) for place in others}
+            made = {name: pool.submit(one.made) for name, one in surveys.items()}
+            own = runtimes[last].observe(deep=deep)  # a thread of its own would be late by as long as it takes to wake
+            seen = {last: own, **{place: one.result() for place, one in begun.items()}}
+            for views, _ in (one.result() for one in made.values()):
+                seen |= views
+        sockets = {name: one.result()[1] for name, one in made.items() if surveys[name].sockets}
+        return tuple(seen[place] for place in runtimes), sockets
+
+    def _survey(self, ground: Ground, name: str, *, sockets: bool) -> Survey:
+        there = (Place(runtime, name) for runtime in ground.runtimes)
+        return survey(ground.host, {place: self._runtimes[place] for place in there}, sockets=sockets)
 
     def _listeners(self, graph: Graph, views: tuple[View, ...]) -> tuple[Listener, ...]:
         """Holders are looked up, which is dear, only for numbers that somebody insists on and does not have."""
@@ -128,14 +137,6 @@ def _places(runtimes: Mapping[str, Looker], far: Mapping[str, Ground]) -> list[s
 
 def _publishes(graph: Graph, host: str) -> bool:
     return any(spec.ports and spec.run_on == host for _, spec in graph.workloads())
-
-
-def _sockets(host: Host) -> tuple[Listener, ...]:
-    """Of a host that does not answer nothing is placed there either, for its views say so."""
-    try:
-        return host.listeners()
-    except ReconcilerError:
-        return ()
 
 
 def _numbers(port: int | str) -> Iterable[int]:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 from reconciler.errors import Refused
 from reconciler.hosts.remote import WHOLE
@@ -30,10 +31,12 @@ class Heard:
     """What was said on stderr before the command began: by ssh, or by a login shell."""
     exit_code: int
     """Of the local program; negative where we ended it."""
+    late: bool = False
+    """It was ended at the deadline."""
 
 
 def exchange(argv: Sequence[str], *, mark: str, stdin: bytes, deadline: float, most: int) -> Heard:
-    """Raises TimeoutError at the deadline. Output beyond `most` bytes is read and dropped."""
+    """What was heard until the deadline counts too. Output beyond `most` bytes is read and dropped."""
     child = _begin(argv)
     try:
         return _Exchange(child, mark.encode(), stdin, time.monotonic() + deadline, most).to_its_end()
@@ -83,8 +86,11 @@ class _Exchange:
         """Of the command, that is: what it left behind may hold the wire for ever. Our end of the input stays open
         until then, for it is the command's lifeline.
         """
-        for _ in self._turns():
-            pass
+        try:
+            for _ in self._turns():
+                pass
+        except TimeoutError:
+            return replace(self._heard(), late=True)
         return self._heard()
 
     def flowing(self, tick: float) -> Generator[bytes, None, Heard]:

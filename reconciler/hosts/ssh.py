@@ -9,18 +9,20 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from reconciler.errors import Denied, Gone, OutcomeUnknown, Refused, Unreachable
-from reconciler.hosts import listening, remote, sshsaid
+from reconciler.errors import Denied, Gone, OutcomeUnknown, ReconcilerError, Refused, Unreachable
+from reconciler.hosts import listening, remote, sshsaid, together
 from reconciler.hosts.exchange import Heard, exchange, flow
 from reconciler.hosts.local import EPHEMERAL, EPHEMERAL_DEFAULT, EPHEMERAL_ELSEWHERE, READ_BYTES
 from reconciler.hosts.running import OUTPUT_BYTES
 from reconciler.hosts.sshline import Line, Target
+from reconciler.inquiry import Question, Told
 from reconciler.model.observed import Listener
 from reconciler.ports import Completed
 
 READ_SECONDS = 60.0
 LOOK_SECONDS = 15.0
 BUSY_SECONDS = 10.0
+MOST_TOLD = 3 * OUTPUT_BYTES
 LASTING_SECONDS = 86400.0
 """Of what goes on for as long as somebody listens."""
 
@@ -78,6 +80,8 @@ class Ssh:
     shell.
     """
 
+    sockets = Question(TABLES)
+
     def __init__(self, name: str, target: Target, directory: Path) -> None:
         self.name = name
         self._line = Line(name, target, directory)
@@ -98,7 +102,7 @@ class Ssh:
             heard = yield from flow(way, mark=mark, deadline=LASTING_SECONDS, most=OUTPUT_BYTES, tick=tick)
         except TimeoutError:
             raise self._late(argv[0], LASTING_SECONDS) from None
-        done = self._completed(argv[0], heard)
+        done = self._completed(argv[0], heard, LASTING_SECONDS)
         if done.exit_code:
             raise Refused(f"{argv[0]} failed on {self.name}: {sshsaid.last(done.stderr)}")
 
@@ -119,12 +123,27 @@ class Ssh:
         if done.exit_code:
             raise _said(f"can't write {path} on {self.name}", done.stderr)
 
+    def ask(self, questions: Sequence[Question]) -> list[Told]:
+        """What was told before the connection was lost, or before the deadline, was told."""
+        mark, before, since = secrets.token_hex(8), time.time(), time.monotonic()
+        said, fault = b"", None
+        try:
+            heard = self._heard(together.joined(questions, mark), deadline=LOOK_SECONDS, most=MOST_TOLD)
+            said = heard.stdout
+            self._completed("sh", heard, LOOK_SECONDS)
+        except ReconcilerError as error:
+            fault = error
+        after, took = time.time(), time.monotonic() - since
+        cut = fault or Unreachable(f"host {self.name} did not tell all that it was asked", hint="it is asked again")
+        told = together.answers(said, mark, len(questions))
+        return [Told(text or "", before, after, took, cut if text is None else None) for text in told]
+
+    def read_sockets(self, told: Told) -> tuple[Listener, ...]:
+        return listening.told(_sockets(told.whole.encode()), {})
+
     def listeners(self, ports: Iterable[int] = ()) -> tuple[Listener, ...]:
         wanted = frozenset(ports)
-        sockets: list[listening.Socket] = []
-        for table in self._look(TABLES).stdout.split(b"= ")[1:]:
-            name, _, lines = table.partition(b"\n")
-            sockets += listening.parse(lines, name.decode()[:3])
+        sockets = _sockets(self._look(TABLES).stdout)
         inodes = {one.inode for one in sockets if one.binding.port in wanted and one.inode}
         return listening.told(sockets, self._holders(inodes) if inodes else {})
 
@@ -190,9 +209,11 @@ class Ssh:
             raise Unreachable(error.message, hint="it is asked again") from error
 
     def _run(self, argv: Sequence[str], *, deadline: float, most: int, stdin: bytes = b"") -> Completed:
-        return self._completed(argv[0], self._heard(argv, stdin=stdin, deadline=deadline, most=most))
+        return self._completed(argv[0], self._heard(argv, stdin=stdin, deadline=deadline, most=most), deadline)
 
-    def _completed(self, program: str, heard: Heard) -> Completed:
+    def _completed(self, program: str, heard: Heard, deadline: float) -> Completed:
+        if heard.late:
+            raise self._late(program, deadline)
         match heard.ended:
             case "missing":
                 raise Refused(f"no program is called {program!r} on {self.name}", hint="install it, or look at PATH")
@@ -203,7 +224,7 @@ class Ssh:
             case _:
                 raise self._unended(program, heard)
 
-    def _heard(self, argv: Sequence[str], *, stdin: bytes, deadline: float, most: int) -> Heard:
+    def _heard(self, argv: Sequence[str], *, deadline: float, most: int, stdin: bytes = b"") -> Heard:
         """Nothing is said twice: again only when it is certain that nobody heard the first time. Somebody who is busy,
         which an open line without room for another command is, will have time again.
         """
@@ -211,13 +232,9 @@ class Ssh:
         while True:
             mark = secrets.token_hex(8)
             line = remote.wrapped(argv, mark=mark, size=len(stdin), deadline=deadline)
-            try:
-                heard = exchange(
-                    [*self._line.session(mark), line], mark=mark, stdin=stdin, deadline=deadline, most=most
-                )
-            except TimeoutError:
-                raise self._late(argv[0], deadline) from None
-            if not _unserved(heard, mark):
+            way = [*self._line.session(mark), line]
+            heard = exchange(way, mark=mark, stdin=stdin, deadline=deadline, most=most)
+            if heard.late or not _unserved(heard, mark):
                 return heard
             if not self._line.open() and time.monotonic() > until:
                 raise Unreachable(
@@ -237,6 +254,15 @@ class Ssh:
             )
         said = sshsaid.last(heard.noise or heard.stdout)
         return Refused(f"host {self.name} runs no commands for this user: {said}", hint="look at its login shell there")
+
+
+def _sockets(said: bytes) -> list[listening.Socket]:
+    """Of all tables that were told."""
+    found: list[listening.Socket] = []
+    for table in said.split(b"= ")[1:]:
+        name, _, lines = table.partition(b"\n")
+        found += listening.parse(lines, name.decode()[:3])
+    return found
 
 
 def _unserved(heard: Heard, mark: str) -> bool:

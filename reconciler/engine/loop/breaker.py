@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from reconciler.inquiry import Question, Told
 from reconciler.model.observed import View
 from reconciler.ports import Observer
 from reconciler.telemetry import Say, get_logger
@@ -36,6 +37,18 @@ class Patient:
             return hung
         view, hangs = self._ask(deep=deep)
         if hangs:
+            self._give_up(view)
+        return view
+
+    def question(self) -> Question | None:
+        """Who hangs is left out of what is asked together."""
+        ask = getattr(self._observer, "question", None)
+        return ask() if ask and not self._hung else None
+
+    def view(self, told: Told) -> View:
+        """Of those who are asked together the one that hangs is the one that has told nothing."""
+        view: View = self._observer.view(told)  # type: ignore[attr-defined]  # who has a question reads the answer
+        if told.fault and told.took >= HANGING:
             self._give_up(view)
         return view
 

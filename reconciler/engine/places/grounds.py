@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.graph import seen_as_service
 from reconciler.errors import ReconcilerError
+from reconciler.inquiry import Asked
 from reconciler.kinds.host import HostSpec
 from reconciler.model.place import LOCAL, Place
-from reconciler.ports import Alarm, Host
+from reconciler.ports import Alarm
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Ground:
     """A host, and the runtimes on it. To make one connects to nothing."""
 
-    host: Host
+    host: Asked
     runtimes: Mapping[str, Any]
     """By runtime."""
     alarms: Callable[[], Mapping[str, Alarm]] = dict

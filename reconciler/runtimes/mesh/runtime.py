@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from reconciler.core.mesh import KEEPALIVE_SECONDS
 from reconciler.errors import Denied, ReconcilerError, Refused
+from reconciler.inquiry import Question, Told, alone
 from reconciler.model import labels as table
 from reconciler.model.desired import Desired, MeshPayload, Stop
 from reconciler.model.key import Key
@@ -31,9 +32,14 @@ class MeshRuntime:
         self._there, self._owner, self._state = host, owner, state
 
     def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
+        return self.view(alone(self._there, self.question(), deadline=LOOK_SECONDS))
+
+    def question(self) -> Question:
+        return Question(scripts.AS_ROOT, (self._state, scripts.LIST, "look"))
+
+    def view(self, told: Told) -> View:
         try:
-            said = self._run(scripts.LIST, [], deadline=LOOK_SECONDS)
-            footing, parts = read(said.stdout.decode(errors="replace"), self.host, self._owner)
+            footing, parts = read(told.whole, self.host, self._owner)
         except ReconcilerError as error:
             return View(self.name, self.host, problem=error.message, hint=error.hint)
         return View(self.name, self.host, tuple(_addressed(parts, footing)), footing=footing)
@@ -81,12 +87,9 @@ class MeshRuntime:
         """A new key is made there, beside the old one. The passes that follow put it in its place."""
         self._done(self._run(scripts.NEXT, [seen.id]), f"{self.host} can't be given another key")
 
-    def _run(
-        self, script: str, words: Sequence[str], *, stdin: bytes = b"", deadline: float = ACT_SECONDS
-    ) -> Completed:
-        how = "look" if script is scripts.LIST else "act"
-        argv = ["sh", "-c", scripts.AS_ROOT, "mesh", self._state, script, how, *words]
-        return self._there.run(argv, stdin=stdin, deadline=deadline)
+    def _run(self, script: str, words: Sequence[str], *, stdin: bytes = b"") -> Completed:
+        argv = ["sh", "-c", scripts.AS_ROOT, "mesh", self._state, script, "act", *words]
+        return self._there.run(argv, stdin=stdin, deadline=ACT_SECONDS)
 
     def _done(self, done: Completed, what: str) -> None:
         if done.exit_code:

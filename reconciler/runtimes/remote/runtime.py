@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.core.leased import why_taken
 from reconciler.errors import Denied, Gone, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.inquiry import Question, Told, alone
 from reconciler.model import labels as table
 from reconciler.model.desired import PLACE, Desired, ProcessPayload, Sealed, Stop, places
 from reconciler.model.key import Key
@@ -53,8 +54,14 @@ class RemoteProcesses(RemoteReach):
     # -- looking
 
     def observe(self, *, deep: bool = False) -> View:  # noqa: ARG002 -- a look at everything costs no more
+        return self.view(alone(self._there, self.question(), deadline=LOOK_SECONDS))
+
+    def question(self) -> Question:
+        return Question(LOOK, (self._state, self._owner if self._acts else "-", str(leases.SECONDS), self._who))
+
+    def view(self, told: Told) -> View:
         try:
-            seen = self._list()
+            seen = self._read(told)
             there = tuple(seen.observed(self.host, self._owner))
         except OutcomeUnknown as error:  # nothing can have changed by a look
             return View(self.name, self.host, problem=error.message, hint="it is asked again")
@@ -67,10 +74,10 @@ class RemoteProcesses(RemoteReach):
         return ""
 
     def _list(self) -> Listing:
-        words = [self._state, self._owner if self._acts else "-", str(leases.SECONDS), self._who]
-        before = time.time()
-        done = self._there.run(["sh", "-c", LOOK, "look", *words], deadline=LOOK_SECONDS)
-        return read(done.stdout.decode(errors="replace"), self.host, before, time.time())
+        return self._read(alone(self._there, self.question(), deadline=LOOK_SECONDS))
+
+    def _read(self, told: Told) -> Listing:
+        return read(told.whole, self.host, told.before, told.after)
 
     # -- whose it is
 
