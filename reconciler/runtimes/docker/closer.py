@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,13 +29,16 @@ class Closer:
         self._moments = moments
         self._images: dict[str, JSON | None] = {}
 
-    def look(self, seen: Sequence[Observed]) -> tuple[Observed, ...]:
+    def look(self, seen: Sequence[Observed], made_from: Mapping[str, str] = {}) -> tuple[Observed, ...]:
         """Our own, closer. One that can't be looked at is unknown, one that has gone meanwhile is left out; the
-        others are none the worse for it.
+        others are none the worse for it. Images that the list has named, in `made_from`, are asked for along with them.
         """
         ours = [one for one in seen if one.kind == INSTANCE and one.key is not None]
-        answers = self._inspections.get_each([f"/containers/{one.id}/json" for one in ours])
-        told = {one.id: _told(reply) for one, reply in zip(ours, answers, strict=True)}
+        images = self._unknown({made_from[one.id] for one in ours if made_from.get(one.id)})
+        paths = [*(f"/containers/{one.id}/json" for one in ours), *(f"/images/{image}/json" for image in images)]
+        answers = self._inspections.get_each(paths)
+        told = {one.id: _told(reply) for one, reply in zip(ours, answers, strict=False)}
+        self._learn(images, answers[len(ours) :])
         self._know_images({str(found.get("Image")) for found in told.values() if isinstance(found, Mapping)})
         self._registries.ask_registries(filter(None, map(_pulled_always, told.values())))
         closer = (self._deepened(one, told[one.id]) if one.id in told else one for one in seen)
@@ -60,9 +63,15 @@ class Closer:
         return self._registries.newer(name, image) if name and image else ""
 
     def _know_images(self, identities: set[str]) -> None:
+        new = self._unknown(identities)
+        self._learn(new, self._connection.get_each([f"/images/{i}/json" for i in new]))
+
+    def _unknown(self, identities: set[str]) -> list[str]:
+        return sorted(identities - self._images.keys())
+
+    def _learn(self, identities: Sequence[str], answers: Iterable[Reply | Unreachable]) -> None:
         """An image that was removed under its container is not asked for again: it can't come back as it was."""
-        new = sorted(identities - self._images.keys())
-        for identity, reply in zip(new, self._connection.get_each([f"/images/{i}/json" for i in new]), strict=True):
+        for identity, reply in zip(identities, answers, strict=True):
             told = _told(reply)
             if not isinstance(told, str):
                 self._images[identity] = told

@@ -47,6 +47,11 @@ def containers(
     return found
 
 
+def made_from(items: Any) -> dict[str, str]:
+    """The image of each container of a list, by id."""
+    return {item["Id"]: str(item.get("ImageID") or "") for item in _listed(items)}
+
+
 def networks(items: Any, owner: str) -> tuple[Observed, ...]:
     return tuple(network(item, owner) for item in _listed(items))
 

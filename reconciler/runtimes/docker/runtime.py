@@ -70,7 +70,7 @@ class DockerRuntime(DockerReach, DockerAdopting):
     def observe(self, *, deep: bool = False) -> View:
         try:
             seen = self._look()
-            seen = self._closer.look(seen) if deep else seen
+            seen = self._closer.look(seen, read.made_from(self._lists[0])) if deep else seen
             return View(self.name, self.host, seen, engine=self._version)
         except ReconcilerError as error:
             return View(self.name, self.host, problem=error.message, hint=error.hint)
