@@ -22,6 +22,8 @@ from reconciler.values import dataclass
 DEFAULT_NETWORK = "default"
 PLANNED = frozenset({"service", "job"})
 """Workloads that passes bring about by themselves. The runs of a Campaign are somebody's command."""
+_Placed = dict[tuple[int, str], tuple[Resource, ServiceSpec]]
+"""By where a resource lies in memory, which is sooner known than whether two are equal, and by host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Graph:
     port_range: tuple[int, int] = (20000, 29999)
     hosts: Mapping[str, HostSpec] = field(default_factory=dict)
     """Other machines that are known here, by their ids; under `local` what was said of this one."""
+    _placed: _Placed = field(default_factory=dict, repr=False, compare=False)
+    """What `placed` has said, for it is asked twenty times for each service."""
 
     def services(self) -> Iterator[tuple[Key, ServiceSpec]]:
         for key in sorted(self.resources):
@@ -76,7 +80,12 @@ class Graph:
         spec = seen_as_service(resource)
         if spec is None or spec.run_on == LOCAL:
             return spec
-        return replace(spec, run_on=self.host_id(spec.run_on))
+        where = self.host_id(spec.run_on)
+        of, found = self._placed.get((id(resource), where), (None, None))
+        if of is not resource:
+            found = replace(spec, run_on=where)
+            self._placed[id(resource), where] = resource, found
+        return found
 
     def host_id(self, name: str) -> str:
         """Of the namespace's own host, or else of that of all: what a place is called."""
