@@ -27,6 +27,9 @@ def guarded(action: Callable[[], int | None], invocation: Invocation) -> int:
         code = _to_the_end(action, invocation)
     except click.exceptions.Exit as leave:
         code = leave.exit_code
+    except click.exceptions.NoArgsIsHelpError as bare:
+        print(bare.format_message(), file=invocation.stderr)  # `reconciler daemon`: whoever types it asks what there is
+        code = USAGE
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
@@ -76,7 +79,7 @@ def _words(error: Exception) -> tuple[list[tuple[str, str]], int]:
         case ReconcilerError():
             return _with_hint(error.message, error.hint), error.exit_code
         case click.ClickException():
-            return _with_hint(error.format_message(), _usage_hint(error)), USAGE
+            return _with_hint(_as_we_write(error.format_message()), _usage_hint(error)), USAGE
         case OSError() if error.strerror:
             place = f"{error.filename}: " if error.filename else ""
             return _with_hint(f"{place}{error.strerror}", _step(error)), 1
@@ -99,6 +102,16 @@ def _with_hint(message: str, hint: str) -> list[tuple[str, str]]:
     return [("error", message), ("hint", hint)] if hint else [("error", message)]
 
 
+def _as_we_write(message: str) -> str:
+    """Click begins with a capital and ends with a full stop."""
+    return message[:1].lower() + message[1:].removesuffix(".")
+
+
 def _usage_hint(error: click.ClickException) -> str:
+    """Where something is missing an example says more than the whole help."""
     context = getattr(error, "ctx", None)
-    return f"see {context.command_path.strip()} --help" if context else ""
+    if context is None:
+        return ""
+    see = f"see {context.command_path.strip()} --help"
+    examples = getattr(context.command, "examples", "") if isinstance(error, click.MissingParameter) else ""
+    return f"like: {examples.splitlines()[0].partition('  #')[0].rstrip()}; {see}" if examples else see

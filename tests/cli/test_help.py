@@ -76,6 +76,21 @@ def test_an_unknown_option_is_a_usage_error(cli: Run) -> None:
     assert "see reconciler version --help" in wrong.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("scale web", "missing option '--replicas'\nhint: like: reconciler scale web --replicas 3; see"),
+        ("exec web sh -c ls", "after two dashes: reconciler exec NAME -- COMMAND -c …\n"),
+        ("daemon", "Usage: reconciler daemon"),
+    ],
+)
+def test_an_unfinished_command_line_is_answered_with_how_it_goes_on(line: str, text: str, cli: Run) -> None:
+    wrong = cli(*line.split())
+    assert wrong.returncode == 2
+    assert text in wrong.stderr
+    assert "error: Usage" not in wrong.stderr
+
+
 def test_an_unknown_kind_is_answered_with_the_one_that_was_meant(cli: Run) -> None:
     wrong = cli("schema", "servce")
     assert wrong.returncode == 2
