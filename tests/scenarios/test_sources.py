@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.engine.repositories import Repository, ssh_key
+from tests.podman_lacks import plain
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import box, document, native
 from tests.scenarios.stage import Document, Stage, eventually
@@ -69,7 +70,7 @@ def test_B6_commits_come_into_force_and_bad_ones_do_not(stage: Stage, daemon: Da
     assert (stage.container("web")["Id"], stage.process("job").pid) == (web, job)
     repo.commit("Good", app=text(box("web", container={"image": "reconciler-test:2"})), more=text(native("job")))
     becomes(stage, "Synced")
-    eventually(lambda: stage.container("web")["Config"]["Image"] == "reconciler-test:2", "the next commit heals")
+    eventually(lambda: plain(stage.container("web")["Config"]["Image"]) == "reconciler-test:2", "the next commit heals")
     assert stage.process("job").pid == job, "what did not change was not touched"
     assert bad not in stage.cli("get", "source", "shop", "-o", "json").out
 
