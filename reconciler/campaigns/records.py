@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from reconciler.core.advice import command_line
 from reconciler.core.campaign.manifest import Manifest, from_tree, to_tree
 from reconciler.durable import write_whole
 from reconciler.errors import ReconcilerError
@@ -103,7 +104,7 @@ class Records:
             who = (self.folder(key) / "lock").read_text(errors="replace").strip()
         except OSError:
             who = ""
-        hint = f"see how far it is: reconciler campaign status {key.name} -n {key.namespace}"
+        hint = f"see how far it is: {command_line(key, 'campaign status')}"
         return Busy(f"{key.short}: another command runs it{f' ({who})' if who else ''}", hint=hint)
 
     def _taken(self, key: Key) -> int:

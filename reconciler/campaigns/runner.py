@@ -97,11 +97,10 @@ class Runner:
 
 def unfinished(resource: Resource, old: Manifest) -> Unfinished:
     done = sum(run.over for run in old.runs)
-    place = f" -n {old.namespace}" if old.namespace != "default" else ""
-    again = f"reconciler run {old.name}{place}"
+    onward, anew = (command_line(resource.key, "run", option) for option in ("--resume", "--restart"))
     return Unfinished(
         f"{resource.key.short}: {done} of {len(old.runs)} runs have ended, and the last time was interrupted",
-        hint=f"go on with it: {again} --resume; or begin anew: {again} --restart",
+        hint=f"go on with it: {onward}; or begin anew: {anew}",
     )
 
 

@@ -8,10 +8,10 @@ import click
 
 from reconciler.cli import campaigning, line, names, picking
 from reconciler.cli.context import Context
-from reconciler.cli.diagnosis import at
 from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb, verbs
+from reconciler.core.advice import command_line
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def status(context: Context, word: str) -> None:
         print(f"{campaigning.summary(tree)}{to_come}\n", file=context.stdout)
         campaigning.print_runs(context, tree["runs"])
         if tree["state"] == "interrupted":
-            print(f"hint: go on with it: {at(key, 'run', '--resume')}", file=context.stderr)
+            print(f"hint: go on with it: {command_line(key, 'run', '--resume')}", file=context.stderr)
 
 
 @verb("list", examples=LIST, outputs=(*TREES, "name"))
@@ -109,7 +109,7 @@ def results(context: Context, word: str) -> None:
     manifest = campaigning.records_of(context).manifest(key)
     if manifest is None:
         _tree(context, line.open_controller(context), key)  # says so if there is no such campaign
-        raise ReconcilerError(f"{key.short}: it has not been run yet", hint=at(key, "run"))
+        raise ReconcilerError(f"{key.short}: it has not been run yet", hint=command_line(key, "run"))
     if not show_tree(context, [json.loads(text) for text in tell.json_lines(manifest.runs).splitlines()]):
         context.stdout.write(tell.table(manifest.runs))
 

@@ -130,7 +130,7 @@ def plan(context: Context, resource: Resource, *, strategy: str | None, resume: 
 def _begin_anew(context: Context, resource: Resource, old: Manifest, strategy: str, *, yes: bool) -> None:
     """After an end with failures many a one means to do only what has not worked."""
     from reconciler.campaigns.runner import refuse_another
-    from reconciler.cli.diagnosis import at
+    from reconciler.core.advice import command_line
 
     undone = sum(run.state != "completed" for run in old.runs)
     said = (
@@ -142,7 +142,7 @@ def _begin_anew(context: Context, resource: Resource, old: Manifest, strategy: s
     except UsageError:  # so nobody can mean to go on with it
         print(f"note: {said}", file=context.stderr)
         return
-    rest = f"to do only those that did not work: {at(resource.key, 'run', '--resume')}"
+    rest = f"to do only those that did not work: {command_line(resource.key, 'run', '--resume')}"
     print(f"note: {said}; {rest}", file=context.stderr)
     if not yes and context.stdin.isatty() and not _answer(context, "Begin anew?", default=False):
         raise UsageError("it was not begun", hint=f"{rest}; or say --yes")

@@ -8,8 +8,8 @@ import click
 
 from reconciler.cli import editor, entering, inside, line, names, picking, wired, workspace
 from reconciler.cli.context import Context
-from reconciler.cli.diagnosis import at
 from reconciler.cli.verb import verb
+from reconciler.core.advice import command_line
 from reconciler.engine.places.grounds import place_of
 from reconciler.model.place import LOCAL
 
@@ -125,5 +125,8 @@ def _open(context: Context, parts: Parts, key: Key, thing: Observed, address: st
 
         print("note: here is a shell instead", file=context.stderr)
         return enter(context, parts, key, thing)
-    print(f"hint: install it, open the address by hand, or take a shell: {at(key, 'attach')}", file=context.stderr)
+    print(
+        f"hint: install it, open the address by hand, or take a shell: {command_line(key, 'attach')}",
+        file=context.stderr,
+    )
     return 1

@@ -7,10 +7,10 @@ import click
 
 from reconciler.cli import line, names, picking, specs
 from reconciler.cli.context import Context
-from reconciler.cli.diagnosis import at
 from reconciler.cli.render.progress import progress
 from reconciler.cli.selector import matches
 from reconciler.cli.verb import verb
+from reconciler.core.advice import command_line
 from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def _refuse_attended(context: Context, controller: Controller, keys: Sequence[Ke
 
     for key in campaigns(controller.parts, keys):
         busy = records_of(context).busy(key).message
-        hint = f"end it there with Ctrl-C, or wait for its end; --force goes on, and so does {at(key, 'delete')}"
+        hint = (
+            f"end it there with Ctrl-C, or wait for its end; --force goes on, and so does {command_line(key, 'delete')}"
+        )
         raise ReconcilerError(f"{busy}, so nothing was deleted", hint=hint)
 
 

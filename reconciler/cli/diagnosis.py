@@ -41,11 +41,6 @@ FINE = frozenset(
 )  # fmt: skip
 
 
-def at(key: Key, verb: str, *rest: str) -> str:
-    """A command line that names a resource, for people to copy."""
-    return command_line(key, verb, *rest)
-
-
 def next_step(look: Look, sight: Sight) -> str:
     """The command to type next; empty where nothing needs to be done, or only time will help."""
     key, word = sight.key, words.status_word(look, sight)
@@ -59,21 +54,23 @@ def next_step(look: Look, sight: Sight) -> str:
         return f"reconciler host {'trust' if 'HostKeyUnknown' in word else 'check'} {key.name}{_place(key)}"
     if word == "Unknown":
         return "reconciler doctor"
+    if key.kind == "source" and word == Reason.NOT_SYNCED:
+        return command_line(key, "sync")
     if key.kind == "source":
-        return at(key, "sync") if word == Reason.NOT_SYNCED else _step_of_source(sight) or at(key, "describe")
+        return _step_of_source(sight) or command_line(key, "describe")
     if key.kind == "campaign" and sight.course:
         return _step_of_campaign(key, word)
     tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
     if key.is_workload and words.actions_on(look, key) and word != "Deleting" and not tried:
-        return at(key, "start")
-    return at(key, "why")
+        return command_line(key, "start")
+    return command_line(key, "why")
 
 
 def _step_of_campaign(key: Key, word: str) -> str:
     """One that was interrupted is gone on with; of one that failed people want to know first how."""
     if word == Reason.INTERRUPTED:
-        return at(key, "run", "--resume")
-    return at(key, "campaign status" if word == Reason.FAILED else "describe")
+        return command_line(key, "run", "--resume")
+    return command_line(key, "campaign status" if word == Reason.FAILED else "describe")
 
 
 def awaits_word(sight: Sight) -> bool:
@@ -146,7 +143,7 @@ def by_hand(sight: Sight) -> list[str]:
     spec = seen_as_service(sight.resource) if sight.resource else None
     running = next((thing for thing in sight.things if thing.phase is Phase.RUNNING), None)
     if running:
-        own = at(sight.key, "attach")
+        own = command_line(sight.key, "attach")
         return [own, f"docker exec -it {running.name} sh"] if running.place == "docker" else [own]
     if spec and spec.run_on != LOCAL:
         return []  # nothing that is typed here would try it there
@@ -175,13 +172,20 @@ def advice(look: Look, sight: Sight) -> list[str]:
             or [hint for reason, hint in HINTS.items() if reason == ready.reason]
         )
     if step := next_step(look, sight):
-        own = at(sight.key, "why")
-        again = sight.key.kind == "source" and step == at(sight.key, "describe")
-        step = at(sight.key, "events") if again else step
-        told.append(step if step != own else at(sight.key, "logs") if sight.things else at(sight.key, "events"))
+        told.append(_further(sight, step))
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
     return [text for text in dict.fromkeys(told) if not any(text in other and text != other for other in told)]
+
+
+def _further(sight: Sight, step: str) -> str:
+    """Whoever reads this has asked why already, and has been shown all that `describe` shows of a source."""
+    key = sight.key
+    if key.kind == "source" and step == command_line(key, "describe"):
+        return command_line(key, "events")
+    if step == command_line(key, "why"):
+        return command_line(key, "logs" if sight.things else "events")
+    return step
 
 
 def _of_host(look: Look, sight: Sight) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.cli import picking
-from reconciler.cli.diagnosis import at
+from reconciler.core.advice import command_line
 from reconciler.engine.places.grounds import place_of
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.observed import Observed, Phase
@@ -79,7 +79,7 @@ def one_that_runs(parts: Parts, key: Key, index: int | None) -> Observed:
 def not_running(parts: Parts, key: Key) -> NotRunning:
     """Says what stands in the way, and what to type."""
     if key.kind == "campaign":
-        hint = f"see how far it is: reconciler campaign status {key.name} -n {key.namespace}"
+        hint = f"see how far it is: {command_line(key, 'campaign status')}"
         return NotRunning(f"{key.short}: no run of it goes on right now", hint=hint)
     from reconciler.cli.diagnosis import findings
     from reconciler.cli.render.words import message
@@ -90,12 +90,12 @@ def not_running(parts: Parts, key: Key) -> NotRunning:
     if sight is None or (
         sight.resource and not sight.resource.deleting and not getattr(sight.resource.spec, "replicas", 1)
     ):
-        return NotRunning(f"{key.short} is stopped", hint=f"start it: {at(key, 'start')}")
+        return NotRunning(f"{key.short} is stopped", hint=f"start it: {command_line(key, 'start')}")
     told = findings(seen, sight) or [message(seen, sight) or "no instance of it exists"]
     again = "restart" if key.kind == "job" else "start"
     return NotRunning(
         f"{key.short} is not running: {'; '.join(told)}",
-        hint=f"start it: {at(key, again)}; see more: {at(key, 'describe')}",
+        hint=f"start it: {command_line(key, again)}; see more: {command_line(key, 'describe')}",
     )
 
 

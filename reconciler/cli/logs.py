@@ -9,9 +9,9 @@ import click
 
 from reconciler.cli import inside, line, names, picking
 from reconciler.cli.context import Context
-from reconciler.cli.diagnosis import at
 from reconciler.cli.durations import moment
 from reconciler.cli.verb import verb
+from reconciler.core.advice import command_line
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.place import LOCAL
 
@@ -89,7 +89,7 @@ def _without_instance(parts: Parts, key: Key) -> ReconcilerError:
     stopped = declared is not None and declared.spec.replicas == 0
     return ReconcilerError(
         f"{key.short} has no instance, so it has no log: {'it is stopped' if stopped else 'it does not exist'}",
-        hint=f"start it: {at(key, 'start')}; its last run: {at(key, 'logs', '--previous')}",
+        hint=f"start it: {command_line(key, 'start')}; its last run: {command_line(key, 'logs', '--previous')}",
     )
 
 
@@ -117,7 +117,9 @@ def _earlier(context: Context, parts: Parts, key: Key, index: int | None, tail: 
     streams |= dict(_earlier_elsewhere(parts, key, index, tail))
     if not streams:
         inside.instances(parts, key)  # says so if there is no such service at all
-        raise ReconcilerError(f"{key.short} has no log of an earlier run", hint=f"the present one: {at(key, 'logs')}")
+        raise ReconcilerError(
+            f"{key.short} has no log of an earlier run", hint=f"the present one: {command_line(key, 'logs')}"
+        )
     yield from (streams[number] for number in sorted(streams))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.cli.diagnosis import at
+from reconciler.core.advice import command_line
 from reconciler.errors import ReconcilerError, Refused
 
 if TYPE_CHECKING:
@@ -52,6 +52,6 @@ def best(reach: Reach, thing: Observed, key: Key) -> str:
             return asked
     raise ReconcilerError(
         f"{key.short}: there is no shell in {thing.title}",
-        hint=f"run a program that it has: {at(key, 'exec', '--', 'PROGRAM')}; "
+        hint=f"run a program that it has: {command_line(key, 'exec', '--', 'PROGRAM')}; "
         f"or bring files in and out: reconciler cp; or use an image with a shell",
     )

@@ -40,10 +40,10 @@ def command(
 
 def by_itself(context: Context, found: Mapping[Key, Resource]) -> list[Key]:
     """Nobody named them one by one, so those that wait to be named are passed over."""
-    from reconciler.cli.diagnosis import at
+    from reconciler.core.advice import command_line
     from reconciler.engine.edits import waits_for_start
 
     waiting = [key for key, resource in found.items() if waits_for_start(resource) and not resource.spec.replicas]
     for key in waiting:
-        print(f"note: {key.short} has autoStart: false; start it: {at(key, 'start')}", file=context.stderr)
+        print(f"note: {key.short} has autoStart: false; start it: {command_line(key, 'start')}", file=context.stderr)
     return [key for key in found if key not in waiting]

@@ -8,11 +8,11 @@ import click
 from reconciler.cli import names, picking
 from reconciler.cli.conditions import Expectation, expectation
 from reconciler.cli.context import Context
-from reconciler.cli.diagnosis import at
 from reconciler.cli.durations import duration
 from reconciler.cli.picking import Onlooker, Picked, Wanted
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb
+from reconciler.core.advice import command_line
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,5 +109,5 @@ def _late(
     for key in pending:
         wrong = "; ".join(_wrong(key, items.get(key), expectations))
         print(f"error: {key.short}{spent}: {clean(wrong)}", file=context.stderr)
-    print(f"hint: see: {at(pending[0], 'why')}", file=context.stderr)
+    print(f"hint: see: {command_line(pending[0], 'why')}", file=context.stderr)
     return 1
