@@ -61,6 +61,7 @@ def as_joined(payload: MeshPayload, before: Mapping[str, Any] | None = None) -> 
         "live_public": public,
         "port": payload.port,
         "wanted_address": payload.address,
+        "wanted_port": payload.port,
         "addresses": (payload.address,),
         "routes": tuple(reached),
         "peers": {

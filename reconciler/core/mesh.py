@@ -108,24 +108,43 @@ def _endpoint(graph: Graph, snapshot: Snapshot, host: str) -> str:
     own = literal(spec.reached_at) or literal(known.met_at)
     on_a_leg = any(literal(leg.address.partition("/")[0]) == own for leg in known.legs)
     at = str(own) if own and on_a_leg else spec.address if host != LOCAL else ""
-    return f"[{at}]:{topology.port(graph)}" if ":" in at else f"{at}:{topology.port(graph)}" if at else ""
+    port = topology.port(graph, snapshot, host)
+    return f"[{at}]:{port}" if ":" in at else f"{at}:{port}" if at else ""
 
 
 def _part(graph: Graph, snapshot: Snapshot, host: str, routes: Routes, addresses: Mapping[str, str]) -> Desired:
     key, peers = member(graph, host), routes[host]
-    found = (_peer(graph, snapshot, host, other, peers[other], addresses) for other in sorted(peers))
+    found = [_peer(graph, snapshot, host, other, peers[other], addresses) for other in sorted(peers)]
     payload = MeshPayload(
         device=topology.device(graph),
         address=addresses[host],
-        port=topology.port(graph),
+        port=topology.port(graph, snapshot, host),
         peers=tuple(peer for peer in found if peer.key),
         relays=any(len(seen) > 1 for other in peers for seen in (routes.get(other, {}).get(host, set()),)),
     )
-    turned = replace(payload, becomes=_becomes(graph, snapshot, host, peers))  # that is over as soon as it is done
+    becomes = _becomes(graph, snapshot, host, peers)
+    to_call = tuple(peer.key for peer in payload.peers if becomes or _forgot(graph, snapshot, peer, host))
+    now = replace(payload, becomes=becomes, to_call=() if _callable(graph, snapshot, host) else to_call)
     return Desired(
-        key=key, runtime=topology.RUNTIME, host=host, payload=turned, fingerprint=fingerprint(payload),
+        key=key, runtime=topology.RUNTIME, host=host, payload=now, fingerprint=fingerprint(payload),
         owner=graph.owner,
     )  # fmt: skip
+
+
+def _forgot(graph: Graph, snapshot: Snapshot, peer: Peer, host: str) -> bool:
+    """Whether it has another device by now than the one with which the host agreed upon a session. The host would go
+    on with that until WireGuard agrees anew by itself, two minutes at the most, if it has nothing to say meanwhile.
+    Once it calls it has not agreed upon anything, so that it is told only once.
+    """
+    known, own = footing(snapshot, peer.host), facts(part(graph, snapshot, host))
+    agreed = own.get("peers", {}).get(peer.key, {})
+    if known is None or known.lacking or not agreed.get("shook"):
+        return False
+    theirs = facts(part(graph, snapshot, peer.host))
+    seen = theirs.get("peers", {}).get(own.get("public"))
+    if not theirs.get("up") or seen is None:
+        return True
+    return bool(agreed.get("settled")) and not seen.get("shook")  # who agrees hears of it before the other one does
 
 
 def _becomes(graph: Graph, snapshot: Snapshot, host: str, peers: Iterable[str]) -> str:
@@ -164,6 +183,8 @@ def deviations(item: Desired, seen: Observed) -> Iterator[str]:
         yield "its key or port was changed"
     if wanted.becomes:
         yield "its next key is known to all, and becomes its key"
+    elif forgot := [called(peer.host) for peer in wanted.peers if peer.key in wanted.to_call]:
+        yield f"the device of {' and '.join(forgot)} is another one, and can't call it"
     yield from _of_others(item, seen)
 
 

@@ -253,5 +253,10 @@ def device(graph: Graph) -> str:
     return f"{DEVICE}{zlib.crc32(f'{graph.owner}/{graph.namespace}'.encode()):08x}"
 
 
-def port(graph: Graph) -> int:
-    return FIRST_PORT + zlib.crc32(device(graph).encode()) % PORTS
+def port(graph: Graph, snapshot: Snapshot, host: str) -> int:
+    """The one that it was given, and else the same on all hosts; the next one where somebody else has that."""
+    known, footed = facts(part(graph, snapshot, host)), footing(snapshot, host)
+    taken = footed.datagrams - {known.get("port")} if footed else frozenset()
+    start = (known.get("wanted_port") or FIRST_PORT + zlib.crc32(device(graph).encode())) - FIRST_PORT
+    wished = (FIRST_PORT + (start + step) % PORTS for step in range(PORTS))
+    return next((one for one in wished if one not in taken), FIRST_PORT + start % PORTS)

@@ -224,6 +224,8 @@ class MeshPayload:
     """Between others, who can't reach one another."""
     becomes: str = ""
     """Its next key, if that is to be its key from now on."""
+    to_call: tuple[str, ...] = ()
+    """Keys of peers who know no more what was agreed upon, and can't call it themselves."""
 
 
 Payload = ContainerPayload | ProcessPayload | AttachedPayload | NetworkPayload | VolumePayload | MeshPayload

@@ -190,6 +190,8 @@ class Footing:
     """Its own address, in the connection through which it was asked."""
     lacking: str = ""
     """Why it can't be made part of a mesh."""
+    datagrams: frozenset[int] = frozenset()
+    """Numbers of UDP that somebody has, of those that a part of a mesh may have."""
 
 
 @dataclass(frozen=True, slots=True)

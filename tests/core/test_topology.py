@@ -145,6 +145,63 @@ def test_what_was_taken_out_of_it_is_put_back() -> None:
         assert [(a.verb, a.key.name) for a in actions] == [(Verb.ADJUST, "local")], change
 
 
+def with_facts(snapshot: Snapshot, host: str, **facts: Any) -> Snapshot:
+    """With something else found in a host's part."""
+    (part,) = (t for t in snapshot.objects() if t.kind == "mesh" and t.host == host)
+    assert part.facts is not None
+    return seen(
+        snapshot, host, objects=(replace(part, facts=replace(part.facts, fields={**part.facts.fields, **facts})),)
+    )
+
+
+def shaken(snapshot: Snapshot, host: str, shook: int, *, settled: bool = True) -> Snapshot:
+    (part,) = (t for t in snapshot.objects() if t.kind == "mesh" and t.host == host)
+    assert part.facts is not None
+    peers = {key: {**one, "shook": shook, "settled": settled} for key, one in part.facts.fields["peers"].items()}
+    return with_facts(snapshot, host, peers=peers)
+
+
+@pytest.mark.parametrize(
+    ("own", "agreed", "theirs", "called"),
+    [
+        ({"shook": 7}, True, {"shook": 7}, False),
+        ({"shook": 7}, True, {"shook": 0}, True),
+        ({"shook": 7}, False, {"shook": 0}, False),
+        ({"shook": 0}, False, {"shook": 0}, False),
+        ({"shook": 7}, False, {"up": False}, True),
+        ({"shook": 7}, False, {"peers": {}}, True),
+        ({"shook": 0}, False, {"up": False}, False),
+    ],
+)
+def test_who_can_not_be_called_calls_who_forgot_him_and_only_once(
+    own: dict[str, int], agreed: bool, theirs: dict[str, Any], called: bool
+) -> None:
+    """`far` is behind a router, so that `local`, whose device was made anew, has no way to call it."""
+    there = shaken(settled(stack(), world()), "shop/far", own["shook"], settled=agreed)
+    there = shaken(there, "local", theirs["shook"]) if "shook" in theirs else with_facts(there, "local", **theirs)
+    actions = plan(stack(), there, {}, NOW).actions
+    assert ("far" in {action.key.name for action in actions}) is called
+    for action in actions:
+        there = advance(there, action, NOW)
+    assert plan(stack(), there, {}, NOW).actions == ()
+
+
+def test_a_port_that_somebody_has_is_left_to_him_and_the_next_one_kept() -> None:
+    def ports(snapshot: Snapshot) -> tuple[int, str]:
+        """Of `local`, and where `far` finds it."""
+        parts = mesh(stack(), snapshot).parts
+        return parts["local"].payload.port, parts["shop/far"].payload.peers[0].endpoint  # type: ignore[union-attr]
+
+    first, _ = ports(settled(stack(), world()))
+    taken = Footing(LEGS["local"], datagrams=frozenset({first}))
+    there = settled(stack(), seen(world(), "local", footing=taken))
+    assert ports(there) == (first + 1, f"10.0.0.1:{first + 1}")
+    own = replace(taken, datagrams=frozenset({first + 1}))
+    there = seen(there, "local", footing=own)
+    assert plan(stack(), there, {}, NOW).actions == (), "it stays where it is, and its own port is nobody else's"
+    assert ports(with_facts(there, "local", up=False, port=0))[0] == first + 2, "another one has it meanwhile"
+
+
 def test_it_is_refused_where_its_addresses_are_somebody_elses_or_nobody_may_make_it() -> None:
     taken = {**LEGS, "shop/far": (*LEGS["shop/far"], Leg("cni0", "10.42.0.1/24"))}
     (wait,) = (w for w in plan(stack(), world(taken), {}, NOW).waits if w.key.kind == "mesh")

@@ -26,10 +26,12 @@ tool ip
 tool wg
 leg eth0@if7 192.168.7.5/24
 leg rcm1 10.42.3.4/32
+udp 7918
 = rcm1
+clock 1700000030
 labels {json.dumps(LABELS)}
 public {KEY}
-set self 10.42.3.4
+set self 10.42.3.4 31000
 set peer {KEY} 10.42.9.9/32 10.0.0.1:31000 25 local
 live {KEY} 31000
 peer {KEY} 10.0.0.1:31000 10.42.9.9/32 1700000000
@@ -42,10 +44,11 @@ end
 def test_a_part_is_read_with_its_device_and_its_neighbours() -> None:
     footing, (part,) = read(TOLD, "shop/far", "me")
     assert next((leg.device, leg.address) for leg in footing.legs) == ("eth0", "192.168.7.5/24")
-    assert (footing.met_at, footing.lacking) == ("192.168.7.5", "")
+    assert (footing.met_at, footing.lacking, footing.datagrams) == ("192.168.7.5", "", {31000})
     assert part.facts is not None
     known = part.facts.fields
     assert (known["up"], known["public"], known["port"], known["wanted_address"]) == (True, KEY, 31000, "10.42.3.4")
+    assert (known["wanted_port"], known["peers"][KEY]["settled"]) == (31000, True)
     assert (known["hosts"], known["endpoints"]) == ({"local": "10.42.9.9"}, {"local": "10.0.0.1:31000"})
     assert known["peers"][KEY]["reached"] == ("10.42.9.9",)
 

@@ -16,6 +16,10 @@ from reconciler.values import dataclass
 
 RUNTIME = "mesh"
 KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
+SETTLED_SECONDS = 20
+"""After which both ends of a session have long been seen to have it. Two hosts aren't looked at at the same moment."""
+PORT = re.compile(r"[0-9A-F]{4}")
+DECIMAL = re.compile(r"[0-9]{1,18}", re.ASCII)
 ENDPOINT = re.compile(r"[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}", re.ASCII)
 
 
@@ -59,7 +63,8 @@ def _footing(said: Said, host: str) -> Footing:
         lacking = f"{host} has no {' and no '.join(missing)}; install wireguard-tools and iproute2 there"
     elif who != "root":
         lacking = f"{who} may make no network devices on {host}; be root there, or let sudo ask for no password"
-    return Footing(legs, next(iter(said.one("met")), ""), lacking)
+    taken = frozenset(int(words[0], 16) for words in said.all("udp") if words and PORT.fullmatch(words[0]))
+    return Footing(legs, next(iter(said.one("met")), ""), lacking, taken)
 
 
 def _is_interface(text: str) -> bool:
@@ -94,27 +99,36 @@ def _facts(said: Said) -> dict[str, Any]:
     live = [*said.one("live"), "", ""]
     lines = [words for words in said.all("set") if words[:1] == ["peer"] and len(words) == 6 and words[2] != "-"]
     told = [words for words in lines if _key(words[1:]) and _is_interface(words[2].partition(",")[0])]
-    own = next((words[1] for words in said.all("set") if words[:1] == ["self"] and len(words) == 2), "")
+    own = [*next((words[1:] for words in said.all("set") if words[:1] == ["self"]), []), "", ""]
+    clock = _number(said.one("clock"))
     return {
         "up": "up" in said.lines and bool(live[0]),
         "next": _key(said.one("next")),
         "public": _key(said.one("public")),
         "live_public": live[0],
-        "port": int(live[1]) if live[1].isdecimal() else 0,
-        "wanted_address": own if _is_interface(own) else "",
+        "port": _number(live[1:]),
+        "wanted_address": own[0] if _is_interface(own[0]) else "",
+        "wanted_port": _number(own[1:]),
         "addresses": (),
         "routes": tuple(words[0] for words in said.all("route") if words),
-        "peers": {words[0]: _peer(words) for words in said.all("peer") if len(words) == 4},
+        "peers": {words[0]: _peer(words, clock) for words in said.all("peer") if len(words) == 4},
         "hosts": {words[5]: words[2].partition("/")[0] for words in told},
         "endpoints": {words[5]: words[3] for words in told if ENDPOINT.fullmatch(words[3])},
         "keys": {words[5]: words[1] for words in told},
     }
 
 
-def _peer(words: list[str]) -> dict[str, Any]:
+def _peer(words: list[str], clock: int) -> dict[str, Any]:
+    """By its own clock, with which it wrote down when it shook hands."""
     reached = tuple(one.partition("/")[0] for one in words[2].split(",") if one != "(none)")
-    shook = int(words[3]) if words[3].isdecimal() else 0
-    return {"reached": reached, "endpoint": words[1].replace("(none)", ""), "shook": shook}
+    shook = _number(words[3:])
+    settled = bool(shook) and clock - shook > SETTLED_SECONDS
+    return {"reached": reached, "endpoint": words[1].replace("(none)", ""), "shook": shook, "settled": settled}
+
+
+def _number(words: list[str]) -> int:
+    text = next(iter(words), "")
+    return int(text) if DECIMAL.fullmatch(text) else 0
 
 
 def _labels(said: Said) -> dict[str, str]:

@@ -57,12 +57,13 @@ class MeshRuntime:
     def create(self, desired: Desired) -> None:
         wanted = desired.payload
         assert isinstance(wanted, MeshPayload), "only parts of meshes are made"
-        lines = [json.dumps(table.write(desired), sort_keys=True), f"self {wanted.address}"]
+        lines = [json.dumps(table.write(desired), sort_keys=True), f"self {wanted.address} {wanted.port}"]
         for peer in wanted.peers:
             reached = ",".join(f"{address}/32" for address in peer.reached)
             lines.append(f"peer {peer.key} {reached} {peer.endpoint or '-'} {KEEPALIVE_SECONDS} {peer.host}")
             lines += [f"peer {peer.next_key} - {peer.endpoint or '-'} 0 {peer.host}"] if peer.next_key else []
         words = [wanted.device, wanted.address, str(wanted.port), "yes" if wanted.relays else "no", wanted.becomes]
+        words.append(" ".join(wanted.to_call))
         said = "\n".join([*lines, ""]).encode()
         self._done(self._run(scripts.UP, words, stdin=said), f"{self.host} can't be made part of the mesh")
 

@@ -45,11 +45,17 @@ for tool in ip wg; do command -v $tool >/dev/null && echo "tool $tool"; done
 ip -o addr show 2>/dev/null | while read -r _ device family address _; do
   case $family in inet|inet6) echo "leg $device $address" ;; esac
 done
+for table in udp udp6; do
+  [ -r /proc/net/$table ] && while read -r _ at _; do
+    case ${at##*:} in 75[3-9A-F]?|7[6-9A-C]??) echo "udp ${at##*:}" ;; esac
+  done < /proc/net/$table
+done
 for directory in "$state"/mesh/*/; do
   directory=${directory%/}
   device=${directory##*/}
   [ -e "$directory/labels.json" ] || continue
   echo "= $device"
+  echo "clock $(date +%s)"
   IFS= read -r line < "$directory/labels.json" && printf 'labels %s\n' "$line"
   [ -s "$directory/public" ] && read -r line < "$directory/public" && echo "public $line"
   [ -s "$directory/next.public" ] && read -r line < "$directory/next.public" && echo "next $line"
@@ -64,12 +70,14 @@ done
 echo end
 """
 )
-"""The last word proves that nothing is missing. Of a key only the public half is ever told."""
+"""The last word proves that nothing is missing. Of a key only the public half is ever told; of UDP, who has a number
+from 30000 to 31999 there, in hexadecimal digits.
+"""
 
 UP = (
     COMMON
     + r"""
-device=$1 address=$2 port=$3 relays=$4 becomes=$5
+device=$1 address=$2 port=$3 relays=$4 becomes=$5 anew=$6
 directory=$state/mesh/$device
 fail() { echo "x: $1" >&2; exit 1; }
 [ -z "${SUDO_UID-}" ] || [ -e "$state" ] || sudo -n -u "#$SUDO_UID" mkdir -p "$state" || exit 1
@@ -93,6 +101,7 @@ if ! ip link show dev "$device" >/dev/null 2>&1; then
   fi
 fi
 wg set "$device" private-key "$directory/key" listen-port "$port" || exit 1
+for key in $anew; do wg set "$device" peer "$key" remove || exit 1; done
 wanted= reached=
 told() { grep "^peer $1 " "$2" 2>/dev/null | { read -r _ _ _ where _; echo "$where"; }; }
 while read -r word key allowed where alive host; do
@@ -103,7 +112,10 @@ while read -r word key allowed where alive host; do
   known=$(told "$key" "$directory/set")
   set -- peer "$key" persistent-keepalive "$alive" allowed-ips "$allowed"
   case $now in ''|'(none)') known= ;; esac
-  [ "$where" = - ] || [ "$where" = "$known" ] || set -- "$@" endpoint "$where"
+  if [ "$where" != - ] && [ "$where" != "$known" ]; then
+    [ -z "$now" ] || wg set "$device" peer "$key" persistent-keepalive 0 || exit 1
+    set -- "$@" endpoint "$where"
+  fi
   wg set "$device" "$@" || exit 1
 done < "$directory/set.new"
 for key in $(wg show "$device" peers); do
@@ -133,8 +145,10 @@ mv -f "$directory/set.new" "$directory/set"
 """The directory around it is the user's own, who keeps his processes there, though root makes the device.
 
 Whatever is there already stays as it is: what moves no peer breaks no connection. An endpoint is told only where it
-is another one than last time, or was lost: a peer that roams knows better where it is. Whether the kernel forwards
-from the device is left as it is: an engine has seen to it, and its containers need it.
+is another one than last time, or was lost: a peer that roams knows better where it is. Then its keepalive is turned
+off and on, for who turns it on sends one at once, and by that the peer learns whence it is called now. A peer that has
+another device is taken out first: who knows of no session calls at once. Whether the kernel forwards from the device
+is left as it is: an engine has seen to it, and its containers need it.
 """
 
 NEXT = (
