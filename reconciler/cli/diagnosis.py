@@ -15,17 +15,18 @@ from reconciler.core.advice import AT_ONCE_SECONDS, NOTHING_TO_DO, command_line,
 from reconciler.core.graph import seen_as_service
 from reconciler.kinds.host import host_id
 from reconciler.kinds.service import ServiceSpec
+from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Reason
 
 if TYPE_CHECKING:
     from reconciler.engine.looking import Look, Sight
-    from reconciler.model.key import Key
     from reconciler.model.status import Condition
 
 CONFIRM = re.compile(r"reconciler confirm \S+(?: -n \S+)? --plan \w+")
 PLACE = re.compile(r"(\S+:\d+):\d+: ")
+AWAITED = re.compile(r"^waits for (\S+) to be ")
 EXIT_CODES = {
     126: "the command was found, but could not be run",
     127: "the command was not found",
@@ -53,7 +54,7 @@ def next_step(look: Look, sight: Sight) -> str:
     if key.kind == "host":
         return f"reconciler host {'trust' if 'HostKeyUnknown' in word else 'check'} {key.name}{_place(key)}"
     if word == "Unknown":
-        return "reconciler doctor"
+        return _step_of_unknown(look, sight)
     if key.kind == "source" and word == Reason.NOT_SYNCED:
         return command_line(key, "sync")
     if key.kind == "source":
@@ -62,8 +63,17 @@ def next_step(look: Look, sight: Sight) -> str:
         return _step_of_campaign(key, word)
     tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
     if key.is_workload and words.actions_on(look, key) and word != "Deleting" and not tried:
-        return command_line(key, "start")
+        return "" if look.daemon else command_line(key, "start")  # the daemon is about to
     return command_line(key, "why")
+
+
+def _step_of_unknown(look: Look, sight: Sight) -> str:
+    """Here the engine may be down, there the whole machine."""
+    host = Place.of(words.place_of(look, sight)).host
+    if host == LOCAL:
+        return "reconciler doctor"
+    namespace, _, name = host.rpartition("/")
+    return f"reconciler host check {name}{f' -n {namespace}' if namespace else ''}"
 
 
 def _step_of_campaign(key: Key, word: str) -> str:
@@ -172,20 +182,30 @@ def advice(look: Look, sight: Sight) -> list[str]:
             or [hint for reason, hint in HINTS.items() if reason == ready.reason]
         )
     if step := next_step(look, sight):
-        told.append(_further(sight, step))
+        told.append(_further(look, sight, step))
     if healed:
         told.append(f"reconciler diff{_place(sight.key)} shows what the next pass would do")
     return [text for text in dict.fromkeys(told) if not any(text in other and text != other for other in told)]
 
 
-def _further(sight: Sight, step: str) -> str:
+def _further(look: Look, sight: Sight, step: str) -> str:
     """Whoever reads this has asked why already, and has been shown all that `describe` shows of a source."""
     key = sight.key
     if key.kind == "source" and step == command_line(key, "describe"):
         return command_line(key, "events")
+    if step == command_line(key, "why") and (need := _awaited(look, sight)):
+        return command_line(need, "why")
     if step == command_line(key, "why"):
         return command_line(key, "logs" if sight.things else "events")
     return step
+
+
+def _awaited(look: Look, sight: Sight) -> Key | None:
+    """What it depends on and waits for: the trouble is there, and not here."""
+    ready = sight.status.condition("Ready")
+    found = AWAITED.search(ready.message) if ready and ready.reason == Reason.DEPENDENCY else None
+    keys = [Key(kind, sight.key.namespace, found[1]) for kind in ("service", "job")] if found else []
+    return next((key for key in keys if key in look.graph.resources), None)
 
 
 def _of_host(look: Look, sight: Sight) -> list[str]:

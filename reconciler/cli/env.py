@@ -11,6 +11,7 @@ from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.progress import progress
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb, verbs
+from reconciler.core.advice import command_line
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.values import dataclass
 
@@ -75,6 +76,8 @@ def up(
     code = _applied(context, controller, found, build=build, wait=wait, timeout=timeout)
     if code == 0 and attach and wait and not context.output and wired.has_terminal(context):
         return _attached(context, found.main.key)
+    if code == 0 and wait:
+        print(f"note: to work in it: {command_line(found.main.key, 'attach')}", file=context.stderr)
     return code
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -177,8 +177,8 @@ def print_troubles(context: Context, report: Report) -> int:
     """To stderr; the exit code."""
     for note in report.notes:
         print(f"note: {clean(note)}", file=context.stderr)
-    for trouble in report.troubles:
-        _print_trouble(context, trouble)
+    for alike in _alike(report.troubles):
+        _print_trouble(context, alike)
     if report.timed_out:
         print(
             "error: time is up before all was Ready; what runs goes on running, and the next apply goes on from here",
@@ -190,9 +190,18 @@ def print_troubles(context: Context, report: Report) -> int:
     return 0 if report.ok else 1
 
 
-def _print_trouble(context: Context, trouble: Trouble) -> None:
-    head = paint("error:", "red", color=context.color_on_stderr)
-    print(f"{head} {trouble.key.short}: {trouble.reason}: {clean(trouble.message)}", file=context.stderr)
+def _alike(troubles: Iterable[Trouble]) -> list[list[Trouble]]:
+    """An engine that is down is one trouble, however many are concerned."""
+    found: dict[object, list[Trouble]] = {}
+    for trouble in troubles:
+        found.setdefault((trouble.reason, trouble.message, trouble.hint, trouble.log), []).append(trouble)
+    return list(found.values())
+
+
+def _print_trouble(context: Context, alike: Sequence[Trouble]) -> None:
+    head, trouble = paint("error:", "red", color=context.color_on_stderr), alike[0]
+    whose = ", ".join(one.key.short for one in alike)
+    print(f"{head} {whose}: {trouble.reason}: {clean(trouble.message)}", file=context.stderr)
     for line in trouble.log:
         print(f"  | {clean(line)}", file=context.stderr)
     if trouble.hint:

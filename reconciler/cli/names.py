@@ -17,6 +17,11 @@ def namespaces(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
     return _starting(incomplete, (entry.name for entry in _entries(_applied(ctx)) if entry.is_dir()))
 
 
+def with_something(home: str) -> list[str]:
+    """The namespaces in which anything is declared."""
+    return [entry.name for entry in _entries(os.path.join(home, "applied")) if _entries(entry.path)]
+
+
 def kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     from reconciler.kinds import KINDS
 

@@ -13,6 +13,7 @@ from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb
 from reconciler.errors import UsageError
+from reconciler.model.plan import Reason
 
 if TYPE_CHECKING:
     from reconciler.engine.controller import Controller
@@ -120,15 +121,26 @@ def _unread(items: Sequence[Picked]) -> Iterator[str]:
 
 def _sum(context: Context, items: Sequence[Picked], *, everywhere: bool) -> str:
     if not items:
-        elsewhere = "" if everywhere else ", or reconciler status -A"
-        place = "any namespace" if everywhere else f"namespace {context.scope}"
-        return f"nothing is declared in {place}; next: reconciler apply -f FILE{elsewhere}"
+        return _nothing(context, everywhere=everywhere)
     parts = [_services([item for item in items if item.key.kind == "service"])]
     by_kind = ((kind, [item for item in items if item.key.kind == kind]) for kind in ENDING)
     parts += [_those_that_end(kind, those) for kind, those in by_kind if those]
     if other := sum(item.key.kind not in {"service", *ENDING} for item in items):
         parts.append(f"{other} other{'' if other == 1 else 's'}")
     return "; ".join(filter(None, (", ".join(parts), _next(items))))
+
+
+def _nothing(context: Context, *, everywhere: bool) -> str:
+    """Whoever has forgotten -n is told where there is something."""
+    if everywhere:
+        return "nothing is declared in any namespace; next: reconciler apply -f FILE"
+    others = [name for name in names.with_something(context.home) if name != context.scope]
+    here = f"nothing is declared in namespace {context.scope}"
+    if not others:
+        return f"{here}; next: reconciler apply -f FILE"
+    from reconciler.cli.render.words import few
+
+    return f"{here}, but in {few(others)}; next: reconciler status {f'-n {others[0]}' if len(others) == 1 else '-A'}"
 
 
 def _services(items: Sequence[Picked]) -> str:
@@ -150,11 +162,17 @@ def _those_that_end(kind: str, items: Sequence[Picked]) -> str:
 
 
 def _next(items: Sequence[Picked]) -> str:
-    """What to do about the first thing that is not as it should be."""
+    """What to do about the first thing that is not as it should be; whoever only waits for another comes last."""
     from reconciler.cli.diagnosis import next_step
 
-    step = next(filter(None, (next_step(item.look, item.sight) for item in items)), "")
+    causes_first = sorted(items, key=_only_waits)
+    step = next(filter(None, (next_step(item.look, item.sight) for item in causes_first)), "")
     return f"next: {step}" if step else ""
+
+
+def _only_waits(item: Picked) -> bool:
+    ready = item.sight.status.condition("Ready")
+    return ready is not None and ready.reason == Reason.DEPENDENCY
 
 
 def _watch(context: Context, controller: Controller, found: watching.Found, *, everywhere: bool, headers: bool) -> None:

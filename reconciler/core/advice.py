@@ -50,6 +50,8 @@ def advice(
     if reason == Reason.FAILED:
         again = command_line(key, "restart")
         return f"it ended badly and its restart policy leaves it so; to run it again: {again}"
+    if reason == Reason.NOT_READY:
+        return f"look at its probes, and at its log: {command_line(key, 'logs')}; or give it a longer --timeout"
     return _of_a_loop(key, message, silent=silent) if reason == Reason.CRASH_LOOP else ""
 
 

@@ -90,10 +90,15 @@ def test_an_engine_that_is_away_is_said_on_top_only_where_it_matters(machine: Ma
     (machine.home / "applied" / machine.namespace / "service-web.yaml").unlink()
 
 
-def test_an_empty_namespace_says_what_to_type(machine: Machine) -> None:
+def test_an_empty_namespace_says_what_to_type_and_where_there_is_something(machine: Machine) -> None:
     nothing, step = machine("status").stdout.split("; ")
     assert nothing == f"nothing is declared in namespace {machine.namespace}"
-    assert step == "next: reconciler apply -f FILE, or reconciler status -A\n"
+    assert step == "next: reconciler apply -f FILE\n"
+    machine.apply(resource("Config", "site", data={"a": "b"}))
+    assert machine("status", "-n", "nosuch").stdout == (
+        f"nothing is declared in namespace nosuch, but in {machine.namespace}; "
+        f"next: reconciler status -n {machine.namespace}\n"
+    )
 
 
 def test_H17_watch_in_a_pipe_appends_changes_and_ends_with_130(machine: Machine) -> None:

@@ -134,6 +134,8 @@ def message(look: Look, sight: Sight) -> str:
         return without_key(waits[0].message, sight.key) + _next_try(look, waits)
     if sight.key.kind in ("source", "campaign") and ready and not actions:
         return ready.message
+    if ready and ready.reason == Reason.SCHEDULED and not actions:
+        return f"to be run {next_run_cell(look, sight)}{'' if look.daemon else ', if a daemon runs by then'}"
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
 
 
