@@ -7,10 +7,10 @@ import click
 
 from reconciler.cli import line, specs
 from reconciler.cli.context import Context
-from reconciler.cli.durations import iso
 from reconciler.cli.noting import Witness, leave
 from reconciler.cli.render.progress import progress
 from reconciler.cli.verb import verb
+from reconciler.core.moments import iso
 from reconciler.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -105,4 +105,4 @@ def _note_twins(context: Context, controller: Controller, given: Sequence[Resour
 def rebuilt(controller: Controller, resource: Resource) -> Resource:
     from reconciler.engine import edits
 
-    return edits.rebuild(resource, iso(controller.parts.clock.now(), fraction=True) or "")
+    return edits.rebuild(resource, iso(controller.parts.clock.now(), "auto") or "")

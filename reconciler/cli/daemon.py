@@ -89,12 +89,12 @@ def status(context: Context) -> int:
 
 def _status(home: str) -> dict[str, Any]:
     from reconciler.api.call import health
-    from reconciler.cli.durations import iso
+    from reconciler.core.moments import iso
     from reconciler.daemon import lock
 
     answer = health(home)
     if answer:
-        return {**answer, "startedAt": iso(answer["startedAt"], fraction=True)}
+        return {**answer, "startedAt": iso(answer["startedAt"], "auto")}
     pid = lock.holder(home)
     silent = [] if pid is None else ["it does not answer"]
     return {"running": pid is not None, "pid": pid or None, "home": home, "startedAt": None, "healthy": False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
@@ -45,11 +45,3 @@ def moment(text: str, now: float) -> float:
         raise UsageError(
             f"{text!r} is neither a span of time nor a moment", hint=f"like {EXAMPLES}, or 2026-11-21T02:05:10Z"
         ) from None
-
-
-def iso(at: float | None, *, fraction: bool = False) -> str | None:
-    """RFC 3339 in UTC, as Kubernetes writes it; None stays None."""
-    if at is None:
-        return None
-    timespec = "microseconds" if fraction and at != int(at) else "seconds"
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

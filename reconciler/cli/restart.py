@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import editing, line
 from reconciler.cli.context import Context
-from reconciler.cli.durations import iso
 from reconciler.cli.verb import verb
+from reconciler.core.moments import iso
 
 if TYPE_CHECKING:
     from reconciler.model.key import Key
@@ -29,7 +29,7 @@ def command(
     from reconciler.engine import edits
 
     controller = line.open_controller(context, acts=True)
-    stamp = iso(controller.parts.clock.now(), fraction=True) or ""
+    stamp = iso(controller.parts.clock.now(), "auto") or ""
 
     def restarted(resource: Resource) -> Resource:
         return edits.restart(resource, stamp)

@@ -7,12 +7,12 @@ import click
 
 from reconciler.cli import editing, line, names, picking
 from reconciler.cli.context import Context
-from reconciler.cli.durations import iso
 from reconciler.cli.render.output import TREES, show_tree
 from reconciler.cli.render.text import clean
 from reconciler.cli.restart import command as restart
 from reconciler.cli.rollout_status import command as status
 from reconciler.cli.verb import verb, verbs
+from reconciler.core.moments import iso
 
 if TYPE_CHECKING:
     from reconciler.model.resource import Resource

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.cli import durations, lines, picking
+from reconciler.core.moments import iso
 from reconciler.errors import UsageError
 from reconciler.model.key import Key
 
@@ -31,10 +32,10 @@ def test_moments_are_spans_before_now_or_points_in_time() -> None:
 
 
 def test_times_are_written_in_utc() -> None:
-    assert durations.iso(0.0) == "1970-01-01T00:00:00Z"
-    assert durations.iso(1.25, fraction=True) == "1970-01-01T00:00:01.250000Z"
-    assert durations.iso(1.25) == "1970-01-01T00:00:01Z"
-    assert durations.iso(None) is None
+    assert iso(0.0) == "1970-01-01T00:00:00Z"
+    assert iso(1.25, "auto") == "1970-01-01T00:00:01.250000Z"
+    assert iso(1.25) == "1970-01-01T00:00:01Z"
+    assert iso(None) is None
 
 
 @pytest.mark.parametrize(

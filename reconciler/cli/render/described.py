@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import diagnosis
-from reconciler.cli.durations import iso
 from reconciler.cli.render import words
 from reconciler.cli.render.age import age
 from reconciler.cli.render.events import message, short
 from reconciler.cli.render.resource import status_of
 from reconciler.cli.render.table import Column, table
 from reconciler.core.backoff import next_try
+from reconciler.core.moments import iso
 from reconciler.core.surge import surge
 from reconciler.engine.gitops.brought import source_of
 from reconciler.kinds.job import JobSpec, as_service

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.durations import iso
 from reconciler.cli.render import words
 from reconciler.cli.render.age import age
 from reconciler.cli.render.table import PIPED, Column, table
 from reconciler.cli.render.text import cut
+from reconciler.core.moments import iso
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.place import Place
 from reconciler.model.status import Instance
@@ -178,6 +178,6 @@ def tree(row: Row) -> dict[str, Any]:
         "id": thing.id if thing else "",
         "pid": thing.pid if thing else None,
         "restarts": judged.restarts if judged else 0,
-        "startedAt": iso(thing.started_at, fraction=True) if thing else None,
+        "startedAt": iso(thing.started_at, "auto") if thing else None,
         "exitCode": thing.exit_code if thing else None,
     }

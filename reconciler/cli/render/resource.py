@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.durations import iso
 from reconciler.cli.render.words import implied, orphaned
 from reconciler.core.envelope import API_VERSION
+from reconciler.core.moments import iso
 from reconciler.kinds import find
 from reconciler.model.key import WORKLOADS
 from reconciler.model.observed import Observed
@@ -153,7 +153,7 @@ def _instance(instance: Instance) -> dict[str, Any]:
         "restarts": instance.restarts,
         "pid": instance.pid,
         "ports": dict(instance.ports),
-        "startedAt": iso(instance.started_at, fraction=True),
+        "startedAt": iso(instance.started_at, "auto"),
         "fingerprint": instance.fingerprint,
         "exitCode": instance.exit_code,
     }

@@ -108,8 +108,8 @@ def tree(course: Course, now: float) -> dict[str, Any]:
         "total": course.total,
         "etaSeconds": None if left is None else round(left, 1),
         "strategy": course.strategy or None,
-        "startedAt": tell.iso(manifest.begun_at) if manifest else None,
-        "finishedAt": tell.iso(manifest.finished_at) if manifest else None,
+        "startedAt": tell.moment(manifest.begun_at) if manifest else None,
+        "finishedAt": tell.moment(manifest.finished_at) if manifest else None,
         "results": manifest.results if manifest else course.spec.results,
     }
 

@@ -7,11 +7,11 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.campaign import manifest as manifests
 from reconciler.core.campaign.manifest import Manifest, Run, State
+from reconciler.core.moments import iso
 from reconciler.kinds.matrix import Scalar, written
 
 
@@ -30,8 +30,8 @@ def status(manifest: Manifest, *, attended: bool, gap: float = 0.0, now: float =
         "name": manifest.name,
         "namespace": manifest.namespace,
         "strategy": manifest.strategy,
-        "startedAt": iso(manifest.begun_at),
-        "finishedAt": iso(manifest.finished_at),
+        "startedAt": moment(manifest.begun_at),
+        "finishedAt": moment(manifest.finished_at),
         "results": manifest.results,
         "fingerprint": manifest.fingerprint,
         "runs": [run_tree(run) for run in manifest.runs],
@@ -53,8 +53,8 @@ def run_tree(run: Run) -> dict[str, Any]:
         "state": str(run.state),
         "attempts": run.attempts,
         "exitCode": run.exit_code,
-        "startedAt": iso(run.started_at),
-        "finishedAt": iso(run.finished_at),
+        "startedAt": moment(run.started_at),
+        "finishedAt": moment(run.finished_at),
         "log": run.log or None,
         "error": run.error or None,
         "reason": run.reason or None,
@@ -79,10 +79,11 @@ def table(runs: Sequence[Run]) -> str:
     first = ("id", "cycle", "state", "attempts", "exitCode", "startedAt", "finishedAt", "seconds", "error")
     writer.writerow([*first, *params, *(f"result.{name}" for name in results)])
     for run in ended:
-        own = (run.id, run.cycle, run.state, run.attempts, run.exit_code, iso(run.started_at), iso(run.finished_at))
+        own = (run.id, run.cycle, run.state, run.attempts, run.exit_code)
+        times = (moment(run.started_at), moment(run.finished_at))
         seconds = None if run.seconds is None else round(run.seconds, 3)
         given = [_cell(run.params.get(name)) for name in params]
-        writer.writerow([*own, seconds, run.error, *given, *(_cell(run.result.get(name)) for name in results)])
+        writer.writerow([*own, *times, seconds, run.error, *given, *(_cell(run.result.get(name)) for name in results)])
     return out.getvalue()
 
 
@@ -115,7 +116,6 @@ def _cell(value: Scalar | None) -> str:
     return "" if value is None else written(value)
 
 
-def iso(at: float | None) -> str | None:
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def moment(at: float | None) -> str | None:
+    """As exactly as runs are measured."""
+    return iso(at, "milliseconds")
