@@ -7,15 +7,14 @@ import math
 import os
 import re
 import selectors
-import signal
 import subprocess
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.errors import Refused
+from reconciler.hosts import child
 from reconciler.hosts.remote import WHOLE
-from reconciler.hosts.running import REAP_SECONDS
 from reconciler.values import dataclass
 
 
@@ -37,50 +36,38 @@ class Heard:
 
 def exchange(argv: Sequence[str], *, mark: str, stdin: bytes, deadline: float, most: int) -> Heard:
     """What was heard until the deadline counts too. Output beyond `most` bytes is read and dropped."""
-    child = _begin(argv)
+    program = _begin(argv)
     try:
-        return _Exchange(child, mark.encode(), stdin, time.monotonic() + deadline, most).to_its_end()
+        return _Exchange(program, mark.encode(), stdin, time.monotonic() + deadline, most).to_its_end()
     finally:
-        _end(child)
+        child.end(program)
 
 
 def flow(argv: Sequence[str], *, mark: str, deadline: float, most: int, tick: float) -> Generator[bytes, None, Heard]:
     """What the command writes, as it comes; nothing at all after a `tick` without a word. It ends when nobody listens
     any more.
     """
-    child = _begin(argv)
+    program = _begin(argv)
     try:
-        return (yield from _Exchange(child, mark.encode(), b"", time.monotonic() + deadline, most).flowing(tick))
+        return (yield from _Exchange(program, mark.encode(), b"", time.monotonic() + deadline, most).flowing(tick))
     finally:
-        _end(child)
+        child.end(program)
 
 
 def _begin(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    pipe = subprocess.PIPE
     try:
-        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0)
+        return child.begun(argv)
     except OSError as error:
         raise Refused(f"{argv[0]} can't be run: {error.strerror}", hint="install the OpenSSH client") from error
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    for stream in (child.stdin, child.stdout, child.stderr):
-        if stream:
-            stream.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=REAP_SECONDS)
-
-
 class _Exchange:
-    def __init__(self, child: subprocess.Popen[bytes], mark: bytes, stdin: bytes, until: float, most: int) -> None:
-        assert child.stdin and child.stdout and child.stderr  # noqa: PT018 -- all three are pipes
-        self._child, self._until = child, until
-        self._stdin = child.stdin.fileno()
+    def __init__(self, program: subprocess.Popen[bytes], mark: bytes, stdin: bytes, until: float, most: int) -> None:
+        assert program.stdin and program.stdout and program.stderr  # noqa: PT018 -- all three are pipes
+        self._program, self._until = program, until
+        self._stdin = program.stdin.fileno()
         self._rest = memoryview(stdin + WHOLE if stdin else b"")
-        self._ears = {child.stdout.fileno(): _Ear(mark, most), child.stderr.fileno(): _Ear(mark, most)}
+        self._ears = {program.stdout.fileno(): _Ear(mark, most), program.stderr.fileno(): _Ear(mark, most)}
 
     def to_its_end(self) -> Heard:
         """Of the command, that is: what it left behind may hold the wire for ever. Our end of the input stays open
@@ -125,28 +112,25 @@ class _Exchange:
         return bool(ready)
 
     def _feed(self, selector: selectors.BaseSelector) -> None:
-        with contextlib.suppress(BlockingIOError):
-            try:
-                self._rest = self._rest[os.write(self._stdin, self._rest[:65536]) :]
-            except BrokenPipeError:
-                self._rest = self._rest[:0]
+        self._rest = child.fed(self._stdin, self._rest)
         if not self._rest:
             selector.unregister(self._stdin)
 
     def _hear(self, selector: selectors.BaseSelector, fd: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            chunk = os.read(fd, 65536)
-            self._ears[fd].hear(chunk)
-            if not chunk:
-                selector.unregister(fd)
+        chunk = child.heard(fd)
+        if chunk is None:
+            return
+        self._ears[fd].hear(chunk)
+        if not chunk:
+            selector.unregister(fd)
 
     def _heard(self) -> Heard:
         out, err = self._ears.values()
         ended = out.ended if out.ended == err.ended else ""
         if not ended:  # the wire is at its end, then, and ssh says why
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(timeout=max(0.0, self._until - time.monotonic()))
-        code = self._child.poll()
+                self._program.wait(timeout=max(0.0, self._until - time.monotonic()))
+        code = self._program.poll()
         stderr = bytes(err.kept) if err.begun else b""
         noise = bytes(err.noise) if err.begun else bytes(err.kept)
         return Heard(out.begun or err.begun, ended, bytes(out.kept), stderr, noise, -1 if code is None else code)

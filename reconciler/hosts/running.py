@@ -5,41 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from reconciler.errors import Denied, OutcomeUnknown, Refused
+from reconciler.hosts import child
 from reconciler.ports import Completed
 
 OUTPUT_BYTES = 1024 * 1024
 STRAY_SECONDS = 0.2
 """For output that is still on its way when the program has ended; a child left behind may hold the pipe for ever."""
-REAP_SECONDS = 2.0
 POLL_SECONDS = 0.05
 """Where the kernel has no way to tell us that a child has ended."""
 
 
 def run(argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
     """Output beyond the cap is read and dropped: a program must not hang because we have heard enough."""
-    child = _start(argv)
+    program = _start(argv)
     try:
-        return _Conversation(child, stdin, time.monotonic() + deadline).to_its_end()
+        return _Conversation(program, stdin, time.monotonic() + deadline).to_its_end()
     except TimeoutError:
         raise OutcomeUnknown(
             f"{argv[0]} did not end within {deadline:g} s and was killed", hint="look at what it has done so far"
         ) from None
     finally:
-        _end(child)
+        child.end(program)
 
 
 def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that the deadline reaches its children and our terminal's signals don't."""
-    pipe = subprocess.PIPE
     try:
-        return subprocess.Popen(list(argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0)
+        return child.begun(argv)
     except FileNotFoundError as error:
         raise Refused(f"no program is called {argv[0]!r} here", hint="install it, or look at PATH") from error
     except PermissionError as error:
@@ -48,38 +45,26 @@ def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
         raise Refused(f"{argv[0]} can't be run: {error.strerror}") from error
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Before it is waited for, its id is still its own: nobody else can be hit."""
-    if child.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    for stream in (child.stdin, child.stdout, child.stderr):
-        if stream:
-            stream.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):  # even KILL does not reach who hangs inside the kernel
-        child.wait(timeout=REAP_SECONDS)
-
-
 class _Conversation:
     """Feeding it, hearing it, and noticing that it has ended, all at once."""
 
-    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes, until: float) -> None:
-        assert child.stdin and child.stdout and child.stderr  # noqa: PT018 -- all three are pipes
-        self._child = child
-        self._stdin: IO[bytes] = child.stdin
+    def __init__(self, program: subprocess.Popen[bytes], stdin: bytes, until: float) -> None:
+        assert program.stdin and program.stdout and program.stderr  # noqa: PT018 -- all three are pipes
+        self._program = program
+        self._stdin: IO[bytes] = program.stdin
         self._rest = memoryview(stdin)
         self._until = until
-        self._heard: dict[IO[bytes], bytearray] = {child.stdout: bytearray(), child.stderr: bytearray()}
+        self._heard: dict[IO[bytes], bytearray] = {program.stdout: bytearray(), program.stderr: bytearray()}
 
     def to_its_end(self) -> Completed:
         with selectors.DefaultSelector() as selector:
             self._open(selector)
-            with _told_of_the_end(selector, self._child.pid):
-                while self._child.poll() is None:
+            with _told_of_the_end(selector, self._program.pid):
+                while self._program.poll() is None:
                     self._turn(selector, self._until)
             self._hear_the_rest(selector)
         stdout, stderr = (bytes(heard) for heard in self._heard.values())
-        return Completed(self._child.returncode, stdout, stderr)
+        return Completed(self._program.returncode, stdout, stderr)
 
     def _open(self, selector: selectors.BaseSelector) -> None:
         for stream in self._heard:
@@ -102,19 +87,14 @@ class _Conversation:
                 self._hear(selector, key.fileobj)  # type: ignore[arg-type]  # one of our two streams
 
     def _feed(self, selector: selectors.BaseSelector) -> None:
-        with contextlib.suppress(BlockingIOError):
-            try:
-                self._rest = self._rest[os.write(self._stdin.fileno(), self._rest[:65536]) :]
-            except BrokenPipeError:
-                self._rest = self._rest[:0]  # it does not want to hear more, which is its right
+        self._rest = child.fed(self._stdin.fileno(), self._rest)
         if not self._rest:
             selector.unregister(self._stdin)
             self._stdin.close()
 
     def _hear(self, selector: selectors.BaseSelector, stream: IO[bytes]) -> None:
-        try:
-            chunk = os.read(stream.fileno(), 65536)
-        except BlockingIOError:
+        chunk = child.heard(stream.fileno())
+        if chunk is None:
             return
         if not chunk:
             selector.unregister(stream)
