@@ -119,7 +119,7 @@ def tree(name: str, facts: Sequence[Fact]) -> dict[str, Any]:
 
 def show(context: Context, found: Mapping[str, Sequence[Fact]]) -> None:
     if not found:
-        print("no host is declared", file=context.stderr)
+        print("no host is declared; next: reconciler host add NAME USER@ADDRESS", file=context.stderr)
     for name, facts in found.items():
         print(paint(clean(name), "bold", color=context.color), file=context.stdout)
         for fact in facts:

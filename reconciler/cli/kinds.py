@@ -19,11 +19,13 @@ def kind_called(word: str) -> Kind:
     """The kind by any of its names; for anything else an error with a guess."""
     kind = find(word)
     if kind is None:
-        raise UsageError(
-            f"no kind is called {word!r}",
-            hint=f"{_guess(word)}the kind comes first, like service/web; kinds are {', '.join(KINDS)}",
-        )
+        raise no_kind(word)
     return kind
+
+
+def no_kind(word: str, besides: str = "") -> UsageError:
+    hint = f"{_guess(word)}the kind comes first, like service/web; kinds are {', '.join(KINDS)}"
+    return UsageError(f"no kind is called {word!r}{besides}", hint=hint)
 
 
 def _guess(word: str) -> str:

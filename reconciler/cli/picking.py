@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli import line
-from reconciler.cli.kinds import kind_called
+from reconciler.cli import line, names
+from reconciler.cli.kinds import kind_called, no_kind
 from reconciler.cli.selector import matches
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.kinds import KINDS, find
@@ -79,20 +79,29 @@ def _spelled(context: Context, name: str) -> str:
 
 
 def told_apart(context: Context, words: Sequence[str], *, alone: bool = False) -> tuple[str, ...]:
-    """The same for verbs that want KIND NAME or KIND/NAME: one that begins with what nobody knows is left as it is.
+    """The same for verbs that want KIND NAME or KIND/NAME.
     `alone`: what runs has no precedence, for it would be the wrong one that goes.
     """
     first = words[0] if words else ""
-    if find(first) or first == "all" or not ("/" in first or _kinds_of(context, first)):
+    if find(first) or first in ("", "all") or "," in first:
         return tuple(words)
+    if "/" not in first and not _kinds_of(context, first):
+        raise _nobody(context, first)
     for name in (word for word in words if alone and "/" not in word):
         _one_of(_kinds_of(context, name), name)
     return spelled(context, words)
 
 
-def _kinds_of(context: Context, name: str) -> list[str]:
+def _nobody(context: Context, name: str) -> UsageError:
+    """It may have been meant as a kind, or as a name; or the namespace was forgotten."""
+    spaces = [space for space in names.with_something(context.home) if _kinds_of(context, name, space)]
+    error = no_kind(name, f", nor is anything in namespace {context.scope}")
+    return UsageError(error.message, hint=f"there is one in namespace {spaces[0]}: -n {spaces[0]}") if spaces else error
+
+
+def _kinds_of(context: Context, name: str, namespace: str = "") -> list[str]:
     """By the names of what is kept: nothing has to be read for it."""
-    folder = os.path.join(context.home, "applied", context.scope)
+    folder = os.path.join(context.home, "applied", namespace or context.scope)
     return [kind for kind in ORDER if os.path.exists(f"{folder}/{kind}-{name}.yaml")]
 
 

@@ -59,7 +59,7 @@ def _host_faults(graph: Graph, key: Key, spec: ServiceSpec) -> Iterator[Fault]:
     damaged = Key("host", graph.namespace, spec.run_on.rpartition("/")[2]) in graph.damaged
     if spec.run_on not in graph.hosts and not damaged:
         close = get_close_matches(spec.run_on, [LOCAL, *graph.hosts], 1)
-        hint = f"did you mean {close[0]!r}?" if close else "declare it: kind Host; see `reconciler explain Host`"
+        hint = f"did you mean {close[0]!r}?" if close else f"declare it: reconciler host add {spec.run_on} USER@ADDRESS"
         where = f"namespace {graph.namespace!r}" + ("" if graph.namespace == "default" else " or 'default'")
         yield Fault(("runOn",), f"there is no host called {spec.run_on!r} in {where}", hint, absent=True)
     named: list[tuple[Path, str]] = [
@@ -86,7 +86,10 @@ def _namesakes(graph: Graph) -> Iterator[tuple[Key, Fault]]:
 def _missing(graph: Graph, need: Need) -> Fault:
     names = sorted(k.name for k in graph.resources if k.kind == need.kind)
     close = get_close_matches(need.name, names, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"declare it, or apply it to namespace {graph.namespace!r} first"
+    there = "declare it there: a document without metadata.namespace goes to namespace 'default'"
+    if graph.namespace == "default":
+        there = "declare it, or apply it to namespace 'default' first"
+    hint = f"did you mean {close[0]!r}?" if close else there
     message = f"there is no {need.kind} called {need.name!r} in namespace {graph.namespace!r}"
     return Fault(need.path, message, hint, absent=True)
 

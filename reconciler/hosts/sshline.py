@@ -85,6 +85,17 @@ class Target:
         user = f"{self.user}@" if self.user else ""
         return f"{user}{self.host}:{self.port}" if self.port else f"{user}{self.host}"
 
+    @property
+    def typed(self) -> str:
+        """For a person, to see whether ssh alone gets there."""
+        return shlex.join(["ssh", *self.options, f"{self.user}@{self.host}" if self.user else self.host])
+
+    @property
+    def options(self) -> list[str]:
+        config = ["-F", self.config] if self.config else []
+        port = ["-p", str(self.port)] if self.port else []
+        return [*config, *port, *(["-i", self.identity_file] if self.identity_file else [])]
+
 
 class Line:
     """`directory` is for us alone. Lines of several processes to one target there are one."""
@@ -208,17 +219,15 @@ class Line:
             said = done.stderr
             if sshsaid.JUMPED in said:  # of those in between, ssh tells only when nobody is to share the connection
                 said = run([*self._ssh(self._known()), "true"], deadline=OPEN_SECONDS).stderr or said
-            fault = sshsaid.fault(self._name, str(self._target), said)
+            fault = sshsaid.fault(self._name, str(self._target), said, self._target.typed)
             raise sshsaid.with_fingerprint(fault, self.offered()) if isinstance(fault, HostKeyUnknown) else fault
 
     def _ssh(self, options: list[str]) -> list[str]:
         """Of two options ssh takes the first: what comes from `options` prevails over all others."""
         target = self._target
         argv = ["ssh", *options, *(word for option in ALWAYS for word in ("-o", option))]
-        argv += ["-F", target.config] if target.config else []
-        argv += ["-p", str(target.port)] if target.port else []
-        argv += ["-l", target.user] if target.user else []
-        argv += ["-i", target.identity_file, "-o", "IdentitiesOnly=yes"] if target.identity_file else []
+        argv += [*target.options, *(["-l", target.user] if target.user else [])]
+        argv += ["-o", "IdentitiesOnly=yes"] if target.identity_file else []
         return [*argv, "--", target.host]
 
     def _known(self) -> list[str]:

@@ -18,7 +18,8 @@ JUMPED = b"UNKNOWN port"
 CHATTER = ("Warning: ", "@@@", "debug", "Control socket", "mux_client")
 
 
-def fault(name: str, target: str, stderr: bytes) -> ReconcilerError:
+def fault(name: str, target: str, stderr: bytes, typed: str = "ssh") -> ReconcilerError:
+    """`typed` is what a person types to get there."""
     text = stderr.decode(errors="replace")
     if changed := CHANGED.search(text):
         return _changed(name, target, next(filter(None, changed.groups()), PINNED))
@@ -27,11 +28,11 @@ def fault(name: str, target: str, stderr: bytes) -> ReconcilerError:
         hint = f"compare it with the one that the machine itself shows, then: reconciler host trust {name}"
         return HostKeyUnknown(f"host {name} ({target}): nobody has said yet what its key{where} is", hint=hint)
     if "Permission denied" in text or "Too many authentication failures" in text:
-        hint = "look at ssh.user and ssh.identityFile, or at what `ssh-add -l` lists"
+        hint = f"look at ssh.user and ssh.identityFile, or at what `ssh-add -l` lists; this has to work: {typed}"
         return Denied(f"host {name} ({target}) does not let us in: {last(stderr)}", hint=hint)
     if "Bad configuration option" in text or "Bad owner or permissions" in text or "Can't open user config" in text:
         return Refused(f"host {name} ({target}): ssh does not take its configuration: {last(stderr)}")
-    hint = f"see whether this works: ssh {target.partition(':')[0]}"
+    hint = f"see whether this works: {typed}"
     return Unreachable(f"host {name} ({target}) can't be reached: {last(stderr)}", hint=hint)
 
 

@@ -99,6 +99,9 @@ def test_an_empty_namespace_says_what_to_type_and_where_there_is_something(machi
         f"nothing is declared in namespace nosuch, but in {machine.namespace}; "
         f"next: reconciler status -n {machine.namespace}\n"
     )
+    for verb in ("get", "delete"):
+        elsewhere = machine(verb, "site", "-n", "nosuch", code=2).stderr
+        assert f"hint: there is one in namespace {machine.namespace}: -n {machine.namespace}" in elsewhere
 
 
 def test_H17_watch_in_a_pipe_appends_changes_and_ends_with_130(machine: Machine) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from reconciler.errors import Denied, Gone, ImageUnavailable, ReconcilerError, Refused
 from reconciler.failpoints import failpoint
+from reconciler.model.place import LOCAL
 from reconciler.runtimes.docker.connection import Connection
 from reconciler.runtimes.docker.wire import Request
 
@@ -28,10 +29,12 @@ Progress = Callable[[str, str], None]
 """Called with the image and what is happening to it, from any thread: pulling, whatever the engine says, pulled."""
 
 LOOK = "`docker images` shows what is here"
+LOOK_THERE = "`docker images` on {host} shows what is there; `docker save IMAGE | ssh … docker load` brings one"
 
 
 class Images:
-    def __init__(self, connection: Connection, progress: Progress | None = None) -> None:
+    def __init__(self, connection: Connection, progress: Progress | None = None, host: str = LOCAL) -> None:
+        self._look = LOOK if host == LOCAL else LOOK_THERE.format(host=host)
         self._connection = connection
         self._progress = progress
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -46,7 +49,7 @@ class Images:
         if policy == "Never":
             raise ImageUnavailable(
                 f"image {image} is not here, and pullPolicy Never forbids to pull it",
-                hint=f"build or pull it yourself, or set pullPolicy: IfNotPresent; {LOOK}",
+                hint=f"build or pull it yourself, or set pullPolicy: IfNotPresent; {self._look}",
             )
         asked = time.monotonic()
         with self._locks[image]:  # a hundred instances of one image pull it once
@@ -132,12 +135,12 @@ class Images:
         except (Gone, Denied, Refused) as error:
             if isinstance(error, ImageUnavailable):
                 raise
-            raise unavailable(image, error.message.removeprefix(f"{doing}: ")) from error
+            raise unavailable(image, error.message.removeprefix(f"{doing}: "), self._look) from error
 
     def _judge(self, image: str, step: dict[str, str], deadline: float) -> None:
         """The engine says 200 first and fails later, in the stream."""
         if words := step.get("error"):
-            raise unavailable(image, words)
+            raise unavailable(image, words, self._look)
         if time.monotonic() > deadline:
             raise ImageUnavailable(f"image {image}: not pulled within {PULL_SECONDS:g} s", hint="the registry is slow")
         self._tell(image, " ".join(filter(None, (step.get("status"), step.get("progress")))))
@@ -151,17 +154,17 @@ def _short(digest: str) -> str:
     return digest[:19]  # sha256: and twelve digits
 
 
-def unavailable(image: str, words: str) -> ImageUnavailable:
+def unavailable(image: str, words: str, look: str = LOOK) -> ImageUnavailable:
     """Why a pull failed: a registry says 'denied' for what does not exist, so as not to tell what does."""
     lower = words.lower()
     if any(sign in lower for sign in ("not found", "manifest unknown", "does not exist", "pull access denied")):
-        cause, hint = "there is no such image, or it is private", f"check the name; `docker login` if private; {LOOK}"
+        cause, hint = "there is no such image, or it is private", f"check the name; `docker login` if private; {look}"
     elif any(sign in lower for sign in ("unauthorized", "denied", "authentication required")):
         cause, hint = "the registry refuses", "run `docker login`"
     elif any(sign in lower for sign in ("toomanyrequests", "429")):
         cause, hint = "the registry limits how often one may pull", "wait, or run `docker login`"
     elif any(sign in lower for sign in ("dial", "lookup", "timeout", "no such host", "refused", "unreachable", "eof")):
-        cause, hint = "the registry can't be reached", f"check the network, or load the image by other means; {LOOK}"
+        cause, hint = "the registry can't be reached", f"check the network, or load the image by other means; {look}"
     else:
-        cause, hint = "it could not be pulled", LOOK
+        cause, hint = "it could not be pulled", look
     return ImageUnavailable(f"image {image}: {cause} ({words})", hint=hint)

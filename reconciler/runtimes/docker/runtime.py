@@ -60,7 +60,7 @@ class DockerRuntime(DockerReach, DockerAdopting):
         self._lists: list[Any] = []
         self._version = ""
         self._looked_at = 0.0
-        self._images = Images(connection, progress)
+        self._images = Images(connection, progress, host)
         self._builds = Builds(connection, owner, progress)
         self._closer = Closer(connection, self._moments, self._images)
         self._containers = Containers(connection, LastLog(self, logs_dir).save)
