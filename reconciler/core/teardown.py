@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from reconciler.core import former
 from reconciler.core.backoff import held_back
 from reconciler.core.graph import DEFAULT_NETWORK, PLANNED, Graph, seen_as_service
 from reconciler.core.instances import Decision, take_down, unsettled
@@ -19,7 +20,7 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Journal, Outcome, Reason, Result, Verb, Wait
-from reconciler.model.resource import Resource
+from reconciler.model.resource import FORMER, Resource
 
 
 def teardown(world: World, journal: Journal, extras: Extras = NO_EXTRAS) -> tuple[list[Decision], list[Wait]]:
@@ -121,7 +122,7 @@ def _unreachable(world: World) -> list[Decision]:
         problem = _problem(world.graph, world.snapshot, key, resource)
         if _holds_things(key, resource) and problem and not found:
             waits.append(((), Wait(key, Reason.UNREACHABLE, problem)))
-    return waits
+    return waits + [((), wait) for wait in former.unseen(world.graph, world.snapshot)]
 
 
 def buried(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome] = ()) -> Iterator[Key]:
@@ -139,6 +140,8 @@ def buried(graph: Graph, snapshot: Snapshot, outcomes: Iterable[Outcome] = ()) -
 
 def _inhabited(graph: Graph, snapshot: Snapshot, host: Key, done: set[Key]) -> bool:
     """Whether something of ours is there, or is to be, as far as this namespace knows."""
+    if FORMER in graph.removed[host].annotations:
+        return former.inhabited(graph, snapshot, host)
     name = host_id(host.namespace, host.name)
     left = [r for r in (*graph.resources.values(), *graph.removed.values()) if r.key not in done]
     there = any((spec := graph.placed(r)) and spec.run_on == name for r in left if r.key.is_workload)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from reconciler.core import former
 from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts
 from reconciler.core.linking import link_faults
 from reconciler.core.preview import fold
@@ -28,7 +29,7 @@ from reconciler.engine.in_use import campaigns, with_needs
 from reconciler.engine.news import Progress, Silent, news_of
 from reconciler.engine.places.residents import in_turn, staying
 from reconciler.engine.reconcile import Parts, Pass
-from reconciler.engine.report import Change, Foresight, Report, acted_on, joined, outlived, pending
+from reconciler.engine.report import Change, Foresight, Report, acted_on, asides, joined, outlived, pending
 from reconciler.engine.settle import PATIENCE, Settlement, settle
 from reconciler.engine.troubles import troubles
 from reconciler.errors import ReconcilerError, UsageError
@@ -102,7 +103,7 @@ class Controller:
         for namespace, mine in edits.by_namespace(self._with_volumes(given) if adopt else given):
             edit = self._edit(namespace, mine, known, prune=prune)
             before, graph = self._kept(namespace), self._edited(namespace, edit, known)
-            changes = {r.key: Change(before.get(r.key), r) for r in edit.keep}
+            changes = {r.key: Change(before.get(r.key), r) for r in edit.keep if r.key in edit.results}
             foresight = self._fold(graph, adopt)
             results = acted_on(edit.results, foresight.actions)
             found.append(replace(foresight, results=results, changes=changes))
@@ -247,6 +248,7 @@ class Controller:
         before = self._kept(namespace, tombstones=True)
         damaged, up = self.parts.source.damaged(namespace), running(self.parts, given, before)
         edit = edits.apply(before, given, damaged, up)
+        edit = replace(edit, keep=(*former.left(before, edit.keep), *edit.keep))
         if prune:
             live = {key: r for key, r in before.items() if not r.deleting}
             busy = set(campaigns(self.parts, live)) - {r.key for r in given}
@@ -354,7 +356,7 @@ class Controller:
             troubles=tuple(troubles(self.parts, last, complained, settlement.hints)) if wanted else (),
             statuses=last.statuses,
             timed_out=settlement.timed_out,
-            notes=tuple(f"{k.short}: {why}" for k, why in sorted(last.graph.damaged.items()) if not concerned(k)),
+            notes=asides(last, concerned),
             pending=pending(last, self._tombstones(last)),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from reconciler.core import former
 from reconciler.core.advice import command_line
 from reconciler.core.render import MARKS, REBUILT, RESTARTED
 from reconciler.errors import ReconcilerError
@@ -136,7 +137,8 @@ def delete(
     gone = []
     for key in keys:
         if key in before:
-            gone.append(replace(before[key], deleting=True, delete_data=data or before[key].delete_data))
+            kept = former.given_up(before[key])
+            gone.append(replace(kept, deleting=True, delete_data=data or kept.delete_data))
         elif key in orphans:
             gone.append(replace(tombstone_of(orphans[key]), delete_data=data))
         elif key in damaged:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.core.attached import Running
 from reconciler.kinds.attach import RunningProcess
 from reconciler.model.key import Key
+from reconciler.model.labels import number
 from reconciler.ports import Host
 
 LOOK_SECONDS = 10.0
 TICKS = 100
 """Of a second: what the kernel tells its programs on every machine there is."""
+MOST = 10**15
 LONGEST_NAME = 15
 """Bytes that the kernel keeps of one."""
 
@@ -50,8 +52,8 @@ def processes(host: Host, wanted: Mapping[Key, RunningProcess]) -> dict[Key, lis
     words = [word for i, key in enumerate(keys) for word in (str(i), *_called(wanted[key]))]
     done = host.run(["sh", "-c", SCRIPT, "find", *words], deadline=LOOK_SECONDS)
     found: dict[Key, list[Running]] = {key: [] for key in keys}
-    for number, running in _read(done.stdout.decode(errors="replace").splitlines(), len(keys)):
-        found[keys[number]].append(running)
+    for which, running in _read(done.stdout.decode(errors="replace").splitlines(), len(keys)):
+        found[keys[which]].append(running)
     return found
 
 
@@ -68,8 +70,9 @@ def _read(lines: Iterable[str], count: int) -> Iterator[tuple[int, Running]]:
     booted = 0.0
     for line in lines:
         words = line.split(" ", 4)
-        if words[0] == "boot" and len(words) == 2 and words[1].isdecimal():
-            booted = float(words[1])
-        elif len(words) == 5 and all(word.isdecimal() for word in words[:4]) and int(words[0]) < count:
-            number, pid, parent, began = map(int, words[:4])
-            yield number, Running(pid, parent, str(began), words[4], booted + began / TICKS)
+        told = [found for word in words[:4] if (found := number(word, MOST)) is not None]
+        if words[0] == "boot" and len(words) == 2 and told:
+            booted = float(told[0])
+        elif len(words) == 5 and len(told) == 4 and told[0] < count:
+            which, pid, parent, began = told
+            yield which, Running(pid, parent, str(began), words[4], booted + began / TICKS)

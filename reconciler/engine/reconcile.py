@@ -30,7 +30,7 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.place import LOCAL
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Verb
-from reconciler.model.resource import Resource
+from reconciler.model.resource import FORMER, Resource
 from reconciler.model.status import Event, Status
 from reconciler.ports import Campaigns, Clock, Feeds, Home, Reach, Rules, Runtime, Source, Store
 from reconciler.telemetry import Say, get_logger
@@ -91,7 +91,8 @@ def reconcile(
         outcomes = perform(planned, parts.runtimes, tell, parts.clock.now) if acting else ()
         _log(outcomes)
         released(parts.runtimes, graph, snapshot, outcomes)
-        _bury(parts, graph, _gone(parts, buried(graph, snapshot, outcomes)), journal)
+        done = {*buried(graph, snapshot, outcomes), *_never_reached(parts, graph)}
+        _bury(parts, graph, _gone(parts, done), journal)
         current = _tell(parts, graph, snapshot, journal, planned, outcomes)
         if parts.feeds:
             parts.feeds.found[namespace] = current.statuses
@@ -133,6 +134,16 @@ def _log(outcomes: Iterable[Outcome]) -> None:
 def _gone(parts: Parts, keys: Iterable[Key]) -> set[Key]:
     """Everybody's host goes when it is left by all, and a pass knows of one namespace only."""
     return {key for key in keys if key.kind != "host" or not needed(parts.source, key)}
+
+
+def _never_reached(parts: Parts, graph: Graph) -> Iterator[Key]:
+    """Where a host led before, if nobody of us ever got there: somebody has put right what he had mistyped."""
+    known = parts.store.statuses(graph.namespace) if graph.removed else {}
+    for key, tombstone in graph.removed.items():
+        if FORMER in tombstone.annotations:
+            status = known.get(Key("host", key.namespace, tombstone.annotations[FORMER]))
+            if status is None or status.host is None:
+                yield key
 
 
 def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:

@@ -137,6 +137,13 @@ def acted_on(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, s
     return {key: "configured" if word == "unchanged" and key in acted else word for key, word in words.items()}
 
 
+def asides(last: Pass, concerned: Callable[[Key], bool]) -> tuple[str, ...]:
+    """What is no matter of those who are waited for, and a person should know all the same."""
+    damaged = last.graph.damaged.items()
+    hosts = ((wait.key, wait.message) for wait in last.plan.waits if wait.key.kind == "host")
+    return tuple(f"{key.short}: {why}" for key, why in sorted([*damaged, *hosts]) if not concerned(key))
+
+
 def pending(last: Pass, tombstones: Iterable[Key]) -> frozenset[Key]:
     """Whose things are, after this pass, not what was asked for; be it only that nobody can say."""
     there = _there(last)

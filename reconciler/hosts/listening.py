@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from reconciler.hosts import sockdiag
+from reconciler.model.labels import number
 from reconciler.model.observed import Binding, Listener
 from reconciler.values import dataclass
 
@@ -20,6 +22,8 @@ TABLES = {
     "udp6": (socket.AF_INET6, socket.IPPROTO_UDP, 7),
 }
 """With the state that counts as listening: LISTEN, and for UDP not being connected."""
+ADDRESS, PORT = re.compile(rb"[0-9A-F]{8}([0-9A-F]{24})?"), re.compile(rb"[0-9A-F]{4}")
+MOST_INODE = 2**64 - 1
 COMMAND_LENGTH = 80
 
 
@@ -60,14 +64,18 @@ def _asked(protocol: str, entries: Iterable[sockdiag.Entry]) -> Iterator[Socket]
 
 
 def parse(table: bytes, protocol: str) -> Iterator[Socket]:
-    """The lines of /proc/net/tcp and its like: place, local address, remote address, state, …, inode."""
+    """The lines of /proc/net/tcp and its like: place, local address, remote address, state, …, inode. They may be
+    another machine's, which may say anything: what makes no sense is none.
+    """
     state = b"%02X" % TABLES[protocol][2]
     for line in table.splitlines()[1:]:
         fields = line.split(None, 10)
         if len(fields) < 10 or fields[3] != state or not fields[2].endswith(b":0000"):
             continue
         address, _, port = fields[1].partition(b":")
-        yield Socket(Binding(int(port, 16), protocol, _address(_packed(address))), int(fields[9]))
+        inode = number(fields[9].decode(errors="replace"), MOST_INODE)
+        if inode is not None and ADDRESS.fullmatch(address) and PORT.fullmatch(port):
+            yield Socket(Binding(int(port, 16), protocol, _address(_packed(address))), inode)
 
 
 def _packed(text: bytes) -> bytes:

@@ -16,6 +16,7 @@ from reconciler.hosts.local import EPHEMERAL, EPHEMERAL_DEFAULT, EPHEMERAL_ELSEW
 from reconciler.hosts.running import OUTPUT_BYTES
 from reconciler.hosts.sshline import Line, Target
 from reconciler.inquiry import Question, Told
+from reconciler.model.labels import number
 from reconciler.model.observed import Listener
 from reconciler.ports import Completed
 
@@ -23,6 +24,7 @@ READ_SECONDS = 60.0
 LOOK_SECONDS = 15.0
 BUSY_SECONDS = 10.0
 MOST_TOLD = 3 * OUTPUT_BYTES
+MOST_PID = 2**31 - 1
 LASTING_SECONDS = 86400.0
 """Of what goes on for as long as somebody listens."""
 
@@ -196,9 +198,10 @@ class Ssh:
         found: dict[int, listening.Holder] = {}
         for line in self._look(HOLDERS, pattern).stdout.decode(errors="replace").splitlines():
             pid, inode, command = [*line.split(" ", 2), "", ""][:3]
-            if pid.isdecimal() and inode.isdecimal() and int(inode) in inodes:
-                holder = listening.Holder(int(pid), listening.plain(command))
-                found[int(inode)] = min(found.get(int(inode), holder), holder, key=lambda one: one.pid)
+            known, held = number(pid, MOST_PID), number(inode, listening.MOST_INODE)
+            if known and held in inodes:
+                holder = listening.Holder(known, listening.plain(command))
+                found[held] = min(found.get(held, holder), holder, key=lambda one: one.pid)
         return found
 
     def _look(self, script: str, *words: str, deadline: float = LOOK_SECONDS, most: int = OUTPUT_BYTES) -> Completed:
@@ -261,7 +264,8 @@ def _sockets(said: bytes) -> list[listening.Socket]:
     found: list[listening.Socket] = []
     for table in said.split(b"= ")[1:]:
         name, _, lines = table.partition(b"\n")
-        found += listening.parse(lines, name.decode()[:3])
+        if (known := name.decode(errors="replace")) in listening.TABLES:
+            found += listening.parse(lines, known[:3])
     return found
 
 

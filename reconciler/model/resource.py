@@ -20,7 +20,9 @@ GUEST = "reconciler/guest"
 """Annotation of a Source that `watch` follows for as long as it runs."""
 FORWARD = "reconciler.dev/port-forward"
 """Label of a service that keeps a port-forward: `SERVICE.PORT`, which it leads to."""
-MARKS = frozenset({SOURCE, PROFILE, ROOT, TOMBSTONE, GUEST})
+FORMER = "reconciler/former"
+"""Annotation of the tombstone of where a host led before: how the host is called."""
+MARKS = frozenset({SOURCE, PROFILE, ROOT, TOMBSTONE, GUEST, FORMER})
 """What nobody may write into a spec: by them somebody else's word is widened, or something is deleted."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -148,6 +149,36 @@ def test_no_volumes_are_none() -> None:
 def test_what_is_no_list_of_containers_is_not_an_empty_one(junk: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
         read.containers(junk, "o", uptime.Moments(), NOW)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda: container(Id=5),
+        lambda: container(Id=["a"]),
+        lambda: container(Labels={**LABELS, "dev.reconciler.kind": ["service"]}),
+        lambda: container(Labels={**LABELS, "dev.reconciler.name": 7}),
+        lambda: read.network({"Id": "n", "Name": {}}, "o"),
+        lambda: read.volume({"Name": 7}, "o"),
+        lambda: read.deepened(container(), inspected(State={"Pid": "none"})),
+        lambda: read.deepened(container(), inspected(NetworkSettings={"Networks": {"shop-default": {"Aliases": [7]}}})),
+    ],
+)
+def test_H15_by_what_things_are_told_apart_is_of_its_kind_or_nothing_is_read(lie: Callable[[], Any]) -> None:
+    """An engine elsewhere may say anything: what is read is compared and sorted with what others say."""
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        lie()
+
+
+@pytest.mark.parametrize("status", [f"Up {'9' * 400} days", f"Exited ({'9' * 5000}) 3 days ago"])
+def test_H15_no_number_is_too_long_to_be_read(status: str) -> None:
+    seen = container(Status=status, State="exited")
+    assert (seen.exit_code, seen.started_at) == (None, None)
+
+
+def inspected(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {"Id": "a", "State": {}, "Config": {}, "HostConfig": {}, "NetworkSettings": {}}
+    return {**base, **changes}
 
 
 def test_a_closer_look_adds_what_the_list_leaves_out() -> None:

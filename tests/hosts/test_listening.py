@@ -137,8 +137,16 @@ print([item.holder for item in LocalHost().listeners([{port}]) if item.binding.p
     assert ran.stdout == "['a process that this user may not look at']\n"
 
 
+LIES = [
+    (b"zz:zz", b"1"), (b"-1:0050", b"1"), (b"FFFFFFFFF:0050", b"1"), (b":0050", b"1"), (b"0100007F0100007F:0050", b"1"),
+    (b"0100007F:FFFFFF", b"1"), (b"0100007F:0050", b"9" * 5000), (b"0100007F:0050", b"x"),
+]  # fmt: skip
+
+
 def test_a_table_of_another_shape_is_survived() -> None:
     table = b"  sl  local_address ...\n   0: short\n\n   1: 0100007F:1F90 00000000:0000 0A 0 0 0 0 0 4242 1 x\n"
+    for address, inode in LIES:
+        table += b"   2: %s 00000000:0000 0A 0 0 0 0 0 %s 1 x\n" % (address, inode)
 
     assert list(listening.parse(table, "tcp")) == [listening.Socket(Binding(8080, "tcp", "127.0.0.1"), 4242)]
 

@@ -80,6 +80,19 @@ def lies() -> st.SearchStrategy[str]:
     return st.builds(with_word, st.integers(0, len(lines) - 2), st.integers(0, 9), word)
 
 
+@pytest.mark.parametrize(
+    ("said", "lie"),
+    [
+        (json.dumps(LABELS), "[" * 100_000),
+        (f"live {KEY} 31000", f"live {KEY} {'9' * 5000}"),
+        ("1700000000", "9" * 5000),
+    ],
+)
+def test_H15_nothing_is_too_deep_or_too_long_to_be_read(said: str, lie: str) -> None:
+    _, parts = read(TOLD.replace(said, lie), "shop/far", "me")
+    assert all(part.facts and part.facts.fields["port"] in {0, 31000} for part in parts)
+
+
 @settings(max_examples=60, deadline=None)
 @given(lies())
 def test_a_host_that_lies_stops_nobody(text: str) -> None:

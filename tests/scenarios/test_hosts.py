@@ -227,6 +227,41 @@ def connections(stage: Stage) -> list[str]:
     return [turn for turn in turns if any((room / turn).is_socket() for room in rooms)]
 
 
+def test_who_runs_under_an_account_that_is_not_used_any_more_moves_to_the_new_one(
+    stage: Stage, lab: Lab, bert: Machine
+) -> None:
+    """Or both would run, and nobody would know of the former one."""
+
+    def known_hosts() -> list[str]:
+        return sorted(path.stem for path in (stage.home / "applied" / stage.namespace).glob("host-*"))
+
+    def as_user(user: str) -> list[Document]:
+        there = host(lab, bert, engine="none")
+        ssh = {**there["spec"]["ssh"], "user": user}
+        return [changed(there, ssh=ssh), shell("moved", "exec sleep 123123", runOn="bert")]
+
+    def running() -> int:
+        return bert.processes().count("sleep 123123")
+
+    assert stage.apply(*as_user("rot"), "--timeout", "30", expect=1).waits
+    stage.apply(*as_user("root"))
+    assert known_hosts() == ["host-bert"], "nobody ever was where it led by mistake"
+
+    moves = ["Stop moved/0", "Remove moved/0", "Create moved/0"]
+    assert stage.diff(*as_user("tester"), expect=1).actions == moves
+    assert stage.apply(*as_user("tester")).actions == moves
+    assert (running(), known_hosts()) == (1, ["host-bert"])
+
+    key = bert.directory / "own/var/lib/sshd/authorized/tester"
+    key.rename(key.with_suffix(".kept"))
+    told = stage.apply(*as_user("root"))
+    was = next(name for name in known_hosts() if "-was-" in name).removeprefix("host-")
+    assert f"host/{was}: nobody can see what is left where bert led before" in told.err
+    key.with_suffix(".kept").rename(key)
+    assert stage.apply(*as_user("root")).actions == ["Stop moved/0", "Remove moved/0"]
+    assert (running(), known_hosts()) == (1, ["host-bert"])
+
+
 def test_the_verbs_reach_in_wherever_it_runs(stage: Stage, lab: Lab, anna: Machine, bert: Machine) -> None:
     word = "hush-" + "x" * 5
     noisy = shell("there", "echo one; echo two; echo $$WORD >&2; exec sleep 10000", runOn="bert", env={"WORD": word})

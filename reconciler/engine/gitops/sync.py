@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.core import former
 from reconciler.core.brake import brake, listed, plan_hash
 from reconciler.core.linking import link_faults
 from reconciler.core.waves import step
@@ -244,7 +245,7 @@ class Sync:
         revision, numbered = arriving.revision, {r.key: r for r in edit.keep}
         ready = _ready(self.parts, self.feeds, {**kept, **numbered}, [r.key for r in arriving.resources])
         waves = step([numbered.get(r.key, r) for r in arriving.resources], numbered, ready)
-        keep = (*waves.keep, *(going if waves.last else ()))
+        keep = (*former.left(kept, waves.keep), *waves.keep, *(going if waves.last else ()))
         failpoint("sync.keep.before")
         self.parts.source.keep(keep)
         failpoint("sync.keep.after")

@@ -72,9 +72,12 @@ class Grounds(Mapping[str, Any]):
         return self._made[where.host][1].runtimes[where.runtime]
 
     def __iter__(self) -> Iterator[str]:
+        """Whom a look knows stays as it is: it may be one at what is not kept yet."""
         yield from self._here
-        for name, ground in self.know(self._hosts()).items():
-            yield from (Place(runtime, name) for runtime in sorted(ground.runtimes))
+        hosts = self._hosts()
+        self.know({name: spec for name, spec in hosts.items() if name not in self._made})
+        for name, (_, ground) in sorted(self._made.items()):
+            yield from (Place(runtime, name) for runtime in sorted(ground.runtimes) if name in hosts)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -30,7 +30,7 @@ def facts(inspected: JSON, image: JSON | None, stale: str = "") -> Facts:
             "mounts": dict(_mounts(host)),
             "user": config.get("User") or "",
             "working_dir": clean(config.get("WorkingDir") or ""),
-            "hostname": config.get("Hostname") or "",
+            "hostname": str(config.get("Hostname") or ""),
             "tty": bool(config.get("Tty")),
             "init": bool(host.get("Init")),
             "privileged": bool(host.get("Privileged")),
@@ -126,4 +126,6 @@ def networks(inspected: JSON) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The engine adds the container's id to the names that were asked for, and its host name."""
     for name, joined in (inspected["NetworkSettings"].get("Networks") or {}).items():
         aliases = set((joined or {}).get("Aliases") or []) - {inspected["Id"][:12]}
+        if not all(isinstance(alias, str) for alias in aliases):
+            raise TypeError("an alias is no text")
         yield name, () if name in NAMELESS else tuple(sorted(aliases))

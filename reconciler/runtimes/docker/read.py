@@ -69,7 +69,7 @@ def container(
     restarting = state == "restarting"
     ended = phase is Phase.EXITED or restarting
     runs = phase in {Phase.RUNNING, Phase.PAUSED} and not restarting
-    identity = item["Id"]
+    identity = _text(item["Id"])
     seen = Observed(
         id=identity,
         name=_name(item),
@@ -85,7 +85,7 @@ def container(
         detail=DETAILS.get(state, "" if phase is not Phase.UNKNOWN else f"the engine calls it {state!r}"),
         restarting=restarting,
     )
-    return _owned(seen, item.get("Labels") or {}, owner, indexed=True)
+    return _owned(seen, _labels(item), owner, indexed=True)
 
 
 def as_adopted(seen: Observed, worn: Mapping[str, str], owner: str) -> Observed:
@@ -111,13 +111,13 @@ def strangers(items: Any, moments: Moments, now: float) -> Iterator[Stranger]:
 def network(item: JSON, owner: str) -> Observed:
     addresses = (item.get("IPAM") or {}).get("Config") or []
     seen = Observed(
-        id=item["Id"],
-        name=item["Name"],
+        id=_text(item["Id"]),
+        name=_text(item["Name"]),
         kind="network",
         runtime=RUNTIME,
         gateway=_gateway(addresses),
     )
-    return _owned(seen, item.get("Labels") or {}, owner, indexed=False)
+    return _owned(seen, _labels(item), owner, indexed=False)
 
 
 def _gateway(addresses: list[JSON]) -> str:
@@ -132,8 +132,8 @@ def _gateway(addresses: list[JSON]) -> str:
 
 
 def volume(item: JSON, owner: str) -> Observed:
-    seen = Observed(id=item["Name"], name=item["Name"], kind="volume", runtime=RUNTIME)
-    return _owned(seen, item.get("Labels") or {}, owner, indexed=False)
+    seen = Observed(id=_text(item["Name"]), name=item["Name"], kind="volume", runtime=RUNTIME)
+    return _owned(seen, _labels(item), owner, indexed=False)
 
 
 def deepened(seen: Observed, inspected: JSON, image: JSON | None = None, stale: str = "") -> Observed:
@@ -144,11 +144,11 @@ def deepened(seen: Observed, inspected: JSON, image: JSON | None = None, stale: 
     causes = ("OOM killed" if state.get("OOMKilled") else "", str(state.get("Error") or ""))
     return replace(
         seen,
-        pid=state.get("Pid") or None,
+        pid=_whole(state.get("Pid")) or None,
         networks=("host",) if in_hosts else seen.networks,  # not every engine counts it as a network
         started_at=moment(state.get("StartedAt")) if seen.phase is not Phase.CREATED else None,
         finished_at=moment(state.get("FinishedAt")) if ended else None,
-        exit_code=state.get("ExitCode") if ended else None,
+        exit_code=_whole(state.get("ExitCode")) if ended else None,
         detail="; ".join(text for text in (*causes, seen.detail) if text),
         facts=_of_ones_own(seen, dialect.understood(facts(*dialect.described(inspected, image), stale), inspected)),
     )
@@ -174,6 +174,23 @@ def _listed(items: Any) -> list[JSON]:
     if not isinstance(items, list):
         raise TypeError(f"a list was expected, not {type(items).__name__}")
     return items
+
+
+def _text(value: Any) -> str:
+    """By what things are told apart has to be what it should be: an engine elsewhere may say anything."""
+    if not isinstance(value, str):
+        raise TypeError(f"a text was expected, not {type(value).__name__}")
+    return value
+
+
+def _whole(value: Any) -> int | None:
+    if not (value is None or isinstance(value, int)):
+        raise TypeError(f"a number was expected, not {type(value).__name__}")
+    return value
+
+
+def _labels(item: JSON) -> Mapping[str, str]:
+    return {name: _text(value) for name, value in (item.get("Labels") or {}).items()}
 
 
 def _name(item: JSON) -> str:

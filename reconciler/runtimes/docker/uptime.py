@@ -13,8 +13,8 @@ UNITS = {
     "month": 30 * 86400.0,
     "year": 365 * 86400.0,
 }
-AMOUNT = re.compile(r"(Less than a|About an?|\d+) (second|minute|hour|day|week|month|year)s?\b")
-EXIT_CODE = re.compile(r"\((\d+)\)")
+AMOUNT = re.compile(r"(Less than a|About an?|\d{1,9}) (second|minute|hour|day|week|month|year)s?\b")
+EXIT_CODE = re.compile(r"\((\d{1,9})\)")
 SLACK = 1.5
 """The engine's clock, ours, and the time that the answer took."""
 

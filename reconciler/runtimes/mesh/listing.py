@@ -134,6 +134,6 @@ def _number(words: list[str]) -> int:
 def _labels(said: Said) -> dict[str, str]:
     try:
         found: Any = json.loads(next(iter(said.one("labels")), ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}

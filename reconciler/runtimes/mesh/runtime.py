@@ -16,6 +16,7 @@ from reconciler.model.observed import Footing, Observed, View
 from reconciler.ports import Completed, Host
 from reconciler.runtimes.mesh import scripts
 from reconciler.runtimes.mesh.listing import RUNTIME, read
+from reconciler.runtimes.said import last_line
 
 LOOK_SECONDS = 15.0
 ACT_SECONDS = 30.0
@@ -94,9 +95,9 @@ class MeshRuntime:
 
     def _done(self, done: Completed, what: str) -> None:
         if done.exit_code:
-            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2].removeprefix("x: ")
+            said = last_line(done.stderr, done.exit_code).removeprefix("x: ")
             denied = any(word in said for word in ("ermission denied", "not permitted", "may make no"))
-            raise (Denied if denied else Refused)(f"{what}: {said or done.exit_code}")
+            raise (Denied if denied else Refused)(f"{what}: {said}")
 
 
 def _addressed(parts: Sequence[Observed], footing: Footing) -> Iterator[Observed]:

@@ -94,6 +94,6 @@ def refusal(key: Key, user: str, host: str, code: int, said: str) -> Refused | N
             message = f"{key}: nothing on {host} can start a process as {user!r}"
             return Refused(message, hint="install util-linux there, for its setpriv")
         case 86:
-            message = f"{key}: user {user} can't reach its files on {host}, for {said.strip()} is closed to it"
+            message = f"{key}: user {user} can't reach its files on {host}, for {said} is closed to it"
             return Denied(message, hint="keep them elsewhere: spec.state of the Host, like /var/lib/reconciler")
     return None

@@ -17,8 +17,10 @@ from reconciler.core.setup import SETUP_SECONDS, setup_failed
 from reconciler.errors import Refused
 from reconciler.model.desired import Package
 from reconciler.model.key import Key
+from reconciler.model.labels import number
 from reconciler.ports import Completed, Host
 from reconciler.runtimes.remote.scripts import COMMON
+from reconciler.runtimes.said import last_line
 
 PIECE = 4 << 20
 PIECE_SECONDS = 120.0
@@ -169,7 +171,9 @@ class RemotePackages:
         if done.exit_code == 79:
             code, _, rest = done.stdout.partition(b"\n")
             log, _, said = rest.partition(b"\n")
-            raise setup_failed(key, int(code), said, f"{log.decode(errors='replace')} on {self._there.name}")
+            failed = number(code.decode(errors="replace"), 255)
+            where = f"{last_line(log)} on {self._there.name}"
+            raise setup_failed(key, 1 if failed is None else failed, said, where)
         self._done(key, done)
 
     def _act(self, script: str, words: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
@@ -177,7 +181,7 @@ class RemotePackages:
 
     def _done(self, key: Key, done: Completed) -> None:
         if done.exit_code:
-            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"exit code {done.exit_code}"
+            said = last_line(done.stderr, f"exit code {done.exit_code}")
             raise Refused(f"{key}: its package can't be delivered to {self._there.name}: {said}", hint="put it right")
 
 

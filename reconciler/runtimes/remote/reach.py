@@ -11,17 +11,20 @@ from contextlib import suppress
 from typing import Protocol
 
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused
+from reconciler.model.labels import number
 from reconciler.model.observed import Observed
 from reconciler.passing import one_mark, passed_on
 from reconciler.ports import Completed, Entry, Host
 from reconciler.runtimes.process.log import without_times
 from reconciler.runtimes.remote import ways
+from reconciler.runtimes.said import last_line
 
 LOOK_SECONDS = 15.0
 FOLLOW_SECONDS = 0.5
 COPY_SECONDS = 600.0
 OUTPUT_BYTES = 1 << 16
 """Of a command, as everywhere."""
+LONGEST_HEAD, MOST_SIZE = 64, 10**18
 PIECE = 4 * 1024 * 1024
 """So much of a copy is sent at a time."""
 
@@ -61,7 +64,7 @@ class RemoteReach:
         name = directory_of(seen)
         words = [name, "all" if tail is None else str(tail), "" if since is None else str(int(since))]
         pieces = self._there.stream(self._script(ways.TAIL, words))
-        size, before = _head(pieces)
+        size, before = _head(pieces, seen.title)
         yield before
         yield from pieces
         if follow:
@@ -224,14 +227,17 @@ def directory_of(seen: Observed) -> str:
     return seen.name if seen.kind == "volume" else f"{key.namespace}.{key.name}.{key.index}"
 
 
-def _head(pieces: Iterator[bytes]) -> tuple[int, bytes]:
+def _head(pieces: Iterator[bytes], title: str) -> tuple[int, bytes]:
     """The number in the first line, and what came together with it."""
     found = b""
     for piece in pieces:
         found += piece
         line, newline, rest = found.partition(b"\n")
-        if newline:
-            return int(line), rest
+        size = number(line.decode(errors="replace").strip(), MOST_SIZE)
+        if newline and size is not None:
+            return size, rest
+        if newline or len(found) > LONGEST_HEAD:
+            raise Refused(f"{title}: its host does not say how long its log is", hint="see what answers there")
     return 0, b""
 
 
@@ -251,5 +257,4 @@ def _not_running(seen: Observed) -> Refused:
 
 
 def _said(done: Completed) -> str:
-    last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    return last.rpartition("x: ")[2] or f"exit code {done.exit_code}"
+    return last_line(done.stderr, f"exit code {done.exit_code}").rpartition("x: ")[2]

@@ -22,6 +22,7 @@ from reconciler.runtimes.remote.listing import RUNTIME, Listing, read, read_leas
 from reconciler.runtimes.remote.looking import LOOK
 from reconciler.runtimes.remote.packages import SWEEP, RemotePackages
 from reconciler.runtimes.remote.reach import FarHost, RemoteReach, directory_of
+from reconciler.runtimes.said import last_line
 
 LOOK_SECONDS = 15.0
 ACT_SECONDS = 30.0
@@ -116,9 +117,9 @@ class RemoteProcesses(RemoteReach):
         words = [package.id if package else "", directory, program, path if isinstance(path, str) else ""]
         words += [payload.user, delivered, " ".join(limiting.controllers(payload.limits))]
         done = self._act(CHECK, words, deadline=LOOK_SECONDS)
-        said = done.stdout.decode(errors="replace")
+        said = last_line(done.stdout)
         if done.exit_code == 87:
-            raise limiting.refusal(desired.key, self.host, said.strip())
+            raise limiting.refusal(desired.key, self.host, said)
         if refused := accounts.refusal(desired.key, payload.user, self.host, done.exit_code, said):
             raise refused
         match done.exit_code:
@@ -128,7 +129,7 @@ class RemoteProcesses(RemoteReach):
                 hint = "install it there, or give the path of one that is"
                 raise Refused(f"{desired.key}: {self.host} has no program {program}", hint=hint)
             case 78:
-                message = f"{desired.key}: {self.host} has no {said.strip()}"
+                message = f"{desired.key}: {self.host} has no {said}"
                 raise Refused(f"{message}, by which {program} is run", hint="install it there; see its first line")
 
     def create(self, desired: Desired) -> None:
@@ -223,8 +224,8 @@ class RemoteProcesses(RemoteReach):
 
     def _done(self, done: Completed, what: str) -> None:
         if done.exit_code:
-            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            raise (Denied if "ermission denied" in said else Refused)(f"{what}: {said or done.exit_code}")
+            said = last_line(done.stderr, done.exit_code)
+            raise (Denied if "ermission denied" in said else Refused)(f"{what}: {said}")
 
 
 def _gone(seen: Observed) -> Gone:
