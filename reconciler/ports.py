@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.core.graph import Graph
 from reconciler.model.desired import Desired, Stop
+from reconciler.model.following import Known
 from reconciler.model.history import History
 from reconciler.model.key import Key
 from reconciler.model.observed import Listener, Observed, Stranger, View
 from reconciler.model.plan import Record
 from reconciler.model.resource import Resource
-from reconciler.model.status import Arrival, Event, Status
+from reconciler.model.status import Event, Status
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -265,50 +266,6 @@ class Checkout:
     """It does not contain what was applied last."""
     content: Callable[[str], bytes] = field(default=lambda _: b"", repr=False, compare=False)
     """Of a file beneath `root` that is not on disk, by its path there. Raises ReconcilerError for what is not one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A revision that is kept back, and what a confirmation of it would have to name."""
-
-    reason: str
-    message: str
-    plan: str
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is remembered of a Source, apart from the diary: losing that must not lose this."""
-
-    origin: str = ""
-    """Where all of this comes from: who follows another place begins anew."""
-    applied: str = ""
-    """The revision that is in force."""
-    arrivals: tuple[Arrival, ...] = ()
-    """The last few revisions that came into force, newest first."""
-    good: str = ""
-    """The last one of which everything became Ready."""
-    bad: str = ""
-    """The one that was left again because it did not."""
-    begun: str = ""
-    """The one that is being put into force, or was last."""
-    missing: Mapping[str, float] = field(default_factory=dict)
-    """Since when documents have been missing, by key."""
-    brought: tuple[str, ...] = ()
-    """Keys of what it declares."""
-    failures: int = 0
-    """How often in a row it could not be put into force."""
-    held: Held | None = None
-
-    @property
-    def in_force(self) -> str:
-        """Wherever it came from."""
-        return self.arrivals[0].revision if self.arrivals else ""
-
-    @property
-    def newest(self) -> str:
-        """No revision that does not contain this one is taken without a word."""
-        return self.bad or self.applied
 
 
 class Feeds(Protocol):

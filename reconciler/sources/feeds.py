@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.kinds.source import SourceSpec
+from reconciler.model.following import Known
 from reconciler.model.key import Key
 from reconciler.model.status import Status
-from reconciler.ports import Checkout, Known
+from reconciler.ports import Checkout
 from reconciler.sources.home import Home
 from reconciler.sources.ledger import Ledger
 

@@ -16,9 +16,9 @@ from typing import Any
 from reconciler.durable import sync
 from reconciler.errors import ReconcilerError
 from reconciler.filelock import locked, stands
+from reconciler.model.following import Held, Known
 from reconciler.model.key import Key
 from reconciler.model.status import Arrival
-from reconciler.ports import Held, Known
 from reconciler.sources.home import Home
 from reconciler.waiting import until
 

@@ -10,7 +10,8 @@ from reconciler.core.parse import Text
 from reconciler.core.yaml12 import MAX_BYTES
 from reconciler.errors import Refused, Unreachable
 from reconciler.kinds.source import Keys, SourceSpec
-from reconciler.ports import Checkout, Known
+from reconciler.model.following import Known
+from reconciler.ports import Checkout
 from reconciler.sources.files import SUFFIXES
 from reconciler.sources.git import Caps, Entry, Mirror, plain
 from reconciler.sources.tree import MAX_FILES, MAX_TREE_BYTES

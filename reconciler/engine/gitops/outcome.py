@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from reconciler.engine.reconcile import Parts
 from reconciler.errors import ReconcilerError, SpecError
+from reconciler.model.following import Known
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
 from reconciler.model.status import Condition, Event, Status
-from reconciler.ports import Known
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
 

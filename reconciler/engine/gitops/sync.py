@@ -24,11 +24,11 @@ from reconciler.engine.reconcile import Parts
 from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.failpoints import failpoint
 from reconciler.kinds.source import SourceSpec
+from reconciler.model.following import Held, Known
 from reconciler.model.key import Key
 from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
 from reconciler.model.status import Arrival, Status
-from reconciler.ports import Held, Known
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
