@@ -95,8 +95,8 @@ class Observer:
         if not others and not surveys:
             return (runtimes[last].observe(deep=deep),), {}
         with ThreadPoolExecutor(len(others) + len(surveys), "observe") as pool:
+            made = {name: pool.submit(one.made) for name, one in surveys.items()}  # first, for they take the longest
             begun = {place: pool.submit(runtimes[place].observe, deep=deep) for place in others}
-            made = {name: pool.submit(one.made) for name, one in surveys.items()}
             own = runtimes[last].observe(deep=deep)  # a thread of its own would be late by as long as it takes to wake
             seen = {last: own, **{place: one.result() for place, one in begun.items()}}
             for views, _ in (one.result() for one in made.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,32 @@ def test_what_cannot_be_read_is_not_empty(there: There) -> None:
     (there.state / "away").rename(processes)
     assert (view.reachable, view.objects) == (False, ())
     assert there.the("api").phase is Phase.RUNNING
+
+
+def test_the_list_is_the_same_where_no_program_reads_labels(there: There) -> None:
+    """Of a directory with spaces, one whose labels are empty, in two lines, or no text at all, as of all others."""
+    one = there.begun("api", "exec sleep 1000")
+    for name, text in (("a b", b"{}"), ("empty", b""), ("long", b"{}\n{}\nlabels x"), ("odd", b"\0\xff\n")):
+        (there.state / "processes" / name).mkdir()
+        (there.state / "processes" / name / "labels.json").write_bytes(text)
+
+    def listed(**env: str) -> list[str]:
+        argv = ["/bin/sh", "-c", scripts.LIST, "look", there.state]
+        text = subprocess.run(argv, env=env, capture_output=True, check=True).stdout.decode(errors="replace")
+        head, *entries = text.removesuffix("end\n").split("= ")
+        return [head, *sorted(entries)]
+
+    told = listed(PATH=os.environ["PATH"])
+    assert told == listed(PATH="/nowhere")
+    assert [entry.split("\n")[0].removeprefix("processes ") for entry in told[1:]] == [
+        "a b",
+        "empty",
+        "long",
+        "odd",
+        "shop.api.0",
+    ]
+    assert "\nlives\n" in told[-1]
+    assert there.the("api").pid == one.pid
 
 
 def test_whoever_it_left_behind_goes_with_it(there: There) -> None:

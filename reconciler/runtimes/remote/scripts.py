@@ -11,12 +11,13 @@ export LC_ALL=C
 umask 077
 state=$1
 [ -n "$state" ] || state=${XDG_STATE_HOME:-$HOME/.local/state}/reconciler-hosted
-boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
+read -r boot 2>/dev/null < /proc/sys/kernel/random/boot_id || boot=-
 learn() {
-  stat= tick=
+  stat= tick= does=
   while read -r line; do stat="$stat $line"; done < "/proc/$1/stat" || return
   set -- ${stat##*) }
-  [ "$1" != Z ] && [ "$1" != X ] && tick=${20}
+  does=$1
+  [ "$does" != Z ] && [ "$does" != X ] && tick=${20}
 } 2>/dev/null
 began() { learn "$1" && echo "$tick"; }
 lives() {
@@ -38,24 +39,37 @@ LIST = (
     + r"""
 echo "state $state"
 echo "boot $boot"
-halted() {
-  stat=
-  while read -r line; do stat="$stat $line"; done < "/proc/$1/stat" || return
-  set -- ${stat##*) }
-  [ "$1" = T ] || [ "$1" = t ]
+show() {
+  told=$told/${2##*/}/
+  echo "= $1 ${2##*/}"
+  [ -z "$3" ] || printf 'labels %s\n' "$3"
+  [ -s "$2/pid" ] && IFS= read -r line < "$2/pid" && printf 'pid %s\n' "$line"
+  [ -s "$2/exit" ] && IFS= read -r line < "$2/exit" && printf 'exit %s\n' "$line"
+  lives "$2" && echo lives && case $does in T|t) echo halted ;; esac
 } 2>/dev/null
 tell() {
   for directory in "$state" "$state/$1"; do
     [ ! -e "$directory" ] || { [ -r "$directory" ] && [ -x "$directory" ]; } || exit
   done
+  told= found=$(grep -sH '' "$state/$1"/*/labels.json)
+  set -f
+  IFS='
+'
+  for line in $found; do
+    set +f
+    unset IFS
+    directory=${line%%/labels.json:*}
+    case $line in "$state/$1/"*/labels.json:*) ;; *) continue ;; esac
+    case $told in *"/${directory##*/}/"*) ;; *) show "$1" "$directory" "${line#"$directory"/labels.json:}" ;; esac
+  done
+  set +f
+  unset IFS
   for directory in "$state/$1"/*/; do
-    directory=${directory%/}
+    directory=${directory%/} line=
     [ -e "$directory/labels.json" ] || continue
-    echo "= $1 ${directory##*/}"
-    IFS= read -r line < "$directory/labels.json" && printf 'labels %s\n' "$line"
-    [ -s "$directory/pid" ] && IFS= read -r line < "$directory/pid" && printf 'pid %s\n' "$line"
-    [ -s "$directory/exit" ] && IFS= read -r line < "$directory/exit" && printf 'exit %s\n' "$line"
-    lives "$directory" && echo lives && halted "$pid" && echo halted
+    case $told in *"/${directory##*/}/"*) continue ;; esac
+    IFS= read -r line < "$directory/labels.json"
+    show "$1" "$directory" "$line"
   done
 } 2>/dev/null
 tell processes
@@ -63,7 +77,9 @@ tell volumes
 echo end
 """
 )
-"""The last word proves that nothing is missing. What can't be read is not empty: of that it says nothing."""
+"""The last word proves that nothing is missing. What can't be read is not empty: of that it says nothing. Labels are
+long, and a shell reads a byte at a time: so one program reads them all, and the shell only what that has left out.
+"""
 
 START = (
     COMMON
