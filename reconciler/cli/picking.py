@@ -66,8 +66,14 @@ def wanted(words: Sequence[str], *, bare: str = "") -> Wanted:
 
 
 def spelled(context: Context, words: Sequence[str]) -> tuple[str, ...]:
-    """The same words, with the kind before the name of what is declared. What runs wins, a service before all."""
-    if words and (find(words[0]) or words[0] == "all"):
+    """The same words, with the kind before the name of what is declared. What runs wins, a service before all.
+    `service web` is service/web, unless something is called so.
+    """
+    first, *rest = words or ("",)
+    kind = find(first)
+    if kind and rest and not any("/" in word for word in rest) and not _kinds_of(context, first):
+        return tuple(f"{kind.key}/{name}" for name in rest)
+    if kind or first == "all":
         return tuple(words)
     return tuple(word if "/" in word else _spelled(context, word) for word in words)
 
@@ -115,6 +121,13 @@ def _one_of(kinds: list[str], name: str) -> list[str]:
 def services(words: Sequence[str]) -> Wanted:
     """For verbs that only services know: names, with `service/` before them or not."""
     return _of(words, {"service"})
+
+
+def one_service(context: Context, words: Sequence[str]) -> Wanted:
+    want = services(spelled(context, words))
+    if not want.single:
+        raise UsageError(f"{' '.join(words)}: one service is expected", hint="name it, like web or service/web")
+    return want
 
 
 def workloads(words: Sequence[str]) -> Wanted:

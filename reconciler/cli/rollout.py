@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import editing, line, names, picking
+from reconciler.cli import editing, line, picking
 from reconciler.cli.context import Context
 from reconciler.cli.render.output import TREES, show_tree
 from reconciler.cli.render.text import clean
 from reconciler.cli.restart import command as restart
 from reconciler.cli.rollout_status import command as status
+from reconciler.cli.rollout_status import service_argument
 from reconciler.cli.verb import verb, verbs
 from reconciler.core.moments import iso
 
@@ -34,19 +35,15 @@ reconciler rollout undo web --to-revision 3 --timeout 2m
 """
 
 
-def service_argument(function: click.decorators.FC) -> click.decorators.FC:
-    return click.argument("word", metavar="NAME | service/NAME", shell_complete=names.services)(function)
-
-
 @verb("history", examples=HISTORY, outputs=TREES)
 @service_argument
-def history(context: Context, word: str) -> None:
+def history(context: Context, words: tuple[str, ...]) -> None:
     """List what was wanted of a service before, oldest first.
 
     The last ten revisions are kept. The one in force is marked with a star.
     """
     controller = line.open_controller(context)
-    (now,) = picking.declared(controller.parts, context.scope, picking.services([word])).values()
+    (now,) = picking.declared(controller.parts, context.scope, picking.one_service(context, words)).values()
     revisions = controller.parts.source.revisions(now.key)
     tree = {"key": str(now.key), "revisions": [_tree(revision, now) for revision in revisions]}
     if not show_tree(context, tree):
@@ -80,7 +77,9 @@ def _print_history(context: Context, revisions: list[Revision], now: Resource) -
 @service_argument
 @click.option("--to-revision", type=click.IntRange(1), metavar="N", help="Go back to this one [the last that differs].")
 @line.waiting_options
-def undo(context: Context, word: str, *, to_revision: int | None, wait: bool, timeout: float | None) -> int:
+def undo(
+    context: Context, words: tuple[str, ...], *, to_revision: int | None, wait: bool, timeout: float | None
+) -> int:
     """Go back to what was wanted of a service before.
 
     The earlier document is applied as a new revision. How many replicas run stays as it is.
@@ -89,7 +88,7 @@ def undo(context: Context, word: str, *, to_revision: int | None, wait: bool, ti
     from reconciler.engine.revisions import undone
 
     controller = line.open_controller(context, acts=True)
-    (now,) = picking.declared(controller.parts, context.scope, picking.services([word])).values()
+    (now,) = picking.declared(controller.parts, context.scope, picking.one_service(context, words)).values()
     earlier = [revision.resource for revision in controller.parts.source.revisions(now.key)]
     wanted = undone(now, earlier, to_revision)
     for text in _changes(now, wanted):

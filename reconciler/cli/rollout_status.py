@@ -42,15 +42,22 @@ class Progress:
         return told + (f"; {self.message}" if self.message and not self.done else "")
 
 
+def service_argument(function: click.decorators.FC) -> click.decorators.FC:
+    words = click.argument(
+        "words", nargs=-1, required=True, metavar="NAME | service/NAME", shell_complete=names.services
+    )
+    return words(function)
+
+
 @verb("status", examples=EXAMPLES, outputs=TREES)
-@click.argument("word", metavar="NAME | service/NAME", shell_complete=names.services)
+@service_argument
 @click.option("--timeout", type=duration, metavar="SPAN", help="At most so long [60s]; 0 looks once.")
-def command(context: Context, word: str, *, timeout: float | None) -> None:
+def command(context: Context, words: tuple[str, ...], *, timeout: float | None) -> None:
     """Follow an update until it is over. Exit code 1 if it stands still or time is up.
 
     It only looks: what carries an update on is the command that began it, or the next apply.
     """
-    want = picking.services([word])
+    want = picking.one_service(context, words)
     onlooker = Onlooker(context)
     item = _look(context, onlooker, want)
     found = _follow(context, onlooker, want, context.timeout if timeout is None else timeout)

@@ -17,6 +17,15 @@ def test_K4_stop_keeps_what_was_declared_and_start_brings_as_many_back(machine: 
     assert machine("start", "db").stdout == "service/db unchanged\n"
 
 
+def test_the_kind_may_stand_before_the_name_as_a_word_of_its_own(machine: Machine) -> None:
+    machine.apply(service("db"), service("job"))
+    assert machine("scale", "service", "db", "--replicas", "0").stdout == "service/db scaled\n"
+    assert machine.json("rollout", "history", "service", "db")["key"] == f"service/{machine.namespace}/db"
+    assert machine.json("rollout", "status", "svc", "db", "--timeout", "0")["done"]
+    assert "one service is expected" in machine("rollout", "status", "db", "job", code=2).stderr
+    assert machine("stop", "job", "db").stdout == "service/db unchanged\nservice/job stopped\n", "both are called so"
+
+
 def test_K4_data_outlives_a_stop(machine: Machine) -> None:
     note = 'cat "$1"/note 2>/dev/null || echo written > "$1"/note; exec sleep 1000'
     keeper = service("db", "sh", "-c", note, "sh", "${volumes.data}", volumes=[{"volume": "data"}])
