@@ -155,7 +155,7 @@ def _bury(parts: Parts, graph: Graph, gone: set[Key], journal: Journal) -> None:
         resource for resource in graph.removed.values() if resource.key in gone and resource.key.kind == "source"
     ]
     parts.source.keep([*leaving_with(parts.source, sources), *forwards_to(gone, graph.resources.values())])
-    for key in gone:
+    for key in sorted(gone, key=lambda key: key.kind == "host"):  # whoever was there needs the way there
         _clear_away(parts, graph, graph.removed.get(key))
         parts.source.forget(key)
         if key.kind == "source" and parts.feeds:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.hosts.local import LocalHost
-from reconciler.model.desired import Desired, Stop
+from reconciler.model.desired import Desired, Package, Stop
 from reconciler.model.observed import Observed, Phase
 from reconciler.runtimes.remote import scripts
+from reconciler.runtimes.remote.packages import RemotePackages
 from reconciler.runtimes.remote.runtime import RemoteProcesses
 from tests.core.build import graph, key, process, rendered
 from tests.waiting import until
@@ -157,3 +158,18 @@ def test_nobody_who_has_the_number_by_now_is_hit(there: There) -> None:
 def test_by_default_nothing_lies_where_a_reconciler_at_home_there_has_its_own(tmp_path: Path) -> None:
     told = LocalHost().run(["env", f"XDG_STATE_HOME={tmp_path}", "sh", "-c", f"{scripts.COMMON}echo $state", "-", ""])
     assert told.stdout.decode().strip() not in {"", str(tmp_path / "reconciler")}
+
+
+class Content:
+    def archive(self) -> tuple[int, Iterator[bytes]]:
+        return 10240, iter([bytes(10240)])
+
+
+def test_H7_what_was_cut_off_on_its_way_does_not_pile_up(tmp_path: Path) -> None:
+    package = Package(id="a" * 32, content=Content())  # type: ignore[arg-type]
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    for name in (f".{package.id}.cut", f".{package.id}.again", ".other.cut"):
+        (folder / name).touch()
+    with RemotePackages(LocalHost(), str(tmp_path)).ready(key("web"), package):
+        assert {path.name for path in folder.iterdir()} == {package.id, ".other.cut"}

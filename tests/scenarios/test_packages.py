@@ -83,5 +83,5 @@ def test_H3_H7_a_process_and_its_files_run_where_nothing_was_prepared(
     assert "/no/such/shell" in failed.out + failed.err
     assert stage.status_of("one")["instances"][0]["phase"] == "Running", "the old one goes on"
 
-    stage.cli("delete", "services", "--all")
+    stage.cli("delete", "all", "--all")
     assert {home: packages(home) for home in users.values()} == {"/root": [], "/home/sparse": []}

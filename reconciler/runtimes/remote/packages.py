@@ -46,12 +46,13 @@ TAKE = (
     COMMON
     + r"""
 mkdir -p "$state/packages" || exit 1
+[ "$4" -ne 0 ] || rm -rf "$state/packages/.$2".*
 draft=$state/packages/.$2.$3
 [ "$4" -eq 0 ] || [ "$(($(wc -c < "$draft")))" -eq "$4" ] || { echo 'x: a piece was lost on its way' >&2; exit 1; }
 cat >> "$draft"
 """
 )
-"""Only behind what came before."""
+"""Only behind what came before. What of the same was cut off earlier makes room first."""
 
 UNPACK = (
     COMMON
