@@ -243,9 +243,9 @@ def _placed(document: Document, main: Resource, documents: Sequence[Document], n
     resource = document.resource
     alone = _alone(documents)
     namespace = wanted.namespace or (NAMESPACE if alone else name)
-    key = replace(resource.key, namespace=namespace)
+    key = resource.key._replace(namespace=namespace)
     if alone and resource is main:
-        key = replace(key, name=name)
+        key = key._replace(name=name)
     marks = {NAME: name, DIRECTORY: str(wanted.worktree.path) if wanted.worktree else wanted.directory}
     if wanted.worktree:
         marks[BRANCH] = wanted.worktree.title

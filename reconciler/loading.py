@@ -66,7 +66,7 @@ def moved(documents: Sequence[Document], namespace: str) -> list[Document]:
 
 def _to(document: Document, namespace: str) -> Document:
     resource = document.resource
-    return replace(document, resource=replace(resource, key=replace(resource.key, namespace=namespace)))
+    return replace(document, resource=replace(resource, key=resource.key._replace(namespace=namespace)))
 
 
 def link(documents: Sequence[Document], *, namespace: str = "", owner: str = "nobody") -> Graph:

@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, field, replace
 
 import pytest
 
+from reconciler.model.key import Key
 from reconciler.values import dataclass
 
 
@@ -95,3 +96,17 @@ def test_the_tools_of_the_standard_ones_work() -> None:
     match point:
         case Point(x, y):
             assert (x, y) == (1, 2)
+
+
+def test_keys_are_ordered_by_namespace_first_and_copied_as_they_are_made() -> None:
+    ordered = [
+        Key("volume", "a", "z"),
+        Key("service", "b", "a"),
+        Key("service", "b", "a", 0),
+        Key("service", "b", "a", 2),
+    ]
+    assert sorted(reversed(ordered)) == ordered
+    assert max(ordered) == ordered[-1]
+    assert [pickle.loads(pickle.dumps(key)) for key in ordered] == [copy.deepcopy(key) for key in ordered] == ordered
+    assert [key.index for key in ordered] == [None, None, 0, 2]
+    assert ordered[3].resource == ordered[1] == Key.parse("service/b/a")

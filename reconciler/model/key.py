@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-from reconciler.values import dataclass
+from typing import NamedTuple, Self
 
 WORKLOADS = frozenset({"service", "job", "campaign"})
 """Kinds whose instances run something. They share one space of names in a namespace, for so they do on an engine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A resource, or with an index one instance of it. Compares by namespace, kind, name, then index."""
+class _Ordered(NamedTuple):
+    """What keys compare by, in this order."""
 
-    kind: str
     namespace: str
+    kind: str
     name: str
-    index: int | None = None
+    place: int
+    """The instance's number; -1 stands for the resource itself, which comes before its instances."""
+
+
+class Key(_Ordered):
+    """A resource, or with an index one instance of it.
+
+    A tuple, for a plan looks up thousands of keys, and tuples are compared and hashed without a line of Python.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, kind: str, namespace: str, name: str, index: int | None = None) -> Self:
+        return tuple.__new__(cls, (namespace, kind, name, -1 if index is None else index))
+
+    def __getnewargs__(self) -> tuple[str, str, str, int | None]:
+        """Copies are made as keys are, not as tuples."""
+        return self.kind, self.namespace, self.name, self.index
 
     def __str__(self) -> str:
         base = f"{self.kind}/{self.namespace}/{self.name}"
-        return base if self.index is None else f"{base}/{self.index}"
+        return base if self.place < 0 else f"{base}/{self.place}"
 
-    def __lt__(self, other: Key) -> bool:
-        return self._order < other._order
+    def __repr__(self) -> str:
+        return f"Key({str(self)!r})"
 
     @property
-    def _order(self) -> tuple[str, str, str, int]:
-        return (self.namespace, self.kind, self.name, -1 if self.index is None else self.index)
+    def index(self) -> int | None:  # type: ignore[override]
+        return None if self.place < 0 else self.place
 
     @property
     def resource(self) -> Key:
-        return self if self.index is None else Key(self.kind, self.namespace, self.name)
+        return self if self.place < 0 else Key(self.kind, self.namespace, self.name)
 
     @property
     def is_workload(self) -> bool:
@@ -45,7 +61,7 @@ class Key:
     def engine_name(self) -> str:
         """The deterministic name on the engine: a host-wide mutex, free of charge."""
         base = f"{self.namespace}-{self.name}"
-        return base if self.index is None else f"{base}-{self.index}"
+        return base if self.place < 0 else f"{base}-{self.place}"
 
     def instance(self, index: int) -> Key:
         return Key(self.kind, self.namespace, self.name, index)

@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from reconciler.model.key import Key
 from reconciler.model.resource import Origin, Resource
 from reconciler.sources.code import code
 
@@ -29,6 +30,7 @@ Stamp = tuple[int, int, int]
 Known = dict[Path, tuple[Stamp, Resource]]
 OURS = ("reconciler.kinds.", "reconciler.model.")
 LARGEST = 64 << 20
+KEY = ("kind", "namespace", "name", "index")
 
 
 class Recollection:
@@ -100,6 +102,8 @@ def _known(path: Path, stamp: list[int], tree: Any) -> tuple[Stamp, Resource]:
 
 def _plain(value: Any) -> Any:
     match value:
+        case Key():  # a tuple, but not any
+            return [f"{Key.__module__}:{Key.__qualname__}", dict(zip(KEY, value.__getnewargs__(), strict=True))]
         case _ if is_dataclass(value) and not isinstance(value, type):
             cls = type(value)
             defaults = _defaults(cls)
@@ -145,6 +149,6 @@ def _class(name: str) -> type:
     if not module.startswith(OURS):
         raise ValueError(f"{name} is none of ours")
     cls = getattr(sys.modules.get(module) or import_module(module), word)
-    if not is_dataclass(cls) or not isinstance(cls, type) or cls.__module__ != module:
+    if not (is_dataclass(cls) or cls is Key) or not isinstance(cls, type) or cls.__module__ != module:
         raise ValueError(f"{name} is no dataclass of ours")
     return cls

@@ -114,7 +114,7 @@ def test_what_is_over_for_good_keeps_no_port_from_others() -> None:
 
 
 def test_another_namespaces_stopped_service_keeps_its_port() -> None:
-    theirs = stranger("other-x-0", owner="me", key=replace(key("x"), namespace="other"), phase=Phase.EXITED)
+    theirs = stranger("other-x-0", owner="me", key=key("x")._replace(namespace="other"), phase=Phase.EXITED)
     world = with_thing(EMPTY, replace(theirs, grants={"http": Grant(8080, "auto")}))
     found = assigned(graph(container("web", ports=(http(8080, on_conflict="reassign"),))), world)
     assert numbers(found) == {"web/0": 8081}

@@ -39,7 +39,7 @@ class Following(Stage):
         self.declare(**({"directory": str(self.folder)} | spec))
 
     def declare(self, name: str = KEY.name, **spec: Any) -> Resource:
-        key = replace(KEY, name=name)
+        key = KEY._replace(name=name)
         before = next((r for r in self.source.resources("shop") if r.key == key and not r.deleting), None)
         resource = Resource(key, SourceSpec(**spec), generation=before.generation + 1 if before else 1)
         self.source.keep([resource])

@@ -424,7 +424,7 @@ def test_a_source_that_brings_others_is_braked_for_all_that_goes_with_them(stage
     nested = f"apiVersion: reconciler/v1\nkind: Source\nmetadata: {{name: inner}}\nspec: {{directory: {inner}}}\n"
     stage.write(inner=nested, web=service("web"), db=service("db"))
     stage.follow()
-    stage.follow(replace(KEY, name="inner"))
+    stage.follow(KEY._replace(name="inner"))
     assert len(stage.objects()) == 14
     stage.write(inner=None)
     assert stage.follow() == "Braked"
@@ -447,7 +447,7 @@ def test_the_brake_sees_what_sources_of_sources_brought(stage: Following) -> Non
     stage.write(middle=nested.format("middle", stage.folder.with_name("middle")), web=service("web"), db=service("db"))
     stage.follow()
     for name in ("middle", "inner"):
-        stage.follow(replace(KEY, name=name))
+        stage.follow(KEY._replace(name=name))
     stage.write(middle=None)
     assert stage.follow() == "Braked"
     assert "it would remove 14 of 16 objects" in stage.message()

@@ -75,7 +75,7 @@ def test_of_several_either_all_can_be_written_or_none_is_begun(tmp_path: Path) -
     home = Home(str(tmp_path / "home"))
     applied = Applied(home)
     first, second = two()
-    too_long = replace(second, key=replace(second.key, name="n" * 300))
+    too_long = replace(second, key=second.key._replace(name="n" * 300))
     with pytest.raises(ReconcilerError, match=r"kept in .*applied: .*too long"):
         applied.keep([first, too_long])
     assert applied.resources("default") == []
@@ -143,7 +143,7 @@ def test_threads_that_share_it_do_not_disturb_one_another(tmp_path: Path) -> Non
     """As a daemon's do: some look at a namespace, others at a glance, and now and then something is forgotten."""
     applied, kept = Applied(Home(str(tmp_path / "home")), remembers=True), two()[0]
     identity = applied._home.identity(make=True)
-    copies = [replace(kept, key=replace(kept.key, namespace=f"n{number}")) for number in range(60)]
+    copies = [replace(kept, key=kept.key._replace(namespace=f"n{number}")) for number in range(60)]
     applied.keep(copies)
     numbers, raised, done, before = count(), [], threading.Event(), sys.getswitchinterval()
 

@@ -40,7 +40,7 @@ def kept(tmp_path: Path) -> Path:
 def test_what_is_recalled_is_what_was_read(path: Path, tmp_path: Path) -> None:
     home = Home(str(tmp_path / "home"))
     given = example(path)
-    Applied(home).keep([*given, replace(given[0], key=replace(given[0].key, name="gone"), deleting=True)])
+    Applied(home).keep([*given, replace(given[0], key=given[0].key._replace(name="gone"), deleting=True)])
     for namespace in Applied(home).namespaces():
         read = Applied(home, remembers=True).resources(namespace)
         recalled = Recollection(home.path / "applied").recall(namespace)
