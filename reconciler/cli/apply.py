@@ -7,9 +7,10 @@ import click
 
 from reconciler.cli import line, specs
 from reconciler.cli.context import Context
-from reconciler.cli.noting import Witness, leave
 from reconciler.cli.render.progress import progress
+from reconciler.cli.shortcuts.note import Witness, leave
 from reconciler.cli.verb import verb
+from reconciler.core.advice import command_line
 from reconciler.core.moments import iso
 from reconciler.errors import Unreachable
 
@@ -69,7 +70,21 @@ def command(
     code = line.print_report(context, report)
     if how is None:
         _hint_at_adopting(context, controller, resources, report)
+    _note_what_is_up_to_others(context, resources, report)
     return code
+
+
+def _note_what_is_up_to_others(context: Context, given: Sequence[Resource], report: Report) -> None:
+    """To declare it is not to run it: a campaign is run by a person, what comes of itself by the daemon."""
+    from reconciler.daemon import lock
+
+    for key in (r.key for r in given if r.key.kind == "campaign"):
+        if report.results.get(key) in ("created", "configured"):
+            print(f"note: {key.short} is declared; to run it: {command_line(key, 'run')}", file=context.stderr)
+    awaited = [r.key for r in given if (r.key.kind == "job" and r.spec.schedule) or r.key.kind == "source"]
+    if awaited and lock.holder(context.home) is None:
+        whom = ", ".join(key.short for key in awaited)
+        print(f"note: no daemon runs, and {whom} needs one: reconciler daemon start", file=context.stderr)
 
 
 def _hint_at_adopting(context: Context, controller: Controller, given: Sequence[Resource], report: Report) -> None:

@@ -240,6 +240,9 @@ def summary(tree: Mapping[str, Any]) -> str:
 
 
 def print_failures(context: Context, tree: Mapping[str, Any]) -> None:
+    from reconciler.core.advice import command_line
+    from reconciler.model.key import Key
+
     failed = [run for run in tree["runs"] if run["state"] == "failed"]
     for run in failed[:MOST_FAILURES]:
         head = paint("error:", "red", color=context.color_on_stderr)
@@ -247,9 +250,13 @@ def print_failures(context: Context, tree: Mapping[str, Any]) -> None:
         print(f"{head} {run['id']}: {clean(run['error'] or 'it failed')}{log}", file=context.stderr)
         if run["hint"]:
             print(f"hint: {clean(run['hint'])}", file=context.stderr)
+    key = Key("campaign", tree["namespace"], tree["name"])
     if len(failed) > MOST_FAILURES:
-        all_of_them = f"reconciler campaign status {tree['name']} -n {tree['namespace']}"
+        all_of_them = command_line(key, "campaign status")
         print(f"error: {len(failed) - MOST_FAILURES} more failed: {all_of_them}", file=context.stderr)
+    if failed:
+        again = command_line(key, "run", "--resume")
+        print(f"hint: to do once more what has not worked: {again}", file=context.stderr)
 
 
 def print_runs(context: Context, runs: Iterable[Mapping[str, Any]]) -> None:

@@ -103,7 +103,7 @@ def _status(home: str) -> dict[str, Any]:
 
 def _sentence(tree: dict[str, Any]) -> str:
     if not tree["running"]:
-        return f"no daemon runs for {tree['home']}"
+        return f"no daemon runs for {tree['home']}; next: reconciler daemon start"
     word = "healthy" if tree["healthy"] else "not healthy"
     return f"the daemon of {tree['home']} runs (pid {tree['pid']}) and is {word}"
 

@@ -13,6 +13,7 @@ from reconciler.kinds.service import ServiceSpec
 from reconciler.model.desired import Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import INSTANCE, Observed, Phase
+from reconciler.model.place import Place
 from reconciler.model.plan import Action, Reason, Record, Verb, Wait
 from reconciler.values import dataclass
 
@@ -119,8 +120,18 @@ def _why(case: Case, old: Sequence[Observed]) -> str:
         return case.arrival
     before = old[0].place
     if before != item.place:
-        return f"it moved from {before} to {item.place}"
+        return _moved(before, item.place)
     return outdated(item, old[0]) or "a network that it is in has to be made anew"
+
+
+def _moved(before: Place, now: Place) -> str:
+    """In the words of its spec."""
+    if before.host == now.host:
+        return f"it moved from {before.runtime} to {now.runtime}"
+    from reconciler.core.topology import called  # noqa: PLC0415 -- few ever move
+
+    said = f"it moved from {called(before.host)} to {called(now.host)}"
+    return said if before.runtime == now.runtime else f"{said}, and from {before.runtime} to {now.runtime}"
 
 
 def _keep(world: World, case: Case, seen: Observed) -> Decision:

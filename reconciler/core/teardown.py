@@ -43,8 +43,8 @@ def _why_it_goes(world: World, key: Key, thing: Observed) -> str:
     tombstone = world.graph.removed.get(key.resource)
     match key.kind:
         case kind if kind in PLANNED and spec and (key.index or 0) >= spec.replicas:
-            count = spec.replicas
-            return f"only {count} of them are wanted" if count else "it is stopped: replicas is 0"
+            wanted = f"only {spec.replicas} of them {'is' if spec.replicas == 1 else 'are'} wanted"
+            return wanted if spec.replicas else "it is stopped: replicas is 0"
         case "service" | "job" | "campaign" | "network" if tombstone and resource is None:
             return "it was deleted"
         case "volume" if tombstone and tombstone.delete_data and resource is None:

@@ -7,6 +7,7 @@ thing never has it made anew.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ OUR_LABELS = "dev.reconciler."
 REPLACE = ""
 MOST = 3
 """Causes that one sentence holds."""
+DIFFERENT = re.compile(r"env (\S+) differs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,5 +279,17 @@ def _shown(value: Any) -> str:
 
 
 def _sentence(causes: list[str]) -> str:
+    causes = _gathered(causes)
     more = len(causes) - MOST
     return " and ".join([*causes[:MOST], *([f"{more} more"] if more > 0 else [])])
+
+
+def _gathered(causes: list[str]) -> list[str]:
+    """Who is told another address is told it in several variables: that is one cause."""
+    found = [told[1] for cause in causes if (told := DIFFERENT.fullmatch(cause))]
+    if len(found) < 2:
+        return causes
+    names = found if len(found) <= MOST else [*found[: MOST - 1], f"{len(found) - MOST + 1} more"]
+    sentence = f"env {', '.join(names[:-1])} and {names[-1]} differ"
+    first = causes.index(f"env {found[0]} differs")
+    return [*causes[:first], sentence, *(cause for cause in causes[first:] if not DIFFERENT.fullmatch(cause))]

@@ -214,6 +214,10 @@ def test_a_sentence_does_not_go_on_for_ever() -> None:
         wanted(replace(CONTAINER, image="x", user="2", tty=True, init=True, hostname="y")), running(CONTAINER)
     )
     assert judged.endswith("and 2 more")
+    elsewhere = replace(CONTAINER, env=dict.fromkeys("ABCD", "there"))
+    assert outdated(wanted(elsewhere), running(replace(CONTAINER, env=dict.fromkeys("ABCD", "here")))) == (
+        "env A, B and 2 more differ"
+    )
     assert len(list(deviations(wanted(CONTAINER), running(CONTAINER)))) == 0
 
 

@@ -185,7 +185,7 @@ def test_moving_a_service_is_changing_one_line(stage: Stage, lab: Lab, anna: Mac
 
     told = stage.apply(speaking("there", runOn="bert"), caller)
 
-    assert f"it moved from process to process@{stage.namespace}/bert" in told.causes
+    assert "it moved from local to bert" in told.causes
     eventually(lambda: answers(stage, "caller") == ["at", bert.address], "the caller is told anew")
     assert stage.processes("there") == []
     assert stage.apply(speaking("there", runOn="bert"), caller).actions == []

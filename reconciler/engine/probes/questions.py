@@ -83,8 +83,8 @@ def _http(http: HttpGet, address: tuple[str, int], until: float, late: str) -> A
         return Answer(False, f"{what}: {error.strerror or error}")
     if 200 <= answer.status < 400:
         return Answer(True)
-    said = _gist(answer.body)
-    return Answer(False, f"{what}: {answer.status} {readable(answer.reason)}{f': {said}' if said else ''}")
+    said, told = f"{answer.status} {readable(answer.reason)}", _gist(answer.body)
+    return Answer(False, f"{what}: {said}" if told in ("", said) else f"{what}: {said}: {told}")
 
 
 def _gist(body: bytes) -> str:
