@@ -161,6 +161,8 @@ def _first_sentence(text: str) -> str:
 
 
 def _example(kind: Kind, fields: list[str]) -> Iterator[str]:
+    if not fields:
+        yield from ("", f"More: reconciler explain {kind.key}.spec")
     if not fields and kind.example:
         yield from ("", "EXAMPLE:")
         yield textwrap.indent(kind.example.rstrip(), "    ")

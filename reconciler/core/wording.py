@@ -153,6 +153,8 @@ def unknown(key: str, record: Record, elsewhere: Iterable[tuple[str, str]]) -> C
     message = f"unknown field {_cut(key)!r}"
     if _fold(key) == "runon" and "matrix" in record.fields:
         return message, "a campaign runs on this machine; a Service or a Job can name another one"
+    if _fold(key) == "path" and {"directory", "git"} <= record.fields.keys():
+        return message, "a directory of this machine is called directory; git has a path of its own"
     if guess := meant(key, record):
         return message, f"did you mean {guess}?"
     if _fold(key) in _FAMILIAR:
