@@ -1,8 +1,11 @@
 """What people see. One verb is one small file: it makes one call and renders one value.
 
-`catalog` says which verbs there are, `overview` tells of them before anything else is imported, `verb` makes a
-function into one, `context` is what it knows of the invocation, `boundary` turns every error into words and an exit
-code, `render` turns values into text.
+`catalog` says which verbs there are, `verb` makes a function into one, `context` is what it knows of the invocation,
+`boundary` turns every error into words and an exit code, `render` turns values into text; `shortcuts` answer before
+anything else is imported. `picking`, `kinds`, `names` and `selector` read what people call things, `specs` what they
+wrote, `line` leads into the engine room and back. What several verbs share is called as what they do: `editing` a wish,
+`campaigning`, `hosting`, `looping`, `watching`, what is `followed`; `reach` leads into a workload, `forwards` to its
+ports, `checks` are the doctor's.
 """
 
 from __future__ import annotations
@@ -68,14 +71,14 @@ def _answered(arguments: list[str]) -> bool:
     """Whether all was told already, by those who need next to nothing for it."""
     import os
 
-    from reconciler.cli import again, overview
+    from reconciler.cli.shortcuts import apply_again, overview
 
     text = overview.answer(arguments, os.environ)
-    words = again.Words(text, "") if text is not None else again.answer(arguments, os.environ)
+    words = apply_again.Words(text, "") if text is not None else apply_again.answer(arguments, os.environ)
     if words is None and arguments[:1] == ["status"]:
-        from reconciler.cli import thin
+        from reconciler.cli.shortcuts import daemon_status
 
-        words = thin.answer(arguments, os.environ)
+        words = daemon_status.answer(arguments, os.environ)
     return words is not None and _written(words.stderr, sys.stderr) and _written(words.stdout, sys.stdout)
 
 

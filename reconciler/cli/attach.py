@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import entering, inside, line, names, picking, wired
+from reconciler.cli import line, names, picking
 from reconciler.cli.context import Context
+from reconciler.cli.reach import entering, inside, surroundings
 from reconciler.cli.verb import verb
 from reconciler.errors import Refused
 
@@ -40,7 +41,7 @@ def command(
     """
     from reconciler.model.key import Key
 
-    env = wired.variables(pairs, context.invocation.environ)
+    env = surroundings.variables(pairs, context.invocation.environ)
     (kind, name), *_ = picking.workloads(picking.spelled(context, (word,))).names
     key = Key(kind, context.scope, name)
     parts = line.open_controller(context).parts
@@ -52,16 +53,16 @@ def enter(
     context: Context, parts: Parts, key: Key, thing: Observed, argv: Sequence[str] = (), *, shell: str | None = None,
     env: Mapping[str, str] | None = None, user: str = "", workdir: str = "",
 ) -> int:  # fmt: skip
-    from reconciler.cli import shell as shells
-    from reconciler.cli import workspace
+    from reconciler.cli.reach import shell as shells
+    from reconciler.cli.reach import workspace
 
     reach = parts.reach[thing.place]
-    tty = wired.has_terminal(context)
+    tty = surroundings.has_terminal(context)
     context.stdout.flush()
     try:
         return reach.attach(
-            thing, argv or [shell or shells.best(reach, thing, key)], tty=tty, stdin=wired.has_input(context),
-            env=wired.with_terminal(context, env or {}, tty=tty), user=user,
+            thing, argv or [shell or shells.best(reach, thing, key)], tty=tty, stdin=surroundings.has_input(context),
+            env=surroundings.with_terminal(context, env or {}, tty=tty), user=user,
             workdir=workdir or workspace.declared(parts, key),
         )  # fmt: skip
     except Refused:

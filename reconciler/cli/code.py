@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import editor, entering, inside, line, names, picking, wired, workspace
+from reconciler.cli import line, names, picking
 from reconciler.cli.context import Context
+from reconciler.cli.reach import editor, entering, inside, surroundings, workspace
 from reconciler.cli.verb import verb
 from reconciler.core.advice import command_line
 from reconciler.engine.places.grounds import place_of
@@ -120,7 +121,7 @@ def _open(context: Context, parts: Parts, key: Key, thing: Observed, address: st
         return subprocess.run([program, "--folder-uri", address], check=False).returncode
     print(address, file=context.stdout, flush=True)
     print(f"note: there is no `{PROGRAM}` on PATH, so nothing was opened; this is the address", file=context.stderr)
-    if wired.has_terminal(context):
+    if surroundings.has_terminal(context):
         from reconciler.cli.attach import enter
 
         print("note: here is a shell instead", file=context.stderr)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import inside, line, names, picking
+from reconciler.cli import line, names, picking
 from reconciler.cli.context import Context
-from reconciler.cli.copying import Where, landing
+from reconciler.cli.reach import inside
+from reconciler.cli.reach.copying import Where, landing
 from reconciler.cli.verb import verb
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.observed import Phase

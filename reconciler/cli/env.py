@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli import line, picking, specs, wired
+from reconciler.cli import line, picking, specs
 from reconciler.cli.context import Context
+from reconciler.cli.reach import surroundings
 from reconciler.cli.render.output import TREES, show_names, show_tree
 from reconciler.cli.render.progress import progress
 from reconciler.cli.render.text import clean
@@ -74,7 +75,7 @@ def up(
     controller = line.open_controller(context, acts=True)
     _refuse_namesakes(controller, found)
     code = _applied(context, controller, found, build=build, wait=wait, timeout=timeout)
-    if code == 0 and attach and wait and not context.output and wired.has_terminal(context):
+    if code == 0 and attach and wait and not context.output and surroundings.has_terminal(context):
         return _attached(context, found.main.key)
     if code == 0 and wait:
         print(f"note: to work in it: {command_line(found.main.key, 'attach')}", file=context.stderr)
@@ -140,7 +141,8 @@ def _applied(
 
 
 def _attached(context: Context, key: Key) -> int:
-    from reconciler.cli import attach, entering
+    from reconciler.cli import attach
+    from reconciler.cli.reach import entering
 
     parts = line.open_controller(context).parts
     return attach.enter(context, parts, key, entering.one_to_enter(context, parts, key, None))

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import click
 
-from reconciler.cli import inside, line, names, picking, wired
+from reconciler.cli import line, names, picking
 from reconciler.cli.context import Context
+from reconciler.cli.reach import inside, surroundings
 from reconciler.cli.verb import verb
 from reconciler.errors import UsageError
 
@@ -39,15 +40,15 @@ def command(
 
     if not argv:
         raise UsageError("no command is given", hint=f"after two dashes: reconciler exec {word} -- env")
-    env = wired.variables(pairs, context.invocation.environ)
+    env = surroundings.variables(pairs, context.invocation.environ)
     (kind, name), *_ = picking.workloads(picking.spelled(context, (word,))).names
     parts = line.open_controller(context).parts
     thing = inside.one_that_runs(parts, Key(kind, context.scope, name), index)
     terminal = _terminal(context, tty)
-    wanted = wired.has_input(context) if stdin is None else stdin
+    wanted = surroundings.has_input(context) if stdin is None else stdin
     context.stdout.flush()
     return parts.reach[thing.place].attach(
-        thing, argv, tty=terminal, stdin=wanted, env=wired.with_terminal(context, env, tty=terminal), user=user,
+        thing, argv, tty=terminal, stdin=wanted, env=surroundings.with_terminal(context, env, tty=terminal), user=user,
         workdir=workdir, alone=alone,
     )  # fmt: skip
 
@@ -56,4 +57,4 @@ def _terminal(context: Context, wanted: bool | None) -> bool:
     if wanted and not context.stdin.isatty():
         print("note: standard input is no terminal, so none is made", file=context.stderr)
         return False
-    return wired.has_terminal(context) if wanted is None else wanted
+    return surroundings.has_terminal(context) if wanted is None else wanted

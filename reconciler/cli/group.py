@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli.catalog import SUMMARIES
 from reconciler.cli.invocation import Flags, Invocation
-from reconciler.cli.overview import columns, help_text
+from reconciler.cli.shortcuts.overview import columns, help_text
 from reconciler.cli.verb import GLOBAL_OPTIONS, NoSuchVerb
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli import inside, line, names, picking
+from reconciler.cli import line, names, picking
 from reconciler.cli.context import Context
 from reconciler.cli.durations import moment
+from reconciler.cli.reach import inside
 from reconciler.cli.verb import verb
 from reconciler.core.advice import command_line
 from reconciler.errors import ReconcilerError, UsageError

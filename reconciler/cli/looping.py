@@ -57,7 +57,7 @@ def flags(context: Context, ways: Ways) -> list[str]:
 def open_daemon(context: Context, ways: Ways) -> Daemon:
     """The loop of this home. It tells what it does, where a command would only tell of trouble."""
     from reconciler import wiring
-    from reconciler.cli import thin
+    from reconciler.cli.shortcuts import daemon_status
     from reconciler.telemetry import Say, get_logger
 
     set_up_logs(context, max(context.verbosity, 1))
@@ -73,7 +73,7 @@ def open_daemon(context: Context, ways: Ways) -> Daemon:
         raise ReconcilerError(
             f"--webhook {ways['webhook']}: nothing can listen there: {error.strerror}", hint="choose another port"
         ) from error
-    daemon.further["say"] = thin.handler(context.home)
+    daemon.further["say"] = daemon_status.handler(context.home)
     return daemon
 
 

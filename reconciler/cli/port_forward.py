@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import inside, line, names, picking
+from reconciler.cli import line, names, picking
 from reconciler.cli.context import Context
-from reconciler.cli.forwarding import LOOPBACK, Way, Wish, finder, listen, way
-from reconciler.cli.kept_forwards import keep, listing, run, start, stop
+from reconciler.cli.forwards.verbs import keep, listing, run, start, stop
+from reconciler.cli.forwards.ways import LOOPBACK, Way, Wish, finder, listen, way
+from reconciler.cli.reach import inside
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import GLOBAL_OPTIONS, Family, verb, write_options
 from reconciler.errors import UsageError

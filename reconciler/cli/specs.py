@@ -12,7 +12,7 @@ from reconciler.errors import Denied, UsageError
 
 if TYPE_CHECKING:
     from reconciler.cli.context import Context
-    from reconciler.cli.noting import Reading
+    from reconciler.cli.shortcuts.note import Reading
     from reconciler.core.parse import Document
     from reconciler.errors import Problem
 
@@ -58,7 +58,7 @@ def read_noting(
     the directories are made that a Compose file mounts, as Compose does it.
     """
     from reconciler import loading
-    from reconciler.cli.noting import Reading, Watched
+    from reconciler.cli.shortcuts.note import Reading, Watched
     from reconciler.sources.compositions import Disk
 
     if not paths:

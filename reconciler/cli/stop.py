@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from reconciler.cli import editing, inside, line
+from reconciler.cli import editing, line
 from reconciler.cli.context import Context
+from reconciler.cli.reach import inside
 from reconciler.cli.render.text import paint
 from reconciler.cli.verb import verb
 from reconciler.errors import Unreachable

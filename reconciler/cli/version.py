@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from reconciler.cli.context import Context
-from reconciler.cli.overview import version_facts, version_line
+from reconciler.cli.shortcuts.overview import version_facts, version_line
 from reconciler.cli.verb import verb
 
 PATIENCE = 2.0

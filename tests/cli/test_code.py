@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from reconciler.cli.editor import engine_of, in_container, on_machine
-from reconciler.cli.workspace import of
+from reconciler.cli.reach.editor import engine_of, in_container, on_machine
+from reconciler.cli.reach.workspace import of
 from reconciler.kinds.host import SshAccess
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Container, Process, VolumeMount

@@ -9,7 +9,7 @@ import sys
 import click
 import pytest
 
-from reconciler.cli.overview import GLOBALS
+from reconciler.cli.shortcuts.overview import GLOBALS
 from reconciler.cli.verb import GLOBAL_OPTIONS
 from tests.cli.conftest import Run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli import thin
+from reconciler.cli.shortcuts import daemon_status
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import native
 from tests.scenarios.stage import Stage, eventually
@@ -33,12 +33,12 @@ def alone(stage: Stage) -> dict[str, str]:
     return {"RECONCILER_FAILPOINTS_TRACE": str(stage.directory / "trace")}
 
 
-def told(stage: Stage, *words: str, **env: str) -> thin.Words | None:
+def told(stage: Stage, *words: str, **env: str) -> daemon_status.Words | None:
     given = {**stage.environment, **env}
     with pytest.MonkeyPatch.context() as here:
         here.setenv("HOME", given["HOME"])  # where `~` leads to
         here.chdir(stage.directory)
-        return thin.answer(["status", *words], given)
+        return daemon_status.answer(["status", *words], given)
 
 
 def ageless(text: str) -> str:

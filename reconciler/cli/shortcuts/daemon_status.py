@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.again import LONG_WAY, SETTINGS, Words
+from reconciler.cli.shortcuts.apply_again import LONG_WAY, SETTINGS, Words
 from reconciler.places import config_file, usual_home
 from reconciler.sources.code import code
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli import inside
+from reconciler.cli.reach import inside
 from reconciler.errors import Denied, PortInUse, ReconcilerError, UsageError
 from reconciler.model.observed import Binding, Phase
 from reconciler.values import dataclass

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli import line, names, picking
 from reconciler.cli.context import Context
-from reconciler.cli.forwarding import LOOPBACK, Wish, way
+from reconciler.cli.forwards.ways import LOOPBACK, Wish, way
 from reconciler.cli.render.output import TREES, show_tree
 from reconciler.cli.render.progress import progress
 from reconciler.cli.render.text import clean
@@ -36,7 +36,7 @@ reconciler port-forward stop forward-web-80
 reconciler port-forward stop --all
 """
 RUN = """
-reconciler port-forward run --config forwards.yaml
+reconciler port-forward run --config kept.yaml
 """
 
 
@@ -74,7 +74,7 @@ def run(context: Context, path: str) -> int:
     `forwards: [{service: web, port: 80, localPort: 8080, address: 127.0.0.1, namespace: shop}]`; a localPort of 0 is
     any that is free.
     """
-    from reconciler.cli.forwards_file import read
+    from reconciler.cli.forwards.file import read
 
     return _keep_all(context, read(path, context.scope))
 
@@ -91,7 +91,7 @@ def _keep_all(context: Context, asked: Sequence[Asked]) -> int:
 
 
 def _resources(context: Context, controller: Controller, asked: Sequence[Asked]) -> list[Resource]:
-    from reconciler.cli import forwards
+    from reconciler.cli.forwards import services
     from reconciler.model.key import Key
 
     found: dict[Key, Resource] = {}
@@ -102,7 +102,7 @@ def _resources(context: Context, controller: Controller, asked: Sequence[Asked])
         if target not in known:
             raise picking.not_found(controller.parts, one.namespace, (kind, name))
         to = way(known[target].spec, target, one.port)
-        made = forwards.declared(context, target, one.port, to, one.address, one.index, {**known, **found})
+        made = services.declared(context, target, one.port, to, one.address, one.index, {**known, **found})
         found[made.key] = made
     return list(found.values())
 
@@ -127,11 +127,11 @@ def _silenced(report: Report) -> Report:
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Of all namespaces.")
 def listing(context: Context, *, everywhere: bool) -> None:
     """List those that are kept: active, stopped or error."""
-    from reconciler.cli import forwards
+    from reconciler.cli.forwards import services
     from reconciler.cli.render.table import Column, table
 
     looks = picking.looks(context, line.open_controller(context), everywhere=everywhere)
-    found = list(forwards.kept(looks))
+    found = list(services.kept(looks))
     if show_tree(context, {"items": [one.tree() for one in found]}):
         return
     if not found:
@@ -151,13 +151,13 @@ def listing(context: Context, *, everywhere: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="All of the namespace.")
 def stop(context: Context, ids: tuple[str, ...], *, everything: bool) -> int:
     """Take kept ones away; the services that they lead to stay."""
-    from reconciler.cli import forwards
+    from reconciler.cli.forwards import services
 
     if bool(ids) == everything:
         raise UsageError("which ones is not clear", hint="name their IDs, or say --all: reconciler port-forward list")
     controller = line.open_controller(context, acts=True)
     known = {r.key.name: r.key for r in controller.parts.source.resources(context.scope)
-             if forwards.is_one(r) and not r.deleting}  # fmt: skip
+             if services.is_one(r) and not r.deleting}  # fmt: skip
     if missing := [one for one in ids if one not in known]:
         there = f"there are: {', '.join(sorted(known))}" if known else "see: reconciler port-forward list -A"
         raise ReconcilerError(f"no port-forward is called {missing[0]} in namespace {context.scope}", hint=there)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.context import Context
-from reconciler.cli.forwarding import AUTO, Way, Wish
+from reconciler.cli.forwards.ways import AUTO, Way, Wish
 from reconciler.kinds.probes import Log, Probe, Probes
 from reconciler.kinds.service import ServiceSpec
 from reconciler.kinds.workload import Port, Process

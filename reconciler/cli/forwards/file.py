@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.forwarding import LOOPBACK, Wish
+from reconciler.cli.forwards.ways import LOOPBACK, Wish
 from reconciler.errors import Problem, ReconcilerError, SpecError, UsageError
 
 if TYPE_CHECKING:
-    from reconciler.cli.kept_forwards import Asked
+    from reconciler.cli.forwards.verbs import Asked
     from reconciler.core.yaml12 import Node, Table
 
 FIELDS = ("service", "port", "localPort", "address", "namespace", "index")
@@ -51,7 +51,7 @@ SHAPE = "forwards: [{service: web, port: 80, localPort: 0}]"
 
 
 def _asked(table: Table, namespace: str) -> Asked:
-    from reconciler.cli.kept_forwards import Asked
+    from reconciler.cli.forwards.verbs import Asked
     from reconciler.core.yaml12 import Scalar
 
     told: dict[str, Any] = {}

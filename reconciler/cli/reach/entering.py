@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.cli import inside, line
+from reconciler.cli import line
 from reconciler.cli.context import Context
+from reconciler.cli.reach import inside
 from reconciler.cli.render.progress import progress
 from reconciler.errors import ReconcilerError
 from reconciler.model.observed import Phase

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli import again
+from reconciler.cli.shortcuts import apply_again
 from reconciler.model.place import LOCAL
 from reconciler.places import config_file
 from reconciler.values import dataclass
@@ -87,8 +87,8 @@ def leave(context: Context, reading: Reading, witness: Witness, controller: Cont
     files = {**last.graph.contents, **reading.files, **_settings_files(environ)}
     stdout, stderr = _words(context, last, report)
     note = {
-        "facts": again.facts(
-            again.key(home),
+        "facts": apply_again.facts(
+            apply_again.key(home),
             environment=environ,
             variables=reading.variables,
             files=files,
@@ -97,13 +97,13 @@ def leave(context: Context, reading: Reading, witness: Witness, controller: Cont
         ),
         "namespace": last.graph.namespace,
         "socket": evidence.socket,
-        "engine": again.stamp(os.stat(evidence.socket)),
+        "engine": apply_again.stamp(os.stat(evidence.socket)),
         "world": evidence.world,
         "since": evidence.since,
         "stdout": stdout,
         "stderr": stderr,
     }
-    _write(again.note_path(home, context.invocation.arguments), json.dumps(note).encode())
+    _write(apply_again.note_path(home, context.invocation.arguments), json.dumps(note).encode())
 
 
 def _seen_here(witness: Witness, controller: Controller, report: Report) -> Pass | None:
@@ -175,7 +175,8 @@ def _settings_files(environ: Mapping[str, str]) -> dict[str, bytes | None]:
     """There is no config file of the user's; should one come, it may change everything. The engine's own likewise."""
     folder = environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME") or "/root", ".docker")
     config = os.path.join(folder, "config.json")
-    return {config_file(environ): None} | ({} if environ.get("DOCKER_HOST") else {config: again.content_of(config)})
+    named = {} if environ.get("DOCKER_HOST") else {config: apply_again.content_of(config)}
+    return {config_file(environ): None} | named
 
 
 def _words(context: Context, last: Pass, report: Report) -> tuple[str, str]:
