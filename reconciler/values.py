@@ -10,12 +10,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass  # noqa: PLC0414 -- to whoever checks types it is just that one
+    from dataclasses import replace as replace  # noqa: PLC0414
 else:
+
+    def replace(value: Any, /, **changes: Any) -> Any:
+        """As the standard one does it with our classes, in a third of its time: for what is done by the thousand."""
+        seen, number, slots = _fields_of(value.__class__)
+        items = list(seen(value))
+        for name, item in changes.items():
+            if name not in number:
+                raise TypeError(f"{type(value).__qualname__} has no field {name}")
+            items[number[name]] = item
+        made = object.__new__(value.__class__)
+        for put, item in zip(slots, items):  # noqa: B905 -- they come from the same list
+            put(made, item)
+        return made
 
     def dataclass(*, frozen: bool = False, eq: bool = True, kw_only: bool = False, slots: bool = True) -> Any:
         """As the standard one; with `frozen`, each field is set once and then never again."""
@@ -62,6 +77,14 @@ def _initializer(fields: Any) -> Callable[..., None]:
     exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(body), names)  # noqa: S102 -- as the standard one does
     made: Callable[..., None] = names["__init__"]
     return made
+
+
+@cache
+def _fields_of(cls: type) -> tuple[Callable[[Any], Any], dict[str, int], list[Callable[[Any, Any], None]]]:
+    """What gets them all at once, their numbers, and the ways into their slots, past `_set_once`."""
+    names = [field.name for field in dataclasses.fields(cls)]
+    seen = attrgetter(*names) if names[1:] else lambda value: tuple(getattr(value, name) for name in names)
+    return seen, {name: number for number, name in enumerate(names)}, [getattr(cls, name).__set__ for name in names]
 
 
 def _picker(names: Any) -> Callable[[Any], Any]:

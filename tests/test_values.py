@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, field, replace
 
 import pytest
 
+from reconciler import values
 from reconciler.model.key import Key
 from reconciler.values import dataclass
 
@@ -105,8 +106,17 @@ def test_keys_are_ordered_by_namespace_first_and_copied_as_they_are_made() -> No
         Key("service", "b", "a", 0),
         Key("service", "b", "a", 2),
     ]
-    assert sorted(reversed(ordered)) == ordered
+    assert sorted([*ordered[2:], *ordered[:2]]) == ordered
     assert max(ordered) == ordered[-1]
     assert [pickle.loads(pickle.dumps(key)) for key in ordered] == [copy.deepcopy(key) for key in ordered] == ordered
     assert [key.index for key in ordered] == [None, None, 0, 2]
     assert ordered[3].resource == ordered[1] == Key.parse("service/b/a")
+
+
+def test_replacing_is_the_standard_one() -> None:
+    point = Point(1, secret="s", note="n")
+    for changes in ({}, {"x": 2}, {"y": 3, "note": ""}):
+        quick, standard = values.replace(point, **changes), replace(point, **changes)
+        assert (quick, quick.secret, quick.note) == (standard, standard.secret, standard.note)
+    with pytest.raises(TypeError, match="Point has no field z"):
+        values.replace(point, z=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from zlib import crc32
 
 from reconciler.core.advice import without_key
@@ -14,6 +13,7 @@ from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.plan import Journal, Outcome, Reason, Record, Result, Verb, Wait
+from reconciler.values import replace
 
 DRIFTED = "Drifted"
 ASKED_OF_THE_ENGINE = frozenset({"limits", "restartPolicy", "networks"})

@@ -7,7 +7,6 @@ suite keeps both honest against the real ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from reconciler.core.graph import Graph
 from reconciler.core.making import as_joined, as_made
@@ -16,6 +15,7 @@ from reconciler.errors import Gone, NameTaken, PortInUse, Refused
 from reconciler.model.desired import ContainerPayload, Desired, MeshPayload, ProcessPayload
 from reconciler.model.observed import INSTANCE, Binding, Facts, Health, Observed, Phase, Snapshot, View, kind_of
 from reconciler.model.plan import Action, Journal, Plan, Verb
+from reconciler.values import replace
 
 MAX_WAVES = 50
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from reconciler.core.advice import without_key
 from reconciler.core.graph import Graph
@@ -22,6 +21,7 @@ from reconciler.model.place import LOCAL
 from reconciler.model.plan import Action, Journal, Outcome, Plan, Reason, Record, Result, Verb, Wait
 from reconciler.model.resource import Resource
 from reconciler.model.status import Condition, Endpoint, Event, Instance, Status
+from reconciler.values import replace
 
 PASSING = {
     Reason.STARTING, Reason.NOT_READY, Reason.DEPENDENCY, Reason.NETWORK, Reason.VOLUME, Reason.BACK_OFF,
@@ -172,7 +172,7 @@ def _service(
         # Where a replica will be is told before it is there. An extra one that is not Ready nobody should call.
         extra = (instance.index or 0) >= spec.replicas and stands.stands is not Stands.READY
         bindings: tuple[PortBinding, ...] = getattr(wanted.payload, "ports", ()) if wanted and not extra else ()
-        endpoints += [_endpoint(instance, binding, everywhere) for binding in bindings]
+        endpoints += [_endpoint(instance, one, everywhere) for one in bindings if one.host_port]
     return Status(
         replicas=len(instances),
         ready_replicas=sum(item.ready for item in instances if item.index < spec.replicas),

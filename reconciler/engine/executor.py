@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 
 from reconciler.errors import OutcomeUnknown, PortInUse, ReconcilerError, Refused, Unreachable
 from reconciler.failpoints import failpoint
@@ -20,6 +19,7 @@ from reconciler.model.desired import Desired, Stop
 from reconciler.model.place import Place
 from reconciler.model.plan import Action, Outcome, Plan, Result, Verb
 from reconciler.ports import Runtime
+from reconciler.values import replace
 
 WORKERS = 8
 """The engine's own processor time is the limit from here on."""

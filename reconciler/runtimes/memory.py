@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from reconciler.core import preview
 from reconciler.model.desired import Desired, Stop
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, View
+from reconciler.values import replace
 
 
 class MemoryRuntime:

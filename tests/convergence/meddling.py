@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Facts, Grant, Listener, Observed, Phase
+from reconciler.values import replace
 from tests.convergence.choose import Choose
 from tests.convergence.specs import NAMES, NAMESPACE, NETWORKS, OWNER, VOLUMES
 from tests.convergence.world import World

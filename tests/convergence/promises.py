@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
 from reconciler.core.graph import Graph
 from reconciler.core.planner import plan
@@ -16,6 +15,7 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Grant, Observed, Phase
 from reconciler.model.plan import Verb
 from reconciler.model.resource import Resource
+from reconciler.values import replace
 from tests.convergence.choose import Choose
 from tests.convergence.meddling import meddle
 from tests.convergence.specs import desired_state, linked, service

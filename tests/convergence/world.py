@@ -7,7 +7,7 @@ blames what must never happen at the very moment when it does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reconciler.core import preview
 from reconciler.core.backoff import remembered
@@ -21,6 +21,7 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Health, Listener, Observed, Phase, Snapshot
 from reconciler.model.plan import Outcome, Plan, Record
 from reconciler.runtimes.memory import MemoryRuntime
+from reconciler.values import replace
 from tests.convergence.specs import NAMESPACE, OWNER
 
 LIVE = {Phase.RUNNING, Phase.PAUSED, Phase.STARTING}

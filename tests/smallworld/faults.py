@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconciler.core.graph import Graph
 from reconciler.kinds.service import ServiceSpec
 from reconciler.model.key import Key
 from reconciler.model.observed import Binding, Listener, Observed, Phase
+from reconciler.values import replace
 from tests.convergence.specs import NAMESPACE
 from tests.convergence.world import World
 from tests.smallworld.state import Surroundings

@@ -15,7 +15,7 @@ What is renamed and what is rounded, and why that hides nothing:
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any
 
@@ -26,6 +26,7 @@ from reconciler.kinds.service import Restart
 from reconciler.model.key import Key
 from reconciler.model.observed import Facts, Listener, Observed, View
 from reconciler.model.plan import Record
+from reconciler.values import replace
 from tests.convergence.world import World
 
 NOW = 1000.0

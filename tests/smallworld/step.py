@@ -7,7 +7,7 @@ also keeps every world that there was between two effects: there the power may g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reconciler.core.backoff import remembered
 from reconciler.core.planner import plan
@@ -16,6 +16,7 @@ from reconciler.engine.executor import perform
 from reconciler.model.key import Key
 from reconciler.model.observed import Snapshot
 from reconciler.model.plan import Action, Outcome, Plan
+from reconciler.values import replace
 from tests.convergence.specs import OWNER
 from tests.convergence.world import Faults, Guard, World
 from tests.smallworld.state import LONG, MOMENT, Forms, State, Surroundings
