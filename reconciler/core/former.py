@@ -1,4 +1,4 @@
-"""Hosts that lead elsewhere than they did: to another account, or to another machine. What runs where they led before
+"""Hosts that lead elsewhere than they did: to another account, engine or machine. What runs where they led before
 has to leave it, so the former way stays known until nothing of ours is there: as a tombstone, under a name of its own.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from reconciler.core.advice import command_line
 from reconciler.core.graph import Graph
-from reconciler.kinds.host import HostSpec, host_id
+from reconciler.kinds.host import NO_ENGINE, HostSpec, host_id
 from reconciler.model.key import Key
 from reconciler.model.observed import INSTANCE, Observed, Snapshot, View
 from reconciler.model.place import Place
@@ -41,7 +41,8 @@ def _same(old: HostSpec, new: HostSpec) -> bool:
     moved = (old.ssh.host, old.ssh.port) != (new.ssh.host, new.ssh.port)
     keys = {old.ssh.host_key, new.ssh.host_key}
     other_machine = moved and len(keys) == 2 and "" not in keys
-    return (old.ssh.user, old.state) == (new.ssh.user, new.state) and not other_machine
+    same_account = (old.ssh.user, old.state) == (new.ssh.user, new.state)
+    return same_account and old.engine in (new.engine, NO_ENGINE) and not other_machine
 
 
 def inhabited(graph: Graph, snapshot: Snapshot, key: Key) -> bool:

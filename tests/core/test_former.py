@@ -32,11 +32,14 @@ def host(at: str = "10.0.0.1", user: str = "root", pin: str = "", **spec: Any) -
         (host(pin=ONE), host("10.0.0.2", pin=ONE), False),
         (host(), host("10.0.0.2", pin=ONE), False),
         (host(pin=ONE), host(pin=OTHER), False),
-        (host(), host(engine="none", address="10.9.9.9"), False),
+        (host(), host(engine="/run/podman/podman.sock"), True),
+        (host(), host(engine="none"), True),
+        (host(engine="none"), host(), False),
+        (host(), host(address="10.9.9.9", mesh="never"), False),
         (HostSpec(address="10.0.0.1"), HostSpec(address="10.0.0.2"), False),
     ],
 )
-def test_a_host_leads_elsewhere_by_another_account_or_to_a_machine_with_another_key(
+def test_a_host_leads_elsewhere_by_another_account_or_engine_or_to_a_machine_with_another_key(
     before: HostSpec, after: HostSpec, leads_elsewhere: bool
 ) -> None:
     """A key that alone is another is that of a machine that was installed anew; an address alone may be a new lease."""
