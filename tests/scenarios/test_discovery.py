@@ -23,6 +23,7 @@ def test_H19_a_process_is_told_where_a_container_is_published(stage: Stage) -> N
     assert "one" in get(f"{told['WEB_URL']}/index.html")
     stage.apply(server("open", ports=[{"port": 80, "bind": "0.0.0.0"}]))
     assert "one" in get(f"http://127.0.0.1:{stage.published('open')}/index.html")
+    assert f" 0.0.0.0:{stage.published('open')}->80" in stage.cli("status").out, "to people it is said that it is open"
 
 
 def test_H19_a_container_is_told_another_containers_name_and_inner_port(stage: Stage) -> None:

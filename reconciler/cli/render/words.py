@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.cli.render.age import age
@@ -21,13 +22,14 @@ from reconciler.model.status import Condition, Endpoint
 
 if TYPE_CHECKING:
     from reconciler.engine.looking import Look, Sight
-    from reconciler.kinds.workload import Container
+    from reconciler.kinds.workload import Container, Port
 
 STARTING_SECONDS = 60.0
 """So long after its start what is not Ready is called Starting; later, NotReady."""
 VAGUE = frozenset({Reason.NOT_READY, Reason.STARTING, Reason.PENDING})
 """Reasons for which the phase of an instance is the better word."""
 LONGEST_COMMAND = 60
+EVERYBODY = ("0.0.0.0", "::")  # noqa: S104 -- a word to look for
 WORST_FIRST = ("Failed", "CrashLoop", "Exited", "Paused", "Created", "Removing", "Starting", "Unknown")
 OF_HOST = re.compile(r"^host \S+ \([^)]*\):? ")
 """With which messages about a host begin that stand beside its name and address already."""
@@ -48,8 +50,9 @@ def waits_of(look: Look, key: Key) -> list[Wait]:
 
 
 def implied(look: Look, key: Key) -> bool:
-    """Nobody wrote it down, yet it belongs there: the namespace's own network."""
-    return key in look.plan.desired
+    """Nobody wrote it down, yet it belongs there: the namespace's own network, which goes after all who were in it."""
+    own = key == Key("network", look.namespace, "default")
+    return key in look.plan.desired or (own and any(other.is_workload for other in look.graph.removed))
 
 
 def place_of(look: Look, sight: Sight) -> str:
@@ -206,7 +209,14 @@ def _port(spec: ServiceSpec, endpoint: Endpoint, *, named: bool) -> str:
     port = spec.port(endpoint.name)
     inside = f"->{port.port}" if port and port.port and spec.container else ""
     protocol = f"/{port.protocol}" if port and port.protocol != "tcp" else ""
-    return f"{endpoint.name + '=' if named else ''}{address(endpoint)}{inside}{protocol}"
+    return f"{endpoint.name + '=' if named else ''}{_listening(spec, port, endpoint)}{inside}{protocol}"
+
+
+def _listening(spec: ServiceSpec, port: Port | None, endpoint: Endpoint) -> str:
+    """What is open to everybody is shown as that, though callers here are told a nearer address."""
+    if port and spec.container and spec.run_on == LOCAL and port.bind in EVERYBODY:
+        return address(replace(endpoint, host=port.bind))
+    return address(endpoint)
 
 
 def address(endpoint: Endpoint) -> str:
