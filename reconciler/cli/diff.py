@@ -38,7 +38,8 @@ def command(context: Context, words: tuple[str, ...], paths: Sequence[str], *, r
     """Show what apply would do, field by field, and do nothing.
 
     Without files: what has changed in the world since the last apply. Of a Source: what its newest revision would
-    bring, be it held back. Exit code 0: no differences, 1: some, 2: an error.
+    bring, be it held back. Probes are not asked, for some of them do something: what fails its liveness probe is seen
+    by apply. Exit code 0: no differences, 1: some, 2: an error.
     """
     try:
         if words:

@@ -13,6 +13,8 @@ from reconciler.core.linking import link_faults
 from reconciler.core.permitted import violations
 from reconciler.core.planner import plan
 from reconciler.core.policy import RESTRICTED
+from reconciler.core.summarize import statuses
+from reconciler.core.world import World
 from reconciler.kinds.attach import AttachTo, RunningProcess
 from reconciler.kinds.host import HostSpec, SshAccess
 from reconciler.kinds.job import JobSpec
@@ -110,6 +112,14 @@ def test_where_it_is_found_depends_on_who_asks(thing: Observed, caller: Resource
     else:
         assert seen.waits[key("api")].reason is Reason.NOT_THERE
         assert told in seen.waits[key("api")].message
+
+
+@pytest.mark.parametrize(("thing", "ports"), [(THEIRS, [32001]), (UNPUBLISHED, [])])
+def test_what_is_published_nowhere_is_no_endpoint(thing: Observed, ports: list[int]) -> None:
+    desired = graph(DB, BACK)
+    look = world(desired, thing)
+    found = statuses(desired, World(desired, look, NOW), plan(desired, look, {}, NOW), {}, {})
+    assert [endpoint.port for endpoint in found[key("db", None)].endpoints] == ports
 
 
 def test_nobody_else_gets_its_port() -> None:
