@@ -159,6 +159,42 @@ def test_an_empty_world_is_one_all_the_same(tmp_path: Path) -> None:
     assert (view.reachable, view.objects) == (True, ())
 
 
+@pytest.mark.parametrize(("hung_up", "asked"), [(0, 5), (2, 7), (3, 8)])
+def test_questions_go_over_lines_that_were_opened_ahead_if_those_still_stand(
+    tmp_path: Path, hung_up: int, asked: int
+) -> None:
+    """Five questions, and three lines that were opened for them before they were known."""
+    silent_once = {f"GET /networks?{number} ".encode() for number in range(hung_up)}
+    lines: list[int] = []
+
+    def answer(client: socket.socket, request: bytes) -> None:
+        lines.append(id(client))
+        line, _, _ = request.partition(b"HTTP")
+        (BROKEN["says nothing"] if line in silent_once else well)(client, request)
+        silent_once.discard(line)
+
+    with engine_that(tmp_path / "s", answer):
+        asking = connection.Connection(lambda: Endpoint(f"unix://{tmp_path / 's'}"))
+        with asking.ahead(3):
+            opened = len(lines)
+            replies = [*asking.get_each([f"/networks?{number}" for number in range(5)])]
+    assert [reply.json() for reply in replies if not isinstance(reply, Unreachable)] == [[]] * 5
+    assert (opened, len(lines), len(set(lines))) == (0, asked, asked)
+
+
+def test_lines_that_nobody_needed_are_closed(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def answer(_: socket.socket, request: bytes) -> None:
+        assert request == b""
+        ended.set()
+
+    with engine_that(tmp_path / "s", answer):
+        with connection.Connection(lambda: Endpoint(f"unix://{tmp_path / 's'}")).ahead(1):
+            assert not ended.is_set()
+        assert ended.wait(30)
+
+
 def test_a_hanging_engine_is_given_five_seconds(tmp_path: Path) -> None:
     with engine_that(tmp_path / "s", silent) as runtime:
         before = time.monotonic()

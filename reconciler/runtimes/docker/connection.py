@@ -4,6 +4,7 @@ credentials and whoever keeps them, through the client library.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -13,7 +14,18 @@ from reconciler.errors import Refused, Unreachable
 from reconciler.runtimes.docker.dialect import engine_name
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.errors import engine_errors, garbled, refusal
-from reconciler.runtimes.docker.wire import Reply, Request, Stream, answer, ask, ask_all, ask_each, open_stream, tell
+from reconciler.runtimes.docker.wire import (
+    Reply,
+    Request,
+    Stream,
+    answer,
+    ask,
+    ask_all,
+    ask_each,
+    lines_ahead,
+    open_stream,
+    tell,
+)
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -33,6 +45,7 @@ class Connection:
         self._locate = locate
         self._endpoint: Endpoint | None = None
         self._idle: list[APIClient] = []
+        self._ahead: deque[Stream] = deque()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -70,7 +83,38 @@ class Connection:
         """Many questions, some at a time; what becomes of one is no matter of the others."""
         for first in range(0, len(paths), AT_ONCE):
             requests = [Request(path) for path in paths[first : first + AT_ONCE]]
-            yield from ask_each(self.endpoint, requests, seconds=seconds)
+            if lines := self._taken(len(requests)):
+                yield from self._over(lines, requests, seconds)
+            else:
+                yield from ask_each(self.endpoint, requests, seconds=seconds)
+
+    def _over(self, lines: list[Stream], requests: list[Request], seconds: float) -> list[Reply | Unreachable]:
+        """A line on which nothing was said may have been hung up meanwhile: then it is asked over another."""
+        replies = ask_each(self.endpoint, requests, seconds=seconds, lines=lines)
+        broken = [at for at, reply in enumerate(replies[: len(lines)]) if _hung_up(reply)]
+        again = ask_each(self.endpoint, [requests[at] for at in broken], seconds=seconds)
+        told = dict(zip(broken, again, strict=True))
+        return [told.get(at, reply) for at, reply in enumerate(replies)]
+
+    @contextmanager
+    def ahead(self, count: int) -> Iterator[None]:
+        """So many lines are opened for the questions to each, while something else is asked. On the way to another
+        host that takes as long as an answer.
+        """
+        self._ahead += lines_ahead(self.endpoint, min(count, AT_ONCE), seconds=READ_SECONDS)
+        try:
+            yield
+        finally:
+            for line in self._taken(count):
+                line.close()
+
+    def _taken(self, count: int) -> list[Stream]:
+        """Each is taken once, also by those who ask at the same time."""
+        taken: list[Stream] = []
+        with suppress(IndexError):
+            while len(taken) < count:
+                taken.append(self._ahead.popleft())
+        return taken
 
     def ask_gently(self, path: str) -> Any:
         """The JSON behind a path; None for whatever else comes of it."""
@@ -147,3 +191,7 @@ class Connection:
 
         offered = str(self.get("/version", "asking the engine's version").get("ApiVersion", KNOWN))
         return min(KNOWN, offered, key=lambda version: [int(part) for part in version.split(".")])
+
+
+def _hung_up(reply: Reply | Unreachable) -> bool:
+    return isinstance(reply, Unreachable) and not isinstance(reply.__cause__, TimeoutError)

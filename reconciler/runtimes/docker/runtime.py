@@ -14,7 +14,7 @@ from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, NetworkPayload, Stop, VolumePayload
 from reconciler.model.key import Key
-from reconciler.model.observed import Observed, View
+from reconciler.model.observed import INSTANCE, Observed, View
 from reconciler.runtimes.docker import read
 from reconciler.runtimes.docker.adopted import Adopted
 from reconciler.runtimes.docker.adopting import DockerAdopting
@@ -31,6 +31,9 @@ from reconciler.runtimes.docker.networks import Networks, Volumes
 from reconciler.runtimes.docker.reach import DockerReach
 from reconciler.runtimes.docker.uptime import Moments
 from reconciler.runtimes.lastlog import LastLog
+
+FIRST_GUESS = 8
+"""How many containers of ours an engine elsewhere has; after a look it is known."""
 
 
 class DockerRuntime(DockerReach, DockerAdopting):
@@ -58,6 +61,7 @@ class DockerRuntime(DockerReach, DockerAdopting):
         self._adopted = Adopted(adopted_dir, lambda: connection.endpoint)
         self._moments = Moments()
         self._lists: list[Any] = []
+        self._inspected = FIRST_GUESS
         self._version = ""
         self._looked_at = 0.0
         self._images = Images(connection, progress, host)
@@ -69,8 +73,10 @@ class DockerRuntime(DockerReach, DockerAdopting):
 
     def observe(self, *, deep: bool = False) -> View:
         try:
-            seen = self._look()
-            seen = self._closer.look(seen, read.made_from(self._lists[0])) if deep else seen
+            with self._connection.ahead(self._inspected if deep and self.host != "local" else 0):
+                seen = self._look()
+                seen = self._closer.look(seen, read.made_from(self._lists[0])) if deep else seen
+            self._inspected = sum(one.kind == INSTANCE and one.key is not None for one in seen)
             return View(self.name, self.host, seen, engine=self._version)
         except ReconcilerError as error:
             return View(self.name, self.host, problem=error.message, hint=error.hint)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import field
+from itertools import zip_longest
 from typing import Any
 
 from reconciler.errors import Unreachable
@@ -99,16 +100,22 @@ def ask_all(endpoint: Endpoint, requests: Sequence[Request], *, seconds: float) 
             stream.close()
 
 
-def ask_each(endpoint: Endpoint, requests: Sequence[Request], *, seconds: float) -> list[Reply | Unreachable]:
-    """Several questions at once, each with its own fate. One deadline for all."""
+def ask_each(
+    endpoint: Endpoint, requests: Sequence[Request], *, seconds: float, lines: Iterable[Stream] = ()
+) -> list[Reply | Unreachable]:
+    """Several questions at once, each with its own fate. One deadline for all. The first go over the `lines` given."""
     deadline = time.monotonic() + seconds
-    streams = [_asked(endpoint, request, deadline, seconds) for request in requests]
+    given = zip_longest(requests, lines)
+    streams = [_asked(endpoint, request, deadline, seconds, line) for request, line in given if request]
     return [stream if isinstance(stream, Unreachable) else _answered(stream) for stream in streams]
 
 
-def _asked(endpoint: Endpoint, request: Request, deadline: float, seconds: float) -> Stream | Unreachable:
+def _asked(
+    endpoint: Endpoint, request: Request, deadline: float, seconds: float, line: Stream | None
+) -> Stream | Unreachable:
     try:
-        stream = Stream(endpoint, deadline, seconds)
+        stream = line or Stream(endpoint, deadline, seconds)
+        stream.deadline = deadline
         stream.send(request.encode())
     except Unreachable as error:
         return error
@@ -122,6 +129,15 @@ def _answered(stream: Stream) -> Reply | Unreachable:
         return error
     finally:
         stream.close()
+
+
+def lines_ahead(endpoint: Endpoint, count: int, *, seconds: float) -> list[Stream]:
+    """Open lines over which nothing is asked yet. Where none can be had, whoever asks finds out why."""
+    found: list[Stream] = []
+    with suppress(Unreachable):
+        while len(found) < count:
+            found.append(Stream(endpoint, time.monotonic() + seconds, seconds))
+    return found
 
 
 def open_stream(endpoint: Endpoint, request: Request, *, seconds: float) -> Stream:

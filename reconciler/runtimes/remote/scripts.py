@@ -51,6 +51,7 @@ tell() {
   for directory in "$state" "$state/$1"; do
     [ ! -e "$directory" ] || { [ -r "$directory" ] && [ -x "$directory" ]; } || exit
   done
+  [ -e "$state/$1" ] || return
   told= found=$(grep -sH '' "$state/$1"/*/labels.json)
   set -f
   IFS='
