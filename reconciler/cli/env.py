@@ -41,6 +41,7 @@ reconciler env list
 reconciler env list -o json
 """
 DOWN = """
+reconciler env down
 reconciler env down web
 reconciler env down web-feature-login --delete-files
 """
@@ -224,14 +225,15 @@ def path(context: Context, name: str) -> None:
 
 
 @verb("down", examples=DOWN, outputs=line.OUTPUTS)
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="[NAME]", default="")
 @click.option("--delete-files", is_flag=True, help="The branch's directory too; refused where work would be lost.")
 @line.waiting_options
 def down(context: Context, name: str, *, delete_files: bool, wait: bool, timeout: float | None) -> int:
-    """Take an environment down. Its files stay, and so do its volumes."""
+    """Take an environment down, without a name the one of this directory. Its files stay, and so do its volumes."""
     from reconciler.sources.worktrees import Worktrees
 
     controller = line.open_controller(context, acts=True)
+    name = name or _name_here(controller)
     worktrees = Worktrees(context.home)
     keys = [resource.key for resource in _resources(controller, name, context.namespace)]
     directory = _directory(context, name)
@@ -252,6 +254,16 @@ def down(context: Context, name: str, *, delete_files: bool, wait: bool, timeout
     elif not delete_files:
         print(f"note: its files stay: {directory}", file=context.stderr)
     return code
+
+
+def _name_here(controller: Controller) -> str:
+    from reconciler import environments
+
+    here, source = environments.named(".", server="").directory, controller.parts.source
+    for resource in (resource for space in source.namespaces() for resource in source.resources(space)):
+        if resource.annotations.get(environments.DIRECTORY) == here and not resource.deleting:
+            return environments.of(resource)
+    raise UsageError("no environment is up from this directory", hint="name it; see: reconciler env list")
 
 
 def _require_spare(worktrees: Any, files: Worktree | None, directory: str) -> None:

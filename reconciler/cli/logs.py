@@ -66,7 +66,7 @@ def _keys(context: Context, parts: Parts, words: Sequence[str], selector: str | 
     from reconciler.model.key import Key
 
     if selector is None and not words:
-        raise UsageError("no service is named", hint="name one, or say -l LABELS")
+        raise UsageError("no service is named", hint=f"name one, or say -l LABELS{_there_are(context, parts)}")
     want = picking.workloads(picking.spelled(context, words))
     if selector is None:
         return [Key(kind, context.scope, name) for kind, name in want.names]
@@ -74,6 +74,13 @@ def _keys(context: Context, parts: Parts, words: Sequence[str], selector: str | 
     if not found:
         raise ReconcilerError(f"-l {selector}: no service in namespace {context.scope} wears these labels")
     return list(found)
+
+
+def _there_are(context: Context, parts: Parts) -> str:
+    from reconciler.cli.render.words import few
+
+    known = [r.key.name for r in parts.source.resources(context.scope) if r.key.kind == "service" and not r.deleting]
+    return f"; there {'is' if len(known) == 1 else 'are'} {few(sorted(known), picking.MOST_NAMES)}" if known else ""
 
 
 def _instances(parts: Parts, key: Key, index: int | None) -> list[Observed]:

@@ -109,7 +109,7 @@ def test_what_has_no_log_says_what_to_do(machine: Machine) -> None:
     assert "it has no log: it is stopped" in wrong.stderr
     assert f"start it: reconciler start db -n {machine.namespace}" in wrong.stderr
     assert machine("logs", "dbb", code=1).stderr.endswith("hint: did you mean db?\n")
-    assert "no service is named" in machine("logs", code=2).stderr
+    assert machine("logs", code=2).stderr.endswith("hint: name one, or say -l LABELS; there is db\n")
     assert "is no service" in machine("logs", "config/db", code=2).stderr
     assert "like 30s" in machine("logs", "db", "--since", "yesterday", code=2).stderr
     assert "--previous" in machine("logs", "db", "-p", "-f", code=2).stderr

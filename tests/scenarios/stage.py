@@ -107,18 +107,23 @@ class Stage:
         return [*PROGRAM, "-n", self.namespace, *arguments]
 
     def cli(
-        self, *arguments: str, expect: int | None = 0, env: Mapping[str, str] | None = None, stdin: str = ""
-    ) -> Told:
+        self, *arguments: str, expect: int | None = 0, env: Mapping[str, str] | None = None, stdin: str = "",
+        cwd: Path | None = None,
+    ) -> Told:  # fmt: skip
         """One invocation to its end. `expect` is its exit code; None accepts any."""
-        return self.run(self.argv(*arguments), {**self.environment, **(env or {})}, expect=expect, stdin=stdin)
+        environment = {**self.environment, **(env or {})}
+        return self.run(self.argv(*arguments), environment, expect=expect, stdin=stdin, cwd=cwd)
 
     def bare(self, *arguments: str, expect: int | None = 0) -> Told:
         """Without -n: the namespace is found out as for any user."""
         return self.run([*PROGRAM, *arguments], self.environment, expect=expect)
 
-    def run(self, argv: list[str], environment: Mapping[str, str], *, expect: int | None = 0, stdin: str = "") -> Told:
+    def run(
+        self, argv: list[str], environment: Mapping[str, str], *, expect: int | None = 0, stdin: str = "",
+        cwd: Path | None = None,
+    ) -> Told:  # fmt: skip
         arguments = tuple(argv[len(PROGRAM) :])
-        done = warm.run(arguments, env=environment, cwd=self.directory, stdin=stdin)
+        done = warm.run(arguments, env=environment, cwd=cwd or self.directory, stdin=stdin)
         told = Told(arguments, done.returncode, done.stdout, done.stderr)
         assert expect is None or told.code == expect, f"exit {told.code}, not {expect}\n{told}"
         return told

@@ -237,7 +237,8 @@ def test_R16_R17_a_directory_is_an_environment_named_by_its_spec_or_by_itself(st
     stage.cli("env", "up", str(shop))
     assert {stage.name("web"), stage.name("db")} <= set(stage.containers())
     assert stage.cli("env", "path", "shop").out.strip() == str(shop)
-    assert "service/db deleted" in stage.cli("env", "down", "shop").out
+    assert "no environment is up from this directory" in stage.cli("env", "down", expect=2).err
+    assert "service/db deleted" in stage.cli("env", "down", cwd=shop).out
 
     twin = stage.directory / "twin/My Project"
     twin.mkdir(parents=True)

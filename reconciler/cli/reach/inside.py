@@ -79,7 +79,7 @@ def one_that_runs(parts: Parts, key: Key, index: int | None) -> Observed:
 def not_running(parts: Parts, key: Key) -> NotRunning:
     """Says what stands in the way, and what to type."""
     if key.kind == "campaign":
-        hint = f"see how far it is: {command_line(key, 'campaign status')}"
+        hint = f"see how far it is, and its results, with logs/ in them: {command_line(key, 'campaign status')}"
         return NotRunning(f"{key.short}: no run of it goes on right now", hint=hint)
     from reconciler.cli.diagnosis import findings
     from reconciler.cli.render.words import message
