@@ -14,8 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.api.handover import DaemonOf
+from reconciler.api.messages import report_tree
+from reconciler.api.serve import Call, Handler, Server
 from reconciler.daemon import launch, lock, log, notify
 from reconciler.daemon.unit import unit
+from reconciler.engine.news import Silent
+from reconciler.engine.report import Report
+from reconciler.model.key import Key
 
 HOLDING = """
 import sys, time
@@ -212,3 +218,37 @@ def test_F11_its_unit_stops_nothing_but_itself(tmp_path: Path, root: bool) -> No
         path.write_text(made.text)
         found = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
         assert found.returncode == 0, found.stderr
+
+
+@contextmanager
+def answering(home: Path, handlers: dict[str, Handler]) -> Iterator[None]:
+    server = Server(str(home), handlers)
+    server.open()
+    serving = threading.Thread(target=server.serve)
+    serving.start()
+    try:
+        yield
+    finally:
+        server.close()
+        serving.join()
+
+
+def test_a_command_lets_the_daemon_of_its_home_make_its_passes(home: Path) -> None:
+    asked: list[dict[str, object]] = []
+    report = Report(settled=True, notes=("the daemon did it",))
+
+    def settled(question: dict[str, object], _: Call) -> dict[str, object]:
+        asked.append(question)
+        return report_tree(report) if question["ask"] == "settle" else {}
+
+    web = Key("service", "n", "web")
+    daemon = DaemonOf(str(home))
+    with answering(home, {"leave": settled, "settle": settled}), daemon.taking({"n"}) as handed:
+        assert handed is not None, "somebody is there"
+        assert handed.settle("n", {web}, wait=True, timeout=60, progress=Silent()) == report
+    assert asked == [
+        {"ask": "leave", "namespaces": ["n"]},
+        {"ask": "settle", "namespace": "n", "keys": [str(web)], "wait": True, "timeout": 60},
+    ]
+    with daemon.taking({"n"}) as handed:
+        assert handed is None, "nobody is there any more"

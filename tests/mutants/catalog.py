@@ -23,7 +23,7 @@ class Mutant:
     engine: bool = False
     """Whether these need a real engine, and so time."""
     slow: bool = False
-    """Whether they find it only at the end of their patience, or not in each run."""
+    """Whether they find it only at the end of their patience."""
 
     def mutated(self) -> str:
         source = (ROOT / self.file).read_text()
@@ -266,7 +266,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a command does not hand over", "reconciler/api/handover.py",
-        "        line = connect(self._home)\n", "        line = None\n", BY_ALONE, slow=True,
+        "        line = connect(self._home)\n", "        line = None\n",
+        ("tests/daemon/test_parts.py::test_a_command_lets_the_daemon_of_its_home_make_its_passes",),
     ),
     Mutant(
         "the end of watch takes along what it brought", "reconciler/daemon/guests.py",
