@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reconciler.engine.clocks import WallClock
 from reconciler.engine.loop.breaker import HANGING, Patient
-from reconciler.engine.places.survey import survey
+from reconciler.engine.observer import Observer
+from reconciler.engine.places.grounds import Ground
+from reconciler.engine.probes.prober import Prober
 from reconciler.errors import OutcomeUnknown, Unreachable
 from reconciler.hosts import ssh
 from reconciler.hosts.exchange import exchange
 from reconciler.hosts.local import LocalHost
 from reconciler.hosts.ssh import Ssh
 from reconciler.inquiry import Question, Told
+from reconciler.kinds.host import HostSpec, SshAccess
+from reconciler.model.place import Place
+from reconciler.runtimes.memory import MemoryRuntime
 from reconciler.runtimes.mesh import scripts
 from reconciler.runtimes.mesh.runtime import MeshRuntime
 from reconciler.runtimes.remote.runtime import RemoteProcesses
+from tests.core.build import graph, http, process
 from tests.waiting import until
 
 HELLO, WORDS = Question("echo hello"), Question("printf '%s|' \"$@\"", ("a b", "'$HOME'", "", *"123456789"))
@@ -65,22 +73,30 @@ def test_what_was_told_before_the_end_was_told(lasting: dict[str, Ssh]) -> None:
 def test_a_mesh_that_cannot_be_read_takes_nothing_else_along(
     lasting: dict[str, Ssh], monkeypatch: pytest.MonkeyPatch, exchanges: list[str]
 ) -> None:
-    """One exchange for all, and only the part that fails has a problem."""
+    """A look asks a host once, whatever is to be known of it; and only the part that fails has a problem."""
     host = lasting["root"]
     host.run(["true"])
-    runtimes = {
-        "process/far": RemoteProcesses(host, "me", state=f"/tmp/{secrets.token_hex(6)}"),
-        "mesh/far": MeshRuntime(host, "me"),
+    there = {
+        "process": RemoteProcesses(host, "me", state=f"/tmp/{secrets.token_hex(6)}"),
+        "mesh": MeshRuntime(host, "me"),
     }
+    runtimes = {
+        "process": MemoryRuntime("process", now=time.time),
+        **{Place(name, "far"): one for name, one in there.items()},
+    }
+    prober = Prober({}, WallClock())
+    observer = Observer(runtimes, LocalHost(), prober, lambda _: {"far": Ground(host, there)})
+    wanted = graph(process("web", ports=(http(),), run_on="far"), hosts={"far": HostSpec(ssh=SshAccess(host="far"))})
     for script, problem in ((scripts.LIST, ""), ("echo who root", "did not tell all"), (CUT.script, "was lost")):
         monkeypatch.setattr(scripts, "LIST", script)
         exchanges.clear()
-        views, sockets = survey(host, runtimes, sockets=True).made()
+        seen = observer.look(wanted, 0.0)
+        processes, mesh = (seen.view(Place(name, "far")) for name in there)
 
-        assert views["process/far"].reachable
-        assert views["process/far"].machine
-        assert any(one.binding.port == 22 for one in sockets)
-        assert (problem in views["mesh/far"].problem) if problem else views["mesh/far"].reachable
+        assert processes.reachable
+        assert processes.machine
+        assert any(one.binding.port == 22 for one in seen.listeners["far"])
+        assert (problem in mesh.problem) if problem else mesh.reachable
         assert len(exchanges) == 1
 
 
