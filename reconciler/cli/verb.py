@@ -86,7 +86,7 @@ class Verb(click.Command):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             if any(param.name == "argv" for param in self.own_params):
-                raise _dashes_meant(self, error) from None
+                raise _dashes_meant(ctx.command_path, error) from None
             raise
         except click.UsageError as error:
             if type(error) is click.UsageError and any(param.name == "paths" for param in self.own_params):
@@ -144,13 +144,13 @@ def _files_meant(verb: Verb, ctx: click.Context, typed: list[str]) -> UsageError
     if not extra:
         return None
     line = " ".join(f"-f {shlex.quote(path)}" for path in extra)
-    return UsageError(f"{extra[0]}: files are named with -f", hint=f"reconciler {verb.name} {line}")
+    return UsageError(f"{extra[0]}: files are named with -f", hint=f"{ctx.command_path} {line}")
 
 
-def _dashes_meant(verb: Verb, error: click.NoSuchOption) -> UsageError:
+def _dashes_meant(verb: str, error: click.NoSuchOption) -> UsageError:
     """`exec web sh -c ...`, as docker has it. To guess where its command begins would be to guess whose `-n` it is."""
-    hint = f"what is run inside comes after two dashes: reconciler {verb.name} NAME -- COMMAND {error.option_name} …"
-    return UsageError(f"{verb.name} has no option {error.option_name}", hint=hint)
+    hint = f"what is run inside comes after two dashes: {verb} NAME -- COMMAND {error.option_name} …"
+    return UsageError(f"{verb.partition(' ')[2]} has no option {error.option_name}", hint=hint)
 
 
 def _later_flags(ctx: click.Context) -> Invocation:

@@ -81,6 +81,7 @@ def test_an_unknown_option_is_a_usage_error(cli: Run) -> None:
     [
         ("scale web", "missing option '--replicas'\nhint: like: reconciler scale web --replicas 3; see"),
         ("exec web sh -c ls", "after two dashes: reconciler exec NAME -- COMMAND -c …\n"),
+        ("env up web -c", "after two dashes: reconciler env up NAME -- COMMAND -c …\n"),
         ("daemon", "Usage: reconciler daemon"),
     ],
 )
