@@ -4,6 +4,8 @@ here, and nowhere else is any test left out on Podman.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from tests.engine_api import Engine
@@ -33,6 +35,20 @@ def plain(image: str) -> str:
 
 def changes_in_place(engine: Engine) -> bool:
     """Limits and the restart policy; networks both do. Where it can't, the same is reached by one that is made anew."""
+    return engine.kind != "podman"
+
+
+def given(env: Iterable[str]) -> list[str]:
+    """What a container was given. Podman adds the name that it has as a host, which is another one's each time."""
+    return sorted(item for item in env if not item.startswith("HOSTNAME="))
+
+
+def tells_who_lacked_memory(engine: Engine) -> bool:
+    return engine.kind != "podman"
+
+
+def tells_its_logs_limit(engine: Engine) -> bool:
+    """Podman keeps it, and has no word for it."""
     return engine.kind != "podman"
 
 

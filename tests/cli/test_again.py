@@ -17,6 +17,7 @@ from reconciler.runtimes.docker import glance
 from tests import warm
 from tests.cli.test_imports import HEAVY
 from tests.engine_api import Engine
+from tests.podman_lacks import CHANGE_IN_PLACE, skip_on_podman
 from tests.waiting import until
 
 pytestmark = pytest.mark.engine
@@ -304,6 +305,7 @@ def test_the_label_of_the_namespace_is_the_one_of_the_table() -> None:
 
 
 def test_a_limit_that_was_changed_behind_our_back_is_noticed_though_no_list_tells_it(stack: Stack) -> None:
+    skip_on_podman(stack.engine, CHANGE_IN_PLACE)
     stack.settled()
     stack.engine.post(f"/containers/{stack.container}/update", {"PidsLimit": 99})
     again, short = stack.apply()

@@ -61,7 +61,7 @@ def test_K6_the_log_of_a_container_has_times_and_an_order(ship: Machine) -> None
     ship.apply(container("db", "sh", "-c", "echo one; echo two; echo three; exec sleep 1000"))
     assert ship("logs", "db").stdout == "one\ntwo\nthree\n"
     stamped = ship("logs", "db", "--timestamps", "--tail", "1").stdout
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z three\n", stamped)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z three\n", stamped)  # Podman counts whole seconds
     assert ship("logs", "db", "--since", "1h").stdout == "one\ntwo\nthree\n"
     assert ship("logs", "db", "--since", "2100-01-01T00:00:00Z").stdout == ""
     ship("restart", "db")

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.model.observed import Facts, Phase
 from reconciler.runtimes.docker.dialect import (
+    all_networks,
     as_docker,
     build_line,
     described,
@@ -55,6 +56,13 @@ def test_a_refusal_becomes_the_one_that_docker_gives(said: str, status: int, wor
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b'{"cause": "x"}', b"[" * 100_000])
 def test_what_is_no_message_is_left_as_it_is(body: bytes) -> None:
     assert as_docker(500, body) == (500, body)
+
+
+def test_the_hosts_own_network_is_there_though_podman_does_not_list_it() -> None:
+    own = {"Id": "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9", "Name": "bridge"}
+    assert [network["Name"] for network in all_networks([own])] == ["bridge", "host"]
+    for as_it_is in ([], [{"Id": "1", "Name": "bridge"}], [own, {"Id": "2", "Name": "host"}]):
+        assert all_networks(as_it_is) == as_it_is
 
 
 def test_who_opens_a_port_to_everybody_means_no_address_at_all() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from tests import warm
 from tests.engine_api import Engine, EngineError
+from tests.podman_lacks import given
 from tests.scenarios.proc import Proc, processes_with
 from tests.waiting import until
 
@@ -128,7 +129,7 @@ class Site:
             "state": seen["State"]["Status"],
             "image": seen["Config"]["Image"],
             "command": seen["Config"]["Cmd"],
-            "env": sorted(seen["Config"]["Env"]),
+            "env": given(seen["Config"]["Env"]),
             "labels": {n: text for n, text in seen["Config"]["Labels"].items() if n.startswith(KEY)},
             "limits": {name: seen["HostConfig"][name] for name in limits},
             "mounts": sorted((m["Type"], m.get("Name", ""), m["Destination"], m["RW"]) for m in seen["Mounts"]),

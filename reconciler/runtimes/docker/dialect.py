@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,8 @@ PHASES = {
     "stopped": Phase.EXITED,
 }
 """Of its own states: `stopped` has ended, and only waits to be cleaned up after."""
+OWN_NETWORK = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9"
+"""The id of the one that each Podman has."""
 FIXED = frozenset({"limits", "engine_restart"})
 EVERYBODY = frozenset({"0.0.0.0"})  # noqa: S104 -- compared with, not bound
 
@@ -96,6 +98,13 @@ def familiar(image: str, asked: str) -> str:
 def network_name(name: str) -> str:
     """The one where those are who asked for none: Podman lists it as Docker does, but its members as in `podman`."""
     return "bridge" if name == "podman" else name
+
+
+def all_networks(listed: Sequence[JSON]) -> Sequence[JSON]:
+    """With the host's own, which containers may join though Podman does not list it."""
+    names = {network["Id"]: network["Name"] for network in listed}
+    told = OWN_NETWORK not in names or "host" in names.values()
+    return listed if told else [*listed, {"Id": "host", "Name": "host"}]
 
 
 def described(inspected: JSON, image: JSON | None) -> tuple[JSON, JSON | None]:

@@ -53,7 +53,7 @@ def made_from(items: Any) -> dict[str, str]:
 
 
 def networks(items: Any, owner: str) -> tuple[Observed, ...]:
-    return tuple(network(item, owner) for item in _listed(items))
+    return tuple(network(item, owner) for item in dialect.all_networks(_listed(items)))
 
 
 def volumes(answer: Any, owner: str) -> tuple[Observed, ...]:
