@@ -61,10 +61,17 @@ def next_step(look: Look, sight: Sight) -> str:
         return _step_of_source(sight) or command_line(key, "describe")
     if key.kind == "campaign" and sight.course:
         return _step_of_campaign(key, word)
+    return _step_of_workload(look, sight, word) if key.is_workload else command_line(key, "why")
+
+
+def _step_of_workload(look: Look, sight: Sight, word: str) -> str:
+    """A pass is all that it takes, unless one has failed at it or waits for something. A daemon makes it anyway."""
+    key, verb = sight.key, "delete" if word == "Deleting" else "start"
     tried = any(record.failures for instance, record in look.journal.items() if instance.resource == key)
-    if key.is_workload and words.actions_on(look, key) and word != "Deleting" and not tried:
-        return "" if look.daemon else command_line(key, "start")  # the daemon is about to
-    return command_line(key, "why")
+    waits = word == "Deleting" and words.waits_of(look, key)
+    if tried or waits or not (word == "Deleting" or words.actions_on(look, key)):
+        return command_line(key, "why")
+    return "" if look.daemon else command_line(key, verb)
 
 
 def _step_of_unknown(look: Look, sight: Sight) -> str:

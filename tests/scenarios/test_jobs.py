@@ -166,7 +166,9 @@ def test_a_schedule_is_shown_and_waits_for_its_time(stage: Stage) -> None:
     told = stage.apply(tidy)
     assert (told.actions, told.json["settled"]) == ([], True)
     assert stage.apply(tidy).results == {"job/tidy": "unchanged"}
-    assert "Scheduled" in stage.cli("status").out
+    assert "note: no daemon runs, and job/tidy needs one" in told.err
+    assert ", if a daemon runs by then" in stage.cli("status").out
+    assert "It is Scheduled: to be run in " in stage.cli("why", "job/tidy").out
     assert status(stage, "tidy")["nextRun"].endswith("-12-31T23:00:00Z")
     assert stage.cli("restart", "tidy", "-o", "json").actions == ["Create job/tidy/0"], "it is run now"
     stage.cli("wait", "--for=condition=Complete", "tidy", "--timeout", "10")

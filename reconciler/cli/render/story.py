@@ -100,12 +100,12 @@ def _observed(item: Picked) -> str:
     if item.key.kind == "host":
         why = words.message(item.look, item.sight)
         return f"It is {words.status_word(item.look, item.sight)}{f': {why}' if why else ', and answers'}"
+    if item.key.kind != "service" and not runtime:
+        return "It is a text: it has no life of its own"
     if item.key.kind != "service":
-        return (
-            f"It is {words.status_word(item.look, item.sight)}"
-            if runtime
-            else "It is a text: it has no life of its own"
-        )
+        word = words.status_word(item.look, item.sight)
+        due = f": {words.message(item.look, item.sight)}" if word == Reason.SCHEDULED else ""
+        return f"It is {word}{due}"
     return _instances(item)
 
 
