@@ -33,8 +33,8 @@ from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.resource import Resource
 from reconciler.model.status import Endpoint, Status
-from reconciler.places import usual_home
 from reconciler.runtimes.process.identity import Identity, boot_id, living, stat
+from reconciler.usual_places import usual_home
 from reconciler.values import dataclass
 
 Place = str | os.PathLike[str]

@@ -29,8 +29,8 @@ from reconciler.core.campaign.manifest import Manifest
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.loading import load, located
 from reconciler.model.resource import Resource
-from reconciler.places import usual_home
 from reconciler.stack import NotReady
+from reconciler.usual_places import usual_home
 
 Place = str | os.PathLike[str]
 

@@ -23,7 +23,6 @@ from reconciler.engine.reconcile import Parts, Pass
 from reconciler.errors import Unreachable
 from reconciler.hosts.local import LocalHost
 from reconciler.kinds.host import NO_ENGINE, HostSpec
-from reconciler.places import policy_files
 from reconciler.runtimes.docker.connection import READ_SECONDS
 from reconciler.runtimes.docker.endpoint import Endpoint, resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
@@ -34,6 +33,7 @@ from reconciler.sources.feeds import Followed
 from reconciler.sources.home import Home
 from reconciler.sources.policies import Policies
 from reconciler.store.sqlite import Diary, ReadDiary
+from reconciler.usual_places import policy_files
 
 if TYPE_CHECKING:
     from reconciler.api.webhook import Door

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TextIO
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.userconfig import Setting, UserConfig, load
 from reconciler.errors import UsageError
-from reconciler.places import config_file, usual_home
+from reconciler.usual_places import config_file, usual_home
 
 DEFAULT_NAMESPACE = "default"
 DEFAULT_TIMEOUT = 60.0

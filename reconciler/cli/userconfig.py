@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.errors import Problem, SpecError, Unusable
-from reconciler.places import config_file
+from reconciler.usual_places import config_file
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from reconciler.daemon import lock, notify
 from reconciler.daemon.answers import answers
 from reconciler.daemon.log import turn_over
 from reconciler.daemon.signals import Signals
+from reconciler.disk_space import is_full
 from reconciler.engine.controller import Controller
 from reconciler.engine.loop.loop import RESYNC, Loop
 from reconciler.model.resource import Resource
-from reconciler.room import is_full
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
 

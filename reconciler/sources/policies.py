@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.places import policy_files
+from reconciler.usual_places import policy_files
 
 if TYPE_CHECKING:
     from reconciler.core.policy import Policy

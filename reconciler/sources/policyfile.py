@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.policy import BUILT_IN, TRUSTED_NAME, Policy, PolicyFile, policy_of
 from reconciler.errors import SpecError, Unusable
 from reconciler.kinds.base import Fault
-from reconciler.places import policy_files
+from reconciler.usual_places import policy_files
 
 if TYPE_CHECKING:
     from reconciler.core.yaml12 import Node

@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-from reconciler.ending import readable_once
 from reconciler.sources.inotify import Inotify
 from reconciler.sources.stamps import Stamps, is_remote, stamps
+from reconciler.waitable import readable_once
 
 Tell = Callable[[str], None]
 Note = Callable[[str], None]

@@ -18,13 +18,13 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.disk_space import is_full
 from reconciler.errors import Refused
 from reconciler.failpoints import failpoint
 from reconciler.filelock import locked
 from reconciler.model.key import Key
 from reconciler.model.plan import Record
 from reconciler.model.status import Event, Status
-from reconciler.room import is_full
 from reconciler.store.memory import Memory
 from reconciler.waiting import until
 

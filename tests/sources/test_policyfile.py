@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.core.policy import BUILT_IN, RESTRICTED, TRUSTED
 from reconciler.errors import SpecError, Unusable
-from reconciler.places import policy_files
 from reconciler.sources import policies, policyfile
+from reconciler.usual_places import policy_files
 
 
 @pytest.fixture

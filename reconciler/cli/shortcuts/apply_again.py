@@ -15,8 +15,8 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from reconciler.places import usual_home
 from reconciler.sources.code import code
+from reconciler.usual_places import usual_home
 
 LOOK_SECONDS = 5.0
 LARGEST = 8 << 20

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.shortcuts.apply_again import LONG_WAY, SETTINGS, Words
-from reconciler.places import config_file, usual_home
 from reconciler.sources.code import code
+from reconciler.usual_places import config_file, usual_home
 
 if TYPE_CHECKING:
     from reconciler.api.serve import Handler

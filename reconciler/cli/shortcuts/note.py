@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.shortcuts import apply_again
 from reconciler.model.place import LOCAL
-from reconciler.places import config_file
+from reconciler.usual_places import config_file
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler import __version__
 from reconciler.cli.catalog import GROUPS, SUMMARIES
-from reconciler.places import config_file
+from reconciler.usual_places import config_file
 
 USAGE = "Usage: reconciler [OPTIONS] VERB [ARGUMENTS]..."
 ABOUT = (

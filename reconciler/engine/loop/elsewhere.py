@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from reconciler.ending import readable_once
 from reconciler.engine.places.grounds import Ground
 from reconciler.ports import Alarm
 from reconciler.telemetry import Say, get_logger
 from reconciler.values import dataclass
+from reconciler.waitable import readable_once
 
 RESCAN_SECONDS = 30.0
 """For who is declared without a pass of ours, and for an alarm that broke."""

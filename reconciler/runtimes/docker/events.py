@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.ending import readable_once
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model import labels
 from reconciler.runtimes.docker.adopted import Adopted
@@ -38,6 +37,7 @@ from reconciler.runtimes.docker.happening import (
 )
 from reconciler.runtimes.docker.wire import Request, Stream
 from reconciler.telemetry import Say, get_logger
+from reconciler.waitable import readable_once
 
 Tell = Callable[[str], None]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused, Unreachable
 from reconciler.model.observed import Observed
-from reconciler.passing import one_mark, passed_on
+from reconciler.passed_signals import one_mark, passed_on
 from reconciler.ports import Completed, Entry
 from reconciler.runtimes.docker import archives
 from reconciler.runtimes.docker.connection import READ_SECONDS, Connection

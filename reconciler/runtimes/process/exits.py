@@ -17,11 +17,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from reconciler.ending import readable_once
 from reconciler.runtimes.process.directory import Record, read_record
 from reconciler.runtimes.process.identity import Identity, boot_id, living, open_pidfd
 from reconciler.runtimes.process.observation import LAST_WORDS
 from reconciler.values import dataclass
+from reconciler.waitable import readable_once
 
 Tell = Callable[[str], None]
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from reconciler.errors import Denied, OutcomeUnknown, Refused
-from reconciler.passing import one_mark, passed_on
+from reconciler.passed_signals import one_mark, passed_on
 from reconciler.ports import Completed
 from reconciler.runtimes.process.identity import Identity, environ, living, open_pidfd, processes, send, slurp, stat
 from reconciler.runtimes.process.launcher import SHELL, tool

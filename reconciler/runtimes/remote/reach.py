@@ -13,7 +13,7 @@ from typing import Protocol
 from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused
 from reconciler.model.labels import number
 from reconciler.model.observed import Observed
-from reconciler.passing import one_mark, passed_on
+from reconciler.passed_signals import one_mark, passed_on
 from reconciler.ports import Completed, Entry, Host
 from reconciler.runtimes.process.log import without_times
 from reconciler.runtimes.remote import ways
