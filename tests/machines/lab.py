@@ -89,7 +89,9 @@ class Lab:
         self._switch.end()  # the cables go with it, the one to us too
 
     def _room(self, name: str) -> Path:
-        room = self._directory / name
+        """Two modules may call theirs alike, and a module that was left for another begins once more."""
+        rooms = (self._directory / f"{name}{number}" for number in ("", *range(2, 100)))
+        room = next(room for room in rooms if not room.exists())
         room.mkdir()
         return room
 

@@ -76,7 +76,7 @@ class Machine:
         self.address = site.next_address()
         self._legs = [(site, self.address)]
         self._forwards = False
-        self._cgroup = f"{_cgroup()}/{directory.parent.name}-{name}" if engine else ""
+        self._cgroup = f"{_cgroup()}/{directory.parent.name}-{directory.name}" if engine else ""
         _furnish(directory, key)
         _make_host_key(directory)
         self.boot()

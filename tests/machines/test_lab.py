@@ -55,7 +55,8 @@ def test_a_reboot_kills_all_that_ran_and_keeps_what_was_on_disk(lab: Lab) -> Non
 
 
 def test_what_is_cut_off_comes_back_and_who_moves_answers_elsewhere(lab: Lab) -> None:
-    one, other = lab.machine("one"), lab.machine("other")
+    one, other = lab.machine("one"), lab.machine("one")
+    assert one.directory != other.directory, "two modules may call theirs alike"
     assert pinged(one, other)
     with other.partitioned(), ThreadPoolExecutor(2) as pool:
         assert not any(pool.map(pinged, (one, other), (other, one)))
