@@ -44,11 +44,11 @@ class Observer:
         self._runtimes = runtimes
         self._host = host
         self._prober = prober
-        self._know = know
+        self.know = know
 
     def look(self, graph: Graph, now: float, *, deep: bool = False, once: bool = False) -> Snapshot:
         """`once` asks every probe now and takes its answer: for who looks without a loop."""
-        far = self._know(graph.hosts)
+        far = self.know(graph.hosts)
         views, listeners = self._views(far, graph, deep=deep)
         views = hostfacts.explained(views) if far else views
         listeners[self._host.name] = self._listeners(graph, views)
@@ -63,7 +63,7 @@ class Observer:
 
     def attached(self, graph: Graph, key: Key) -> Observed | None:
         """What others run, and this service is attached to."""
-        far = self._know(graph.hosts)
+        far = self.know(graph.hosts)
         views, _ = self._attached(graph, far, self._views(far, graph, deep=False)[0])
         return next((t for view in views for t in view.objects if t.attached and t.key and t.key.resource == key), None)
 

@@ -217,7 +217,7 @@ def test_to_edit_what_is_not_there_is_a_mistake(stage: Stage) -> None:
 
 
 def test_namespaces_are_settled_one_by_one(stage: Stage) -> None:
-    other = replace(process("api"), key=replace(API, namespace="other"))
+    other = replace(process("api"), key=Key("service", "other", "api"))
     report = stage.controller.apply([process("api"), other])
     assert report.ok
     assert stage.objects() == ["other-api-0", "shop-api-0"]

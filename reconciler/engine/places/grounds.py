@@ -117,5 +117,6 @@ def place_of(parts: Parts, resource: Resource) -> Place:
     if spec.run_on == LOCAL:
         return spec.place
     graph = parts.source.graph(resource.key.namespace, parts.home.identity(make=False))
+    parts.observer.know(graph.hosts)  # or who asks again and again would go where a host led at first
     placed = graph.placed(resource)
     return placed.place if placed else spec.place
