@@ -14,6 +14,7 @@ from reconciler.engine.report import Report
 from reconciler.errors import Denied, ImageUnavailable, ReconcilerError, UsageError
 from reconciler.kinds.service import EnvFrom, VolumeMount
 from reconciler.kinds.volume import VolumeSpec
+from reconciler.model.key import Key
 from reconciler.model.observed import Phase
 from reconciler.model.resource import FORWARD, Resource
 from reconciler.sources.applied import Applied
