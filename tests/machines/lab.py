@@ -47,6 +47,10 @@ class Site:
         )
         return port
 
+    def unplug(self, port: str) -> None:
+        """Both ends are gone then, even where a kernel takes its time to clear away what the other one was in."""
+        self._switch.run(["ip", "link", "del", port], check=False, wholly=False)
+
     def block(self, port: str) -> None:
         self._switch.run(["bridge", "link", "set", "dev", port, "state", "0"], wholly=False)
 

@@ -105,6 +105,8 @@ class Machine:
     def reboot(self) -> None:
         """All that ran is dead, what was in memory is gone, and the kernel has another boot id."""
         self.end()
+        for (site, _), port in zip(self._legs, self._ports, strict=True):
+            site.unplug(port)  # or who was here before would still answer at its address: that nobody listens
         _empty(self.directory / "own/tmp")
         self.boot()
 
