@@ -50,6 +50,8 @@ class Recording:
                 actor = event["Actor"]
                 if self._sign in {actor["ID"], actor["Attributes"].get("name")}:  # Podman has no ids of volumes
                     return
+                if (event["Type"], event["Action"]) == ("container", "remove"):
+                    event["Action"] = "destroy"  # Podman's word for it
                 self.events.append(event)
 
 
