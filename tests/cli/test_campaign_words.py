@@ -37,4 +37,6 @@ def test_what_was_not_run_is_told_apart_from_what_is_not_there(machine: Machine)
         told = machine(*arguments, code=1).stderr
         assert "internal" not in told
         assert "sweep" in told
+    said = machine("logs", "sweep", code=1).stderr
+    assert "no run of it goes on right now" in said, "it is no matter that no engine answers: it needs none"
     assert "Try by hand" not in machine("describe", "sweep").stdout, "its command has parameters to be filled in"

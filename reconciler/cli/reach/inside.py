@@ -11,7 +11,7 @@ from reconciler.core.advice import command_line
 from reconciler.engine.places.grounds import place_of
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.observed import Observed, Phase
-from reconciler.model.place import LOCAL
+from reconciler.model.place import LOCAL, Place
 
 if TYPE_CHECKING:
     from reconciler.engine.reconcile import Parts
@@ -33,18 +33,23 @@ def instances(parts: Parts, key: Key, *, deep: bool = False) -> list[Observed]:
     if resource and getattr(resource.spec, "attach_to", None):
         graph = parts.source.graph(key.namespace, parts.home.identity(make=False))
         return [thing] if (thing := parts.observer.attached(graph, key)) else []
-    # What a campaign keeps warm and the commands inside of it live in different ones.
-    places = [place_of(parts, resource)] if resource and key.kind != "campaign" else sorted(parts.runtimes)
+    own = place_of(parts, resource) if resource else None
+    places = _of_campaign(parts) if resource and key.kind == "campaign" else [own] if own else sorted(parts.runtimes)
     owner = parts.home.identity(make=False).owner
     found: list[Observed] = []
     for place in places:
         view = parts.runtimes[place].observe(deep=deep)
-        if not view.reachable and resource:
+        if not view.reachable and place == own:
             raise Unreachable(f"{key.short}: {view.problem}", hint=view.hint)
         found += [thing for thing in view.objects if owner and thing.owner == owner and _is(thing, key)]
     if not found and resource is None:
         raise picking.not_found(parts, key.namespace, (key.kind, key.name))
     return sorted(found, key=_index)
+
+
+def _of_campaign(parts: Parts) -> list[str]:
+    """What it keeps warm and the commands inside of it live in different ones; all of them are here."""
+    return [place for place in sorted(parts.runtimes) if Place.of(place).host == LOCAL]
 
 
 def _is(thing: Observed, key: Key) -> bool:
