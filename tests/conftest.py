@@ -28,6 +28,10 @@ _count = itertools.count()
 _before = pytest.StashKey[frozenset[str]]()
 
 
+gc.set_threshold(50_000, 20, 50)
+"""Values by the thousand are no garbage: to look for some as often as Python does takes a seventh of the whole time."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     _load_hypothesis_profile()
     if _is_worker(config):
