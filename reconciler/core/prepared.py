@@ -3856,7 +3856,10 @@ SCHEMAS: dict[type, Any] = {
      'name': 'interval',
      'schema': {
       'type': 'default',
-      'schema': {'type': 'nullable', 'schema': {'type': 'float', 'ge': 1, 'le': 86400}},
+      'schema': {
+       'type': 'nullable',
+       'schema': {'type': 'union', 'choices': [{'type': 'float', 'ge': 1, 'le': 86400}, {'type': 'str'}]},
+      },
       'default': None,
      },
      'init': True,
@@ -4212,7 +4215,7 @@ WRITTEN: dict[type, str] = {
  Update: "strategy: Literal['RollingUpdate', 'Recreate']; max_surge: Annotated[int, Ge(0)] | None; max_unavailable: Annotated[int, Ge(0)]; min_ready_seconds: Seconds",
  Git: 'url: str; ref: str; path: str',
  Keys: 'ssh_keys: tuple[str, ...]; gpg_keys: tuple[str, ...]',
- SourceSpec: "directory: str; git: Git | None; recursive: bool; namespace: str; interval: Annotated[float, Ge(1), Le(86400)] | None; prune: bool; suspend: bool; verify: Literal['none'] | Keys | None; rollback: bool; timeout_seconds: Annotated[float, Ge(1), Le(86400)]; webhook: Webhook | None; profile: str",
+ SourceSpec: "directory: str; git: Git | None; recursive: bool; namespace: str; interval: Annotated[float, Ge(1), Le(86400)] | str | None; prune: bool; suspend: bool; verify: Literal['none'] | Keys | None; rollback: bool; timeout_seconds: Annotated[float, Ge(1), Le(86400)]; webhook: Webhook | None; profile: str",
  Webhook: 'secret: str',
  VolumeSpec: 'driver: str; options: dict[str, str]; external: bool; name: str',
  Container: "image: str; build: Build | None; workspace: str; pull_policy: Literal['Always', 'IfNotPresent', 'Never']; entrypoint: Argv | None; command: Argv | None; keep_alive: bool; user: str; working_dir: str; hostname: str; tty: bool; init: bool; networks: tuple[str, ...]; aliases: tuple[str, ...]; privileged: bool; cap_add: tuple[str, ...]; cap_drop: tuple[str, ...]; devices: tuple[str, ...]; gpus: str; shm_size: str; extra_hosts: tuple[str, ...]; labels: dict[str, str]",

@@ -48,6 +48,8 @@ _FAMILIAR = {
 """Words of kubectl and Compose for what has another name here. Keys are lower-case, without dashes and underscores."""
 
 
+FEW_MINUTES = 10
+"""Before these m are minutes, and from these on thousandths."""
 EMPTY = 'write "" for the empty string'
 EMPTY_NAMES = {
     "name": "write a name, like web; or quote null, if that is the name",
@@ -85,7 +87,7 @@ def unfit_number(text: str, meaning: Value, shape: Number, *, plain: bool) -> Co
                 f"{text} is a string here, but {show(old)} to readers of YAML 1.1",
                 "write the number plainly, in decimal",
             )
-        return mismatch(shape, _found(text, new), _millis(text) or _unquoted(text, plain=plain))
+        return mismatch(shape, _found(text, new), _unit(text) or _unquoted(text, plain=plain))
     if not math.isfinite(new):
         return mismatch(shape, f"found {_cut(text)}", "write a number that the field can hold")
     if shape.whole and isinstance(new, float):
@@ -191,10 +193,16 @@ def _found(text: str, meaning: Value) -> str:
     )
 
 
-def _millis(text: str) -> str:
-    """Kubernetes writes half a processor as 500m."""
-    found = re.fullmatch(r"(\d{1,9})m", text)
-    return f"did you mean {int(found[1]) / 1000:g}?" if found else ""
+def _unit(text: str) -> str:
+    """Kubernetes writes half a processor as 500m; seconds have their unit in the field's name here."""
+    found = re.fullmatch(r"(\d{1,9})([msh])", text)
+    match (int(found[1]), found[2]) if found else None:
+        case (count, "m") if count >= FEW_MINUTES:
+            return f"did you mean {count / 1000:g}?"
+        case (count, unit):
+            return f"did you mean {count * {'s': 1, 'm': 60, 'h': 3600}[unit]}?"
+        case _:
+            return ""
 
 
 def _unquoted(text: str, *, plain: bool) -> str:

@@ -13,6 +13,9 @@ from reconciler.values import dataclass
 
 GIT_SECONDS = 60.0
 DIRECTORY_SECONDS = 30.0
+DAY = 86400.0
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+SPAN = re.compile("".join(f"(?:(?P<{unit}>[0-9]{{1,6}}){unit})?" for unit in UNITS))
 REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 SCP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-\s][^\s]*")
 """user@host:path, the other spelling of ssh."""
@@ -72,8 +75,8 @@ class SourceSpec:
     """Whether subdirectories are read too."""
     namespace: str = ""
     """All documents belong here, and one that says otherwise is an error. By default each says for itself."""
-    interval: Annotated[float, Ge(1), Le(86400)] | None = None
-    """Seconds between looks; by default 60 for git, 30 for a directory."""
+    interval: Annotated[float, Ge(1), Le(86400)] | str | None = None
+    """Seconds between looks, or a span like 30s or 5m; by default 60 for git, 30 for a directory."""
     prune: bool = True
     """Whether what vanishes from it is taken down."""
     suspend: bool = False
@@ -91,7 +94,8 @@ class SourceSpec:
 
     @property
     def seconds(self) -> float:
-        return self.interval or (GIT_SECONDS if self.git else DIRECTORY_SECONDS)
+        told = span(self.interval) if isinstance(self.interval, str) else self.interval
+        return told or (GIT_SECONDS if self.git else DIRECTORY_SECONDS)
 
     @property
     def title(self) -> str:
@@ -99,6 +103,13 @@ class SourceSpec:
         if self.git is None:
             return self.directory
         return f"{re.sub(r'//[^/@]*@', '//', self.git.url)} at {self.git.ref}"
+
+
+def span(text: str) -> float | None:
+    """In seconds; None for what is none, or is shorter or longer than an interval may be."""
+    found = SPAN.fullmatch(text)
+    seconds = sum(float(found[unit] or 0) * size for unit, size in UNITS.items()) if found else 0.0
+    return seconds if 1 <= seconds <= DAY else None
 
 
 def faults(spec: SourceSpec) -> Iterator[Fault]:
@@ -117,6 +128,10 @@ def faults(spec: SourceSpec) -> Iterator[Fault]:
                 yield Fault(
                     (name,), f"a directory has no commits, so {name} has no effect", f"remove {name}, or use git"
                 )
+    if isinstance(spec.interval, str) and span(spec.interval) is None:
+        yield Fault(
+            ("interval",), f"{spec.interval!a} is no span between 1 s and a day", "like 30s, 5m, or a number of seconds"
+        )
     if isinstance(spec.verify, Keys):
         yield from _key_faults(spec.verify)
     if spec.namespace and not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", spec.namespace):

@@ -39,7 +39,7 @@ GAPS = {
         "bad-host",
         "bad-image", "image-like-a-flag", "bad-alias", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern",
         "bad-subnet", "bad-variable-name", "config-key-with-slash", "malformed-expression",
-        "source-urls", "source-refs-and-paths",
+        "source-urls", "source-refs-and-paths", "source-intervals",
     ),
     "the environment": ("variable-not-set", "variable-of-wrong-type", "secret-variable-not-set"),
     "rules between documents": (
