@@ -91,7 +91,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tombstones are buried too early", RECONCILE,
-        "_gone(parts, buried(graph, snapshot, outcomes))", "set(graph.removed)", BY_RECONCILE,
+        "_gone(parts, done)", "set(graph.removed)", BY_RECONCILE,
     ),
     Mutant(
         "an engine that is silent has nothing left", "reconciler/core/teardown.py",

@@ -40,7 +40,7 @@ def two() -> list[Resource]:
 def test_who_reads_it_later_reads_what_was_kept(path: Path, tmp_path: Path) -> None:
     """Its own reader remembers what it wrote; another process has only the file. They agree."""
     given = example(path)
-    given += [replace(given[0], key=replace(given[0].key, name="tombstone"), deleting=True, delete_data=True)]
+    given += [replace(given[0], key=given[0].key._replace(name="tombstone"), deleting=True, delete_data=True)]
     home = Home(str(tmp_path / "home"))
     writer = Applied(home)
     writer.keep(given)
