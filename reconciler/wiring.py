@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from reconciler.api.webhook import Door
     from reconciler.core.rules import Machine
     from reconciler.daemon.run import Daemon
+    from reconciler.engine.loop.bell import Bell
     from reconciler.engine.loop.following import Following
     from reconciler.engine.loop.loop import Loop
     from reconciler.hosts.ssh import Ssh
@@ -81,28 +82,15 @@ def daemon(
     from reconciler.campaigns.reaper import Reaper
     from reconciler.daemon.run import Daemon
     from reconciler.engine.loop.bell import Bell
-    from reconciler.engine.loop.breaker import Patient
     from reconciler.engine.loop.elsewhere import AlarmsElsewhere
     from reconciler.engine.loop.following import Following
     from reconciler.engine.loop.loop import Loop, Turn
-    from reconciler.engine.loop.unhurried import Unhurried
-    from reconciler.runtimes.docker.events import EngineEvents
     from reconciler.runtimes.process.exits import Exits
     from reconciler.sources.watching import Directories
 
-    home = Home(home_path, note)
-    bell = Bell()
-    guard = guard_of(home_path, begins=True)
-    source = Applied(home, port_range=port_range, refusal=guard.refusal)
-    plain = _runtimes(home, guard, source, acts=True, ours="the daemon")
-    runtimes = Wrapped(plain, lambda runtime: Unhurried(runtime, bell.ring))
-    prober = Prober(runtimes, WallClock())
-    parts = _parts(home, runtimes, prober, source, Diary(f"{home_path}/diary.db", note), guard)
-    patient = Wrapped(runtimes, lambda runtime: Patient(runtime, bell.ring))
-    parts = replace(parts, observer=Observer(patient, LocalHost(), prober, plain.know))
-    following = Following(parts)
-    exits = Exits(home_path)
-    elsewhere = AlarmsElsewhere(lambda: plain.know(source.hosts()))
+    home, bell = Home(home_path, note), Bell()
+    parts, prober, hosts = _parts_of_daemon(home, port_range, note, bell)
+    following, exits, elsewhere = Following(parts), Exits(home_path), AlarmsElsewhere(hosts)
 
     def passed(current: Pass) -> None:
         following.learn(current)
@@ -112,9 +100,7 @@ def daemon(
     alarms: dict[str, Alarm] = {
         "prober": prober,
         "slow verbs": bell,
-        "engine events": EngineEvents(
-            lambda: resolve(os.environ), owner=home.identity(make=True).owner, adopted_dir=f"{home.path}/adopted"
-        ),
+        "engine events": _engine_events(home),
         "exits": exits,
         "other hosts": elsewhere,
         "files": Directories(following.paths, note),
@@ -128,6 +114,31 @@ def daemon(
     loop.wake(Turn("reap"))
     following.wake = loop.wake
     return Daemon(home_path, Controller(parts), loop, _door(webhook, following, loop) if webhook else None)
+
+
+def _parts_of_daemon(
+    home: Home, port_range: tuple[int, int], note: Callable[[str], None], bell: Bell
+) -> tuple[Parts, Prober, Callable[[], Mapping[str, Ground]]]:
+    """What is slow, or hangs, holds up no pass: it rings the bell when it is over. Last, the hosts declared now."""
+    from reconciler.engine.loop.breaker import Patient
+    from reconciler.engine.loop.unhurried import Unhurried
+
+    guard = guard_of(str(home.path), begins=True)
+    source = Applied(home, port_range=port_range, refusal=guard.refusal)
+    plain = _runtimes(home, guard, source, acts=True, ours="the daemon")
+    runtimes = Wrapped(plain, lambda runtime: Unhurried(runtime, bell.ring))
+    prober = Prober(runtimes, WallClock())
+    parts = _parts(home, runtimes, prober, source, Diary(f"{home.path}/diary.db", note), guard)
+    patient = Wrapped(runtimes, lambda runtime: Patient(runtime, bell.ring))
+    parts = replace(parts, observer=Observer(patient, LocalHost(), prober, plain.know))
+    return parts, prober, lambda: plain.know(source.hosts())
+
+
+def _engine_events(home: Home) -> Alarm:
+    from reconciler.runtimes.docker.events import EngineEvents
+
+    owner = home.identity(make=True).owner
+    return EngineEvents(lambda: resolve(os.environ), owner=owner, adopted_dir=f"{home.path}/adopted")
 
 
 def _door(address: tuple[str, int], following: Following, loop: Loop) -> Door:

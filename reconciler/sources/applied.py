@@ -198,37 +198,36 @@ class Applied:
             return
         failpoint("source.keep.before")
         self._home.ensure()
+        numbered = [self._numbered(resource) for resource in resources]
         drafts: dict[Path, Path] = {}
-        resource = resources[0]
-        resources = [self._numbered(resource) for resource in resources]
         try:
-            folders = {self._path(resource.key).parent for resource in resources}
-            _discard_drafts(folders | self._history.folders({resource.key.namespace for resource in resources}))
-            for resource in resources:
-                path = self._path(resource.key)
-                for folder in (self._root, path.parent):  # one by one: parents that mkdir makes along have no mode
-                    folder.mkdir(mode=0o700, exist_ok=True)
-                drafts[path] = _draft(path, document.text(resource, self._cause))
-            _to_disk({*drafts.values(), *self._archived(resources)})
+            self._draft(numbered, drafts)
             failpoint("source.keep.drafted")
-            for path, draft in drafts.items():
-                _clear(path)
-                draft.replace(path)
-                failpoint("source.keep.replaced")
-            _to_disk({path.parent for path in drafts})
+            _put_in_place(drafts)
         except OSError as error:
             raise ReconcilerError(
-                f"{resource.key.short}: what is wanted of it can't be kept in {self._root}: {error.strerror}",
+                f"{numbered[0].key.short}: what is wanted of it can't be kept in {self._root}: {error.strerror}",
                 hint="make room, or see who may write there; then try again",
             ) from error
         finally:
             for draft in drafts.values():
                 draft.unlink(missing_ok=True)
         with self._lock:
-            for resource in resources:
+            for resource in numbered:
                 path = self._path(resource.key)
                 self._parsed[resource.key.namespace][path] = (_stamp(path), resource)
         failpoint("source.keep.after")
+
+    def _draft(self, resources: Sequence[Resource], drafts: dict[Path, Path]) -> None:
+        """All of them safe on disk before the first one counts. `drafts` has them, by path, also where one fails."""
+        folders = {self._path(resource.key).parent for resource in resources}
+        _discard_drafts(folders | self._history.folders({resource.key.namespace for resource in resources}))
+        for resource in resources:
+            path = self._path(resource.key)
+            for folder in (self._root, path.parent):  # one by one: parents that mkdir makes along have no mode
+                folder.mkdir(mode=0o700, exist_ok=True)
+            drafts[path] = _draft(path, document.text(resource, self._cause))
+        _to_disk({*drafts.values(), *self._archived(resources)})
 
     def _numbered(self, resource: Resource) -> Resource:
         """Who takes the place of a damaged document can't know which number that one had."""
@@ -285,6 +284,14 @@ class Applied:
 
     def _path(self, key: Key) -> Path:
         return self._root / key.namespace / document.name_of(key)
+
+
+def _put_in_place(drafts: Mapping[Path, Path]) -> None:
+    for path, draft in drafts.items():
+        _clear(path)
+        draft.replace(path)
+        failpoint("source.keep.replaced")
+    _to_disk({path.parent for path in drafts})
 
 
 def _clear(path: Path) -> None:
