@@ -325,12 +325,12 @@ def eventually(condition: Callable[[], Any], sentence: str, within: float = PATI
         time.sleep(0.02)
 
 
-def get(url: str) -> str:
+def get(url: str, within: float = 5.0) -> str:
     """One HTTP GET; the body."""
     scheme, _, rest = url.partition("://")
     place, slash, path = rest.partition("/")
     assert scheme == "http", url
-    connection = http.client.HTTPConnection(place, timeout=5)
+    connection = http.client.HTTPConnection(place, timeout=within)
     with contextlib.closing(connection):
         connection.request("GET", quote(slash + path or "/"))
         return connection.getresponse().read().decode()

@@ -26,7 +26,7 @@ def test_a_terminal_that_goes_away_hears_nothing_and_keeps_nothing_from_being_cl
     os.close(theirs)
     eventually(lambda: "begun" in stage.process_log("bench", 1), "it has begun")
     os.close(ours)
-    child.wait(timeout=20)
+    child.wait(timeout=60)
 
     assert left(stage) == []
     assert states(stage, "bench") == ["pending"]

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -48,11 +49,12 @@ def test_ports_lead_to_containers_and_processes_and_each_connection_finds_the_su
         assert (first, named, process) == (fixed, "web:80", "api:http")
         assert 20000 <= second <= 29999
         pages: list[str] = []
-        visits = [threading.Thread(target=lambda: pages.append(get(f"http://127.0.0.1:{first}/"))) for _ in range(20)]
-        for visit in visits:
-            visit.start()
-        for visit in visits:
-            visit.join(30)
+        visit = partial(get, f"http://127.0.0.1:{first}/", within=60)
+        visits = [threading.Thread(target=lambda: pages.append(visit())) for _ in range(20)]
+        for one in visits:
+            one.start()
+        for one in visits:
+            one.join(90)
         assert pages == ["one\n"] * 20
         assert get(f"http://127.0.0.1:{second}/") == "one\n"
         assert get(f"http://127.0.0.1:{third}/etc/hostname")

@@ -71,7 +71,7 @@ def test_K16_when_time_is_up_it_says_which_is_not_ready_and_what_the_probe_said(
     probe = {"exec": {"command": ["sh", "-c", script]}, "timeoutSeconds": 10, "failureThreshold": 100}
     told = stage.apply(
         kind("web", "sh", "-c", "echo hello from web; exec sleep 100000", probes={"readiness": probe}), native("fine"),
-        "--timeout", "3", expect=1,
+        "--timeout", "6", expect=1,
     )  # fmt: skip
     assert told.json["settled"] is False
     assert told.waits[0][:2] == ("web/0", "NotReady")
