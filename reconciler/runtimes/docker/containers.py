@@ -104,7 +104,8 @@ class Containers:
     def _limits_ignored(self) -> bool:
         if self._connection.engine != "podman":
             return False
-        version, info = self._connection.get_all(["/version", "/info"])
+        # For the second it counts all that it has: that may last, and nobody is looked at meanwhile.
+        version, info = self._connection.get_all(["/version", "/info"], seconds=WRITE_SECONDS)
         return ignores_limits({**info, **version})
 
     def _make(self, desired: Desired, payload: ContainerPayload, doing: str) -> tuple[str, bool]:
