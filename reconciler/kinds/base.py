@@ -7,7 +7,7 @@ string under a field is its description, in schemas and in `explain`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any
 
 from reconciler.kinds.limits import Ge, Le, Len
@@ -118,6 +118,3 @@ class Kind:
     @property
     def key(self) -> str:
         return self.name.lower()
-
-
-KindTable = Mapping[str, Kind]

@@ -24,10 +24,6 @@ class Schedule(Generic[Key]):
             self._due[key] = self._clock() + seconds
             self._changed.notify()
 
-    def forget(self, key: Key) -> None:
-        with self._changed:
-            self._due.pop(key, None)
-
     def next(self) -> list[Key]:
         """Those that are due, once somebody is. Empty: there will be no more."""
         with self._changed:
@@ -40,12 +36,6 @@ class Schedule(Generic[Key]):
                     return due
                 self._changed.wait(min(self._due.values()) - now if self._due else None)
             return []
-
-    def pending(self) -> dict[Key, float]:
-        """In how many seconds each is due."""
-        with self._changed:
-            now = self._clock()
-            return {key: moment - now for key, moment in self._due.items()}
 
     def close(self) -> None:
         with self._changed:
