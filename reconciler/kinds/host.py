@@ -82,6 +82,9 @@ def faults(spec: HostSpec) -> Iterator[Fault]:
     for path, word in words:
         if word and not WORD.fullmatch(word):
             yield Fault(path, f"{word!r} is nothing that ssh could be told", "a name or an address")
+    if spec.ssh and "@" in spec.ssh.host:
+        user, _, host = spec.ssh.host.rpartition("@")
+        yield Fault(("ssh", "host"), "the user stands in a field of its own", f"host: {host}, user: {user}")
     if spec.ssh and spec.ssh.host_key and not KEY.fullmatch(spec.ssh.host_key):
         hint = "as `ssh-keyscan` prints it, without the name in front"
         yield Fault(("ssh", "hostKey"), "a host key is a type and a key, such as 'ssh-ed25519 AAAA…'", hint)

@@ -111,6 +111,7 @@ def test_names_and_jsonpath_are_for_scripts(machine: Machine) -> None:
     assert machine("get", "svc", "db", "-o", "jsonpath={.status.readyReplicas}").stdout == "1"
     assert machine("get", "services", "-l", "tier=front", "-o", "name").stdout == "service/cache\n"
     assert machine("get", "services", "-l", "tier!=front", "-o", "name").stdout == "service/db\n"
+    assert "not a selector" in machine("get", "services", "-l", "tier in (front)", code=2).stderr
 
 
 def test_what_is_not_there_is_an_error_with_the_name_that_was_meant(machine: Machine) -> None:
