@@ -12,6 +12,7 @@ from reconciler.cli.selector import matches
 from reconciler.cli.verb import verb
 from reconciler.core.advice import command_line
 from reconciler.errors import ReconcilerError, UsageError
+from reconciler.model.resource import FORMER
 
 if TYPE_CHECKING:
     from reconciler.engine.controller import Controller
@@ -101,10 +102,12 @@ def _named(
             f"{want.names[0][1]} is named, and more than that asked for", hint="leave the names out, or --all and -l"
         )
     known = sorted(_known(controller, {context.scope}))
-    candidates = [key for key in known if want.wants(key)]
+    kept = {r.key: r for r in controller.parts.source.resources(context.scope)}
+    # Where a host led before goes by itself; that nobody can look there any more is for a person to say, by its name.
+    by_itself = {key for key, r in kept.items() if FORMER in r.annotations} if not want.names else set()
+    candidates = [key for key in known if want.wants(key) and key not in by_itself]
     if selector is not None:
-        labels = {r.key: r.labels for r in controller.parts.source.resources(context.scope)}
-        return [key for key in candidates if matches(selector, labels.get(key, {}))]
+        return [key for key in candidates if matches(selector, kept[key].labels if key in kept else {})]
     if not want.names and not everything:
         raise UsageError("nothing is named", hint="name it, or say --all, or -l LABELS")
     missing = picking.missing_names(want, candidates)

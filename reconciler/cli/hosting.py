@@ -18,7 +18,7 @@ from reconciler.errors import UsageError
 from reconciler.kinds.host import HostSpec, SshAccess, faults, host_id, named_faults
 from reconciler.model.key import Key
 from reconciler.model.place import LOCAL, Place
-from reconciler.model.resource import Resource
+from reconciler.model.resource import FORMER, Resource
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def resource_of(controller: Controller, namespace: str, name: str) -> Resource:
     own, _, name = name.removeprefix("host/").rpartition("/")
     for space in dict.fromkeys((own or namespace, "default")):
         for resource in controller.parts.source.resources(space):
-            if (resource.key.kind, resource.key.name) == ("host", name) and not resource.deleting:
+            known = not resource.deleting or FORMER in resource.annotations
+            if (resource.key.kind, resource.key.name) == ("host", name) and known:
                 if resource.spec.ssh is None:
                     raise UsageError(f"{name} is this machine", hint="name another host")
                 return resource

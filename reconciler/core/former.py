@@ -75,6 +75,14 @@ def unseen(graph: Graph, snapshot: Snapshot) -> list[Wait]:
     return found
 
 
+def unlooked(graph: Graph, snapshot: Snapshot) -> list[tuple[Key, str]]:
+    """Other hosts that were deleted and can't be looked at. They are forgotten, and what may be left there is not."""
+    hosts = [r for r in graph.removed.values() if r.key.kind == "host" and FORMER not in r.annotations and r.spec.ssh]
+    problems = [(host.key, _account(snapshot, host.key).problem) for host in hosts]
+    what = "it can't be looked at, so whatever of ours is there stays there"
+    return [(key, f"{what}: {problem}") for key, problem in sorted(problems) if problem]
+
+
 def given_up(tombstone: Resource) -> Resource:
     """Once a person has said so, it is a host like any other that was deleted."""
     kept = {name: value for name, value in tombstone.annotations.items() if name != FORMER}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.core import former
 from reconciler.core.graph import PLANNED, Graph, seen_as_service
 from reconciler.core.jobs import Stage, outlook
 from reconciler.core.summarize import PASSING
@@ -140,8 +141,9 @@ def acted_on(words: Mapping[Key, str], actions: Sequence[Action]) -> dict[Key, s
 def asides(last: Pass, concerned: Callable[[Key], bool]) -> tuple[str, ...]:
     """What is no matter of those who are waited for, and a person should know all the same."""
     damaged = last.graph.damaged.items()
-    hosts = ((wait.key, wait.message) for wait in last.plan.waits if wait.key.kind == "host")
-    return tuple(f"{key.short}: {why}" for key, why in sorted([*damaged, *hosts]) if not concerned(key))
+    hosts = [(wait.key, wait.message) for wait in last.plan.waits if wait.key.kind == "host"]
+    told = sorted((key, why) for key, why in (*damaged, *hosts) if not concerned(key))
+    return tuple(f"{key.short}: {why}" for key, why in (*told, *former.unlooked(last.graph, last.snapshot)))
 
 
 def pending(last: Pass, tombstones: Iterable[Key]) -> frozenset[Key]:

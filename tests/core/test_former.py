@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.former import given_up, left
+from reconciler.core.former import given_up, left, unlooked
 from reconciler.core.planner import plan
 from reconciler.core.teardown import buried
 from reconciler.kinds.host import HostSpec, SshAccess
@@ -97,3 +97,11 @@ def test_of_one_that_is_away_it_is_told_what_that_means() -> None:
     (wait,) = planned.waits
     assert (wait.key, wait.reason) == (WAS.key, Reason.UNREACHABLE)
     assert wait.message.endswith(f"if that is gone for good: reconciler delete {WAS.key.short} -n shop")
+
+
+def test_a_host_that_is_forgotten_unseen_is_not_forgotten_in_silence() -> None:
+    gone = graph(given_up(WAS))
+    assert unlooked(gone, world()) == []
+    ((key, why),) = unlooked(gone, world(problem="it is away"))
+    assert (key, why) == (WAS.key, "it can't be looked at, so whatever of ours is there stays there: it is away")
+    assert unlooked(graph(WAS), world(problem="it is away")) == [], "that one stays"

@@ -257,6 +257,8 @@ def test_who_runs_under_an_account_that_is_not_used_any_more_moves_to_the_new_on
     told = stage.apply(*as_user("root"))
     was = next(name for name in known_hosts() if "-was-" in name).removeprefix("host-")
     assert f"host/{was}: nobody can see what is left where bert led before" in told.err
+    assert "access" in stage.cli("host", "check", was, expect=1).out
+    assert f"host/{was} " not in stage.cli("delete", "hosts", "--all", expect=None).out, "it goes by itself, or by name"
     key.with_suffix(".kept").rename(key)
     assert stage.apply(*as_user("root")).actions == ["Stop moved/0", "Remove moved/0"]
     assert (running(), known_hosts()) == (1, ["host-bert"])
