@@ -16,28 +16,26 @@ from reconciler.core import former
 from reconciler.core.graph import DEFAULT_NETWORK, Graph, doubts
 from reconciler.core.linking import link_faults
 from reconciler.core.preview import fold
-from reconciler.core.summarize import stalled
 from reconciler.core.topology import RUNTIME as MESH
 from reconciler.core.world import World
 from reconciler.engine import edits
 from reconciler.engine.already_running import running
 from reconciler.engine.causes import explained
 from reconciler.engine.edits import Edit
+from reconciler.engine.fulfil import fulfil
 from reconciler.engine.gitops.brought import leaving_with, warnings
 from reconciler.engine.handover import Handover, Hands, handed_over
 from reconciler.engine.in_use import campaigns, with_needs
-from reconciler.engine.news import Progress, Silent, news_of
+from reconciler.engine.news import Progress, Silent
 from reconciler.engine.places.residents import in_turn, staying
-from reconciler.engine.reconcile import Parts, Pass
-from reconciler.engine.report import Change, Foresight, Report, acted_on, asides, joined, outlived, pending
-from reconciler.engine.settle import PATIENCE, Settlement, settle
-from reconciler.engine.troubles import troubles
+from reconciler.engine.reconcile import Parts
+from reconciler.engine.report import Change, Foresight, Report, acted_on, joined, outlived
+from reconciler.engine.settle import PATIENCE
 from reconciler.errors import ReconcilerError, UsageError
 from reconciler.kinds import find
 from reconciler.kinds.base import Fault
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed
-from reconciler.model.plan import Reason
 from reconciler.model.resource import Resource
 
 if TYPE_CHECKING:
@@ -300,15 +298,6 @@ class Controller:
         resources = self.parts.source.resources(namespace)
         return {r.key: r for r in resources if tombstones or not r.deleting}
 
-    def _forgive(self, namespace: str, wanted: set[Key]) -> None:
-        """A person asked: whatever failed before is tried at once."""
-        journal = self.parts.store.journal(namespace)
-        forgiven = {
-            k: replace(r, failures=0, avoid=()) for k, r in journal.items() if k.resource in wanted and r.failures
-        }
-        if forgiven:
-            self.parts.store.write_journal(forgiven)
-
     def _settle(
         self, namespace: str, keys: set[Key], *, wait: bool, timeout: float, progress: Progress | None
     ) -> Report:
@@ -324,58 +313,7 @@ class Controller:
 
     def settle(self, namespace: str, keys: set[Key], *, wait: bool, timeout: float, progress: Progress) -> Report:
         """Passes, until these stand as they are wanted, or time is up."""
-        keys = keys | self._grounds(namespace, keys)
-        self._forgive(namespace, keys)
-        settlement = settle(
-            self.parts, namespace, deadline=self.parts.clock.now() + timeout, wait=wait,
-            concerns=keys.__contains__, started=progress.started,
-            passed=lambda current: progress.passed(news_of(current)),
-        )  # fmt: skip
-        return self._report(settlement, keys, wait=wait)
-
-    def _grounds(self, namespace: str, keys: set[Key]) -> set[Key]:
-        """What containers stand on without a document: the network of their namespace."""
-        graph = self.parts.source.graph(namespace, self.parts.home.identity(make=False))
-        joins = any(DEFAULT_NETWORK in graph.network_names(spec) for key, spec in graph.users() if key in keys)
-        return {Key("network", namespace, DEFAULT_NETWORK)} if joins else set()
-
-    def _report(self, settlement: Settlement, keys: set[Key], *, wait: bool) -> Report:
-        last = settlement.last
-        assert last is not None, "there is at least one pass"
-        concerned = keys.__contains__
-        wanted = wait or not settlement.settled
-        on_the_way = {Reason.NOT_READY, Reason.RUNNING}
-        held_up = settlement.failed | {w.key.resource for w in settlement.waits if w.reason not in on_the_way}
-        complained = concerned if wait else held_up.intersection(keys).__contains__
-        if not settlement.settled:
-            last = self._stalled(last, concerned)
-        return Report(
-            settled=settlement.settled,
-            actions=tuple(settlement.actions),
-            waits=tuple(w for w in last.plan.waits if concerned(w.key.resource)),
-            troubles=tuple(troubles(self.parts, last, complained, settlement.hints)) if wanted else (),
-            statuses=last.statuses,
-            timed_out=settlement.timed_out,
-            notes=asides(last, concerned),
-            pending=pending(last, self._tombstones(last)),
-        )
-
-    def _stalled(self, last: Pass, concerned: Callable[[Key], bool]) -> Pass:
-        """Nobody goes on waiting for its updates, and whoever looks later is to know."""
-        waits = [wait for wait in last.plan.waits if concerned(wait.key.resource)]
-        halted = {
-            key: stalled(status, [wait for wait in waits if wait.key.resource == key])
-            for key, status in last.statuses.items()
-        }
-        changed = {key: status for key, status in halted.items() if status != last.statuses[key]}
-        if changed:
-            self.parts.store.write_statuses(changed)
-        return replace(last, statuses=halted)
-
-    def _tombstones(self, last: Pass) -> list[Key]:
-        """Of what was deleted, and is not known to be gone."""
-        kept = self.parts.source.resources(last.graph.namespace) if last.graph.removed else []
-        return [resource.key for resource in kept if resource.deleting]
+        return fulfil(self.parts, namespace, keys, wait=wait, timeout=timeout, progress=progress)
 
     def _fold(self, graph: Graph, adopt: Adopt | None = None) -> Foresight:
         now = self.parts.clock.now()
