@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.hosts.remote import quote
+from reconciler.hosts.together import joined
+from reconciler.inquiry import Question
+from reconciler.runtimes.mesh import scripts
 from reconciler.runtimes.remote.looking import LOOK
 from tests.bench.contest import Line, Sample
 from tests.bench.floor import COMMAND, IMAGE
@@ -23,6 +26,7 @@ from tests.machines.machine import Machine
 from tests.machines.proxy import far_off
 
 FLOOR = "tests.bench.trips"
+PROCESSES, MESH = Question(LOOK, ("", "-", "0", "bench")), Question(scripts.AS_ROOT, ("", scripts.LIST, "look"))
 SLEEP = ["sleep", "3600"]
 HOSTS, SERVICES = 5, 20
 LIMIT = 1.5
@@ -86,7 +90,7 @@ class _Fleet:
     def slowest(self) -> float:
         """Of all of them, each asked for itself: by a program that does nothing else; its start counts as ours does."""
         script = self.stage.directory / "listing"
-        script.write_text(quote(["sh", "-c", LOOK, "look", "", "-", "0", "bench"]))
+        script.write_text(quote(joined([PROCESSES, MESH], "told")))
         return max(self._trips(line, script) for line in self._lines())
 
     def _trips(self, line: str, script: Path) -> float:
