@@ -75,7 +75,8 @@ def test_an_update_that_does_not_become_ready_stops_and_undoing_it_restores_all(
 
 
 def test_a_third_version_takes_the_place_of_a_second_that_failed(crashing: bool) -> None:
-    play = Play(web("2"), settled(web("1")), lambda t: not made_of("2")(t), crashing=crashing)
+    bad = made_of("2")
+    play = Play(web("2"), settled(web("1")), lambda t: not bad(t), crashing=crashing)
     play.check = never_too_few_or_too_many
     list(play.passes(20))
     play.graph = web("3")
@@ -85,7 +86,8 @@ def test_a_third_version_takes_the_place_of_a_second_that_failed(crashing: bool)
 
 def test_no_further_old_one_is_touched_while_a_new_one_fails_though_it_fails_itself() -> None:
     bad: list[str] = []
-    play = Play(web("2"), settled(web("1")), lambda t: made_of("1")(t) and t.id not in bad)
+    old = made_of("1")
+    play = Play(web("2"), settled(web("1")), lambda t: old(t) and t.id not in bad)
     list(play.passes(10))
     bad.append(seen(play.snapshot, key("web", 1)).id)
     assert not any(planned.actions for planned in play.passes(10))
