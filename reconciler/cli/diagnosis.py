@@ -51,6 +51,8 @@ def next_step(look: Look, sight: Sight) -> str:
         return ""  # a command that throws data away is not put into anybody's mouth
     if word == Reason.ORPHAN:
         return f"reconciler delete {key.short}{_place(key)}"
+    if key.kind == "host" and word == "Deleting":
+        return ""  # most come back
     if key.kind == "host":
         return f"reconciler host {'trust' if 'HostKeyUnknown' in word else 'check'} {key.name}{_place(key)}"
     if word == "Unknown":

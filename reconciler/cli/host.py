@@ -12,6 +12,7 @@ from reconciler.cli.render.output import TREES, show_tree
 from reconciler.cli.render.progress import progress
 from reconciler.cli.render.text import clean
 from reconciler.cli.verb import verb, verbs
+from reconciler.core.advice import command_line
 from reconciler.errors import HostKeyUnknown, ReconcilerError, Unreachable, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ reconciler host check nas pi -o json
 TRUST = """
 reconciler host trust nas
 reconciler host trust nas --fingerprint SHA256:3jX0n4bC1mE7o2V9aVt4q8S1yqg0i5cZfE6oYcOa0aU
+"""
+FORGET = """
+reconciler delete host nas && reconciler host forget nas
 """
 ROTATE = """
 reconciler host rotate nas
@@ -215,5 +219,32 @@ def rotate(context: Context, name: str, *, wait: bool, timeout: float | None) ->
     return line.print_report(context, report.telling({member(graph, host): "rotated"} if report.settled else {}))
 
 
+@verb("forget", examples=FORGET)
+@click.argument("name", shell_complete=names.hosts)
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+def forget(context: Context, name: str, *, yes: bool) -> None:
+    """Give up a deleted host that never comes back, with all that was deleted there."""
+    from reconciler.engine.places.given_up import give_up, to_be_given_up
+
+    controller = line.open_controller(context, acts=True)
+    host, left = to_be_given_up(controller.parts, context.scope, name)
+    question = f"What is left of {len(left)} there is looked for no more. Is {host.key.short} gone for good?"
+    _require_silence(context, host)
+    if not (yes or agreed(context, question)):
+        raise ReconcilerError(f"{host.key.short}: nothing was changed", hint="say --yes if it is gone for good")
+    for key in give_up(controller.parts, context.scope, name, patience=context.timeout):
+        print(f"{key.short} forgotten", file=context.stdout)
+
+
+def _require_silence(context: Context, host: Resource) -> None:
+    """Whoever answers can have taken down what is there."""
+    try:
+        _way(context, host).run(["true"])
+    except ReconcilerError:
+        return
+    hint = f"what is there can be taken down: {command_line(host.key, 'delete')}"
+    raise ReconcilerError(f"{host.key.short} answers, so nothing was forgotten", hint=hint)
+
+
 command = verbs("host", "Add other machines, and see what they are.", examples=EXAMPLES,
-                commands=[add, check, trust, rotate, list_])  # fmt: skip
+                commands=[add, check, trust, rotate, forget, list_])  # fmt: skip

@@ -18,6 +18,7 @@ from reconciler.model.key import WORKLOADS, Key
 from reconciler.model.observed import Observed, Phase
 from reconciler.model.place import LOCAL, Place
 from reconciler.model.plan import Action, Reason, Record, Wait
+from reconciler.model.resource import Resource
 from reconciler.model.status import Condition, Endpoint
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ def message(look: Look, sight: Sight) -> str:
     ready, failure = sight.status.condition("Ready"), last_failure(look, sight)
     if failure and failure.message and not waits:
         return without_key(failure.message, sight.key)
-    if ready and sight.key.kind == "host":
-        return OF_HOST.sub("", ready.message)
+    if sight.key.kind == "host":
+        return _of_host(sight.key, sight.resource, ready)
     if ready and ready.status != "True" and ready.message:
         return without_key(ready.message, sight.key) + _next_try(look, waits)
     if waits:
@@ -140,6 +141,12 @@ def message(look: Look, sight: Sight) -> str:
     if ready and ready.reason == Reason.SCHEDULED and not actions:
         return f"to be run {next_run_cell(look, sight)}{'' if look.daemon else ', if a daemon runs by then'}"
     return f"{said(actions[0])}: {actions[0].cause}" if actions else ""
+
+
+def _of_host(key: Key, resource: Resource, ready: Condition | None) -> str:
+    if resource.deleting:
+        return f"goes when all have left it; if it never comes back: reconciler host forget {key.name}"
+    return OF_HOST.sub("", ready.message) if ready else ""
 
 
 def _next_try(look: Look, waits: Sequence[Wait]) -> str:
