@@ -85,7 +85,7 @@ def test_without_an_extra_one_an_old_one_goes_first(build: Build, crashing: bool
     play = Play(web("2", build, **ports), settled(web("1", build, **ports)), crashing=crashing)
     play.check = lambda play: never_fewer_than(play, 2)
     assert play.all()[-1].settled
-    assert not any(made_of("1", build=build, **ports)(t) for t in play.things())
+    assert not any(map(made_of("1", build=build, **ports), play.things()))
 
 
 def test_a_stranger_at_the_place_of_the_extra_one_does_not_hold_the_update_up() -> None:
