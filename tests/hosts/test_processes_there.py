@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.errors import OutcomeUnknown, ReconcilerError
 from reconciler.hosts.local import LocalHost
 from reconciler.model.desired import Desired, Package, Stop
 from reconciler.model.observed import Observed, Phase
@@ -173,3 +174,27 @@ def test_H7_what_was_cut_off_on_its_way_does_not_pile_up(tmp_path: Path) -> None
         (folder / name).touch()
     with RemotePackages(LocalHost(), str(tmp_path)).ready(key("web"), package):
         assert {path.name for path in folder.iterdir()} == {package.id, ".other.cut"}
+
+
+def test_a_start_of_which_nobody_ever_hears_becomes_one_that_failed(
+    there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it has its pauses, as all that fails; until then it may be no more than a bad line."""
+
+    def lost(*_words: object, **_how: object) -> None:
+        raise OutcomeUnknown("the connection was lost", hint="look")
+
+    item = wanted("web", "exec sleep 100")
+    with monkeypatch.context() as bad_line:
+        bad_line.setattr(there, "_begin", lost)
+        assert [ending(there, item) for _ in range(4)] == [OutcomeUnknown] * 2 + [ReconcilerError] * 2
+    there.create(item)
+    with monkeypatch.context() as bad_line:
+        bad_line.setattr(there, "_begin", lost)
+        assert ending(there, wanted("other", "exec sleep 100")) is OutcomeUnknown
+
+
+def ending(there: There, item: Desired) -> type[ReconcilerError]:
+    with pytest.raises(ReconcilerError) as raised:
+        there.create(item)
+    return raised.type

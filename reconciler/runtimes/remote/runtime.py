@@ -6,7 +6,9 @@ import json
 import secrets
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from reconciler.core.leased import why_taken
 from reconciler.errors import Denied, Gone, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
@@ -31,6 +33,8 @@ STOP_ROOM = 20.0
 LEASES = scripts.COMMON + leases.SCRIPT
 REMOVE = f'{SWEEP}{scripts.REMOVE.rstrip()} || exit 1\n{limiting.REMOVE}sweep "$5"\n'
 CHECK = f"{scripts.COMMON}{accounts.CHECK}{limiting.CHECK}{scripts.CHECK}"
+PATIENCE = 3
+"""So often nobody says what became of a start before that counts as its failure."""
 NOT_YET = "run it on this machine, or as a container"
 
 
@@ -51,6 +55,7 @@ class RemoteProcesses(RemoteReach):
         self._owner, self._last_log = owner, LastLog(self, logs_dir or None)
         self._packages = RemotePackages(host, state)
         self._who, self._acts = leases.word(who), acts and bool(owner)
+        self._unheard: Counter[tuple[Key, str]] = Counter()
 
     # -- looking
 
@@ -105,7 +110,7 @@ class RemoteProcesses(RemoteReach):
         if not isinstance(payload, ProcessPayload):
             return
         _supported(desired, payload)
-        with self._packages.ready(desired.key, payload.package):
+        with self._heard_of(desired), self._packages.ready(desired.key, payload.package):
             self._check(desired, payload)
 
     def _check(self, desired: Desired, payload: ProcessPayload) -> None:
@@ -187,9 +192,24 @@ class RemoteProcesses(RemoteReach):
         payload = desired.payload
         assert isinstance(payload, ProcessPayload), "only processes are launched"
         _supported(desired, payload)
-        with self._packages.ready(desired.key, payload.package):
+        with self._heard_of(desired), self._packages.ready(desired.key, payload.package):
             self._check(desired, payload)
             self._begin(desired, payload, identity, state)
+        self._unheard.pop((desired.key, desired.fingerprint), None)
+
+    @contextmanager
+    def _heard_of(self, desired: Desired) -> Iterator[None]:
+        """What comes to nothing again and again, and nobody ever says why, has failed: or it would be tried without a
+        pause, for ever.
+        """
+        attempt = (desired.key, desired.fingerprint)
+        try:
+            yield
+        except OutcomeUnknown as error:
+            self._unheard[attempt] += 1
+            if (times := self._unheard[attempt]) >= PATIENCE:
+                raise ReconcilerError(f"{error.message}; so it was {times} times now", hint=error.hint) from error
+            raise
 
     def _begin(self, desired: Desired, payload: ProcessPayload, identity: str, state: str) -> None:
         directory = f"{state}/processes/{_directory_of(desired.key)}"
