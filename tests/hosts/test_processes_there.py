@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import OutcomeUnknown, ReconcilerError
+from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused
 from reconciler.hosts.local import LocalHost
 from reconciler.model.desired import Desired, Package, Stop
 from reconciler.model.observed import Observed, Phase
@@ -187,7 +187,7 @@ def test_a_start_of_which_nobody_ever_hears_becomes_one_that_failed(
     item = wanted("web", "exec sleep 100")
     with monkeypatch.context() as bad_line:
         bad_line.setattr(there, "_begin", lost)
-        assert [ending(there, item) for _ in range(4)] == [OutcomeUnknown] * 2 + [ReconcilerError] * 2
+        assert [ending(there, item) for _ in range(4)] == [OutcomeUnknown] * 2 + [Refused] * 2
     there.create(item)
     with monkeypatch.context() as bad_line:
         bad_line.setattr(there, "_begin", lost)

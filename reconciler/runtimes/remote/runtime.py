@@ -208,7 +208,7 @@ class RemoteProcesses(RemoteReach):
         except OutcomeUnknown as error:
             self._unheard[attempt] += 1
             if (times := self._unheard[attempt]) >= PATIENCE:
-                raise ReconcilerError(f"{error.message}; so it was {times} times now", hint=error.hint) from error
+                raise Refused(f"{error.message}; so it was {times} times now", hint=error.hint) from error
             raise
 
     def _begin(self, desired: Desired, payload: ProcessPayload, identity: str, state: str) -> None:
