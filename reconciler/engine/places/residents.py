@@ -32,7 +32,8 @@ def staying(source: Source, deleted: Sequence[Resource]) -> list[str]:
         if left := sorted(set(residents(source, host)) - going):
             whose = ", ".join(f"{key.short} -n {key.namespace}" for key in left[:3])
             then = f"move or delete them: {command_line(left[0], 'delete')}"
-            notes.append(f"{host.short} stays known, for {whose} still run{'s' if len(left) == 1 else ''} there; {then}")
+            run = "runs" if len(left) == 1 else "run"
+            notes.append(f"{host.short} stays known, for {whose} still {run} there; {then}")
     return notes
 
 
