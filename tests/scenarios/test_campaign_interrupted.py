@@ -16,12 +16,18 @@ from tests.scenarios.stage import Stage, eventually
 DEAF = "trap '' TERM; echo begun; while :; do sleep 0.1; done"
 
 
+def of_this_terminal() -> None:
+    """And told when it goes, though the tests themselves may be run by `nohup`, which their children inherit."""
+    fcntl.ioctl(0, termios.TIOCSCTTY)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def test_a_terminal_that_goes_away_hears_nothing_and_keeps_nothing_from_being_cleared_up(stage: Stage) -> None:
     path = stage.write(script("bench", "echo begun; exec sleep 600"))
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
         stage.argv("run", "-f", str(path)), env=stage.environment, cwd=stage.directory, stdin=theirs, stdout=theirs,
-        stderr=theirs, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),  # noqa: PLW1509 -- no threads here
+        stderr=theirs, start_new_session=True, preexec_fn=of_this_terminal,  # noqa: PLW1509 -- no threads here
     )  # fmt: skip
     os.close(theirs)
     eventually(lambda: "begun" in stage.process_log("bench", 1), "it has begun")
