@@ -298,7 +298,6 @@ def from_registry(name: str, image: str, **spec: object) -> Document:
 def test_F26_while_an_image_is_slow_or_missing_others_are_healed_and_the_old_one_goes_on(
     stage: Stage, oracle: Oracle
 ) -> None:
-    skip_on_podman(stage.engine, "its registries are not asked over plain HTTP")
     oracle.start(*RESYNC)
     release = threading.Event()
     with serving() as registry:
