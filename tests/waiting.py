@@ -7,16 +7,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Value = TypeVar("Value")
+SHORTEST, LONGEST = 0.005, 0.03
+"""Pauses between two looks: what has taken long already may take a fiftieth more, for looks are not free."""
 
 
 def until(condition: Callable[[], Value], seconds: float = 10.0) -> Value:
     """The condition's value once it is true; fails with its source's place when it does not become so."""
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             message = (
                 f"not so after {seconds:g} s: {condition.__code__.co_filename}:{condition.__code__.co_firstlineno}"
             )
             raise AssertionError(message)
-        time.sleep(0.005)
+        time.sleep(min(max(SHORTEST, waited / 50), LONGEST))
     return value
