@@ -128,8 +128,8 @@ def test_a_process_is_ended_by_a_reboot_and_begun_again_with_its_port(
     before = stage.status_of("there")["instances"][0]
 
     bert.reboot()
-    seen = stage.status_of("there")["instances"][0]
-    assert seen["phase"] == "Exited"
+    seen = eventually(lambda: stage.status_of("there")["instances"], "what was there is seen again")
+    assert seen[0]["phase"] == "Exited"
     stage.apply(*spec)
 
     after = stage.status_of("there")["instances"][0]
