@@ -82,6 +82,20 @@ def test_no_key_is_ever_in_two_pairs_of_hands_and_the_last_word_is_always_heard(
     assert not overlaps
 
 
+def test_who_is_not_due_yet_is_kept() -> None:
+    now = 1.0
+    schedule: Schedule[str] = Schedule(lambda: now)
+    schedule.after("soon", 0)
+    schedule.after("later", 1)
+    assert schedule.next() == ["soon"]
+    now = 2.0
+    due: list[str] = []
+    thread = threading.Thread(target=lambda: due.extend(schedule.next()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert due == ["later"]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 100)), max_size=20))
 def test_the_last_word_about_a_key_counts(words: list[tuple[str, float]]) -> None:
     now = 0.0

@@ -132,5 +132,5 @@ def test_drafts_of_who_was_killed_over_them_are_taken_away_by_who_keeps_somethin
     keep(home, generation(1))
     keep(home, generation(2))
     (folder(home) / ".1.yaml.0123abcd").write_text("left by a killed command")
-    keep(home, replace(generation(1), key=replace(ONE, name="other")))
+    keep(home, replace(generation(1), key=Key(ONE.kind, ONE.namespace, "other")))
     assert [path.name for path in folder(home).iterdir()] == ["1.yaml"]

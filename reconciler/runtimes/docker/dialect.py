@@ -29,7 +29,7 @@ PHASES = {
 OWN_NETWORK = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9"
 """The id of the one that each Podman has."""
 FIXED = frozenset({"limits", "engine_restart"})
-EVERYBODY = frozenset({"0.0.0.0"})  # noqa: S104 -- compared with, not bound
+EVERYBODY = "0.0.0.0"  # noqa: S104 -- compared with, not bound
 
 STEP = re.compile(r"STEP (\d+/\d+): (.*)")
 LABEL = re.compile(r'^LABEL "([^"]*)"=')
@@ -73,7 +73,12 @@ def understandable(create: dict[str, Any]) -> dict[str, Any]:
 
 
 def _opened(place: dict[str, str]) -> dict[str, str]:
-    return {**place, "HostIp": ""} if place["HostIp"] in EVERYBODY else place
+    return {**place, "HostIp": ""} if place["HostIp"] == EVERYBODY else place
+
+
+def bound_to(address: str) -> str:
+    """Of a port in its list."""
+    return address or EVERYBODY
 
 
 def as_docker(status: int, body: bytes) -> tuple[int, bytes]:

@@ -212,7 +212,8 @@ def _bindings(item: JSON, *, runs: bool) -> Iterator[Binding]:
     for port in (item.get("Ports") or []) if runs else ():
         if port.get("PublicPort"):
             inside = int(port.get("PrivatePort") or 0)
-            yield Binding(int(port["PublicPort"]), str(port.get("Type") or "tcp"), str(port.get("IP") or ""), inside)
+            address = dialect.bound_to(str(port.get("IP") or ""))
+            yield Binding(int(port["PublicPort"]), str(port.get("Type") or "tcp"), address, inside)
 
 
 def _owned(seen: Observed, worn: Mapping[str, str], owner: str, *, indexed: bool) -> Observed:
