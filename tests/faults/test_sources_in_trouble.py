@@ -68,11 +68,15 @@ def huge(repo: Repository) -> None:
 
 
 def damage(repo: Repository) -> None:
+    """The branch leads there only once it is damaged: nobody is to fetch it whole in between."""
+    repo.git("checkout", "-q", "--detach")
     repo.commit("damaged", spec=text(sleeper(repo.path.name, NEW)))
     blob = repo.git("rev-parse", "HEAD:spec.yaml")
     file = repo.path / ".git" / "objects" / blob[:2] / blob[2:]
     file.chmod(0o644)
     file.write_bytes(b"no object at all")
+    repo.git("update-ref", "refs/heads/main", "HEAD")
+    repo.git("symbolic-ref", "HEAD", "refs/heads/main")
 
 
 def mend(repo: Repository) -> None:
