@@ -40,6 +40,8 @@ class OwnEngine:
 
     def send(self, number: int) -> None:
         self._daemon.send_signal(number)
+        if number == signal.SIGSTOP:
+            os.waitid(os.P_PID, self._daemon.pid, os.WSTOPPED)  # each of its threads has come to a stop
 
     def end(self) -> None:
         """As it is asked to, and as its packages do when there is a newer one."""

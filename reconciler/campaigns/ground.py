@@ -32,7 +32,9 @@ STARTING = 5.0
 class Ground:
     """Of one campaign."""
 
-    def __init__(self, parts: Parts, resource: Resource, *, persistent: bool) -> None:
+    def __init__(
+        self, parts: Parts, resource: Resource, *, persistent: bool, hurried: Callable[[], bool] = lambda: False
+    ) -> None:
         self.parts = parts
         self.key = resource.key
         self.persistent = persistent
@@ -40,6 +42,7 @@ class Ground:
         """Where a run's own instance lives: a command inside of something else is a process of ours."""
         self.patient = True
         """Whether what is to end is given its time."""
+        self._hurried = hurried
         self._resource = resource
         self._home = str(resource.spec.runtime)
 
@@ -169,7 +172,8 @@ class Ground:
 
     def _end(self, seen: Observed) -> None:
         if seen.phase in GOES_ON:
-            self.stop(seen, KILL if _number(seen) == WARM or not self.patient else None)
+            at_once = _number(seen) == WARM or not self.patient or self._hurried()
+            self.stop(seen, KILL if at_once else None)
         self.parts.runtimes[seen.place].remove(seen)
 
     def spoke(self, seen: Observed, since: float) -> bool:

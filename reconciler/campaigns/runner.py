@@ -5,6 +5,7 @@ exactly once, whatever happens in between.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -59,6 +60,8 @@ class Runner:
     lease: bool = True
     told: Callable[[News], None] = lambda _: None
     note: Callable[[str], None] = lambda _: None
+    hurried: Callable[[], bool] = lambda: False
+    """Whether somebody has asked for the end a second time: then nothing is waited for."""
 
     def run(self) -> Manifest:
         """To its end. Raises KeyboardInterrupt once nothing of it is left, if it is interrupted."""
@@ -66,7 +69,7 @@ class Runner:
         with self.records.held(key):
             self._reap()
             manifest, anew = self._opened()
-            ground = Ground(self.parts, self.resource, persistent=self.strategy == "persistent")
+            ground = Ground(self.parts, self.resource, persistent=self.strategy == "persistent", hurried=self.hurried)
             return _Course(self, ground, manifest).run(anew=anew)
 
     def _reap(self) -> None:
@@ -133,8 +136,11 @@ class _Course:
         """Who is interrupted again, or before anything is under way, does not wait for what is left to end."""
         try:
             return self._run(anew=anew)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as told:
             self._ground.patient = False
+            _let_go(told)
+            for run in self.manifest.of(State.RUNNING):
+                self._give_back(run)
             self._ground.clear_all(but=[WARM] if self.manifest.keeps else [])
             raise
 
@@ -355,3 +361,11 @@ class _Course:
 
     def _now(self) -> float:
         return self._runner.parts.clock.now()
+
+
+def _let_go(interrupt: BaseException) -> None:
+    """Who is interrupted while a lock comes into his hands never gets to give it back: it goes with his frame."""
+    error: BaseException | None = interrupt
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import line, picking, specs
@@ -178,7 +178,9 @@ def _answer(context: Context, question: str, *, default: bool) -> bool:
 # -- the run itself
 
 
-def run(context: Context, chosen: Chosen, how: How, teller: Teller, *, lease: bool) -> Manifest:
+def run(
+    context: Context, chosen: Chosen, how: How, teller: Teller, *, lease: bool, hurried: Callable[[], bool]
+) -> Manifest:
     from reconciler.campaigns.begin import kept
     from reconciler.campaigns.runner import Runner
 
@@ -186,6 +188,7 @@ def run(context: Context, chosen: Chosen, how: How, teller: Teller, *, lease: bo
     runner = Runner(
         parts=parts, records=records_of(context), resource=kept(parts, chosen.resource.key), strategy=how.strategy,
         resume=how.resume, restart=how.restart, lease=lease, told=teller.told, note=teller.note,
+        hurried=hurried,
     )  # fmt: skip
     return runner.run()
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +54,8 @@ def command(
     if code:
         return code
     teller = campaigning.Teller(context, quiet=quiet)
-    with _told_to_end():
-        manifest = campaigning.run(context, chosen, plan, teller, lease=not no_lease)
+    with _told_to_end() as hurried:
+        manifest = campaigning.run(context, chosen, plan, teller, lease=not no_lease, hurried=hurried)
     return _ending(context, manifest)
 
 
@@ -89,9 +89,10 @@ def _surroundings(context: Context, chosen: campaigning.Chosen) -> int:
 
 
 @contextmanager
-def _told_to_end() -> Iterator[None]:
+def _told_to_end() -> Iterator[Callable[[], bool]]:
     """Whoever is told to end, or loses his terminal, clears up as after Ctrl-C. Once for it to be asked to end, twice
-    for it to be killed: more than that would only interrupt the killing.
+    for it to be killed: more than that would only interrupt the killing. What is yielded tells of the second time,
+    wherever in the code that came.
     """
     told = 0
 
@@ -107,10 +108,10 @@ def _told_to_end() -> Iterator[None]:
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
                 before[number] = signal.signal(number, interrupt)
     try:
-        yield
+        yield lambda: told > 1
     finally:
         for number, old in before.items():
-            signal.signal(number, old)
+            signal.signal(number, signal.SIG_IGN if told else old)  # it ends now anyhow
 
 
 def _ending(context: Context, manifest: Manifest) -> int:

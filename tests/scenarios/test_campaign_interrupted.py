@@ -58,7 +58,7 @@ def test_L19_ctrl_c_again_and_again_leaves_nothing_behind(stage: Stage) -> None:
         with suppress(subprocess.TimeoutExpired):
             child.communicate(timeout=pause)
             break
-    child.communicate(timeout=60)
+    _, said = child.communicate(timeout=60)
 
-    assert left(stage) == []
+    assert (child.returncode, left(stage)) == (130, []), said
     assert states(stage, "bench") == ["pending"]

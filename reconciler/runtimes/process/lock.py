@@ -30,6 +30,10 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        """Somebody was interrupted between taking it and doing anything with it."""
+        self.close()
+
     def close(self) -> None:
         """Give up our share of it. Whoever inherited it still holds it."""
         if self.fd >= 0:
