@@ -78,9 +78,9 @@ class Disturbed:
         if self._hits(CRASH, key.namespace, number):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def seen(self, namespace: str, snapshot: Snapshot) -> Snapshot:
+    def seen(self, namespace: str, snapshot: Snapshot, began: float) -> Snapshot:
         """Or what was seen before, perhaps by one that was killed: of that it is not noted that anything is at rest."""
-        self._begun[namespace] = time.time()
+        self._begun[namespace] = began
         before = self._before(namespace)
         if before and _of(namespace, before) != _of(namespace, snapshot):
             number = self._notebook.write("change", namespace)
@@ -142,7 +142,8 @@ class Looker:
         self._by = by
 
     def look(self, graph: Any, now: float, **how: bool) -> Snapshot:
-        return self._by.seen(graph.namespace, self._observer.look(graph, now, **how))
+        began = time.time()  # what happens while it looks it may have missed
+        return self._by.seen(graph.namespace, self._observer.look(graph, now, **how), began)
 
 
 class Deaf:
