@@ -44,8 +44,13 @@ show() {
   echo "= $1 ${2##*/}"
   [ -z "$3" ] || printf 'labels %s\n' "$3"
   [ -s "$2/pid" ] && IFS= read -r line < "$2/pid" && printf 'pid %s\n' "$line"
-  [ -s "$2/exit" ] && IFS= read -r line < "$2/exit" && printf 'exit %s\n' "$line"
-  lives "$2" && echo lives && case $does in T|t) echo halted ;; esac
+  if lives "$2"; then
+    echo lives
+    case $does in T|t) echo halted ;; esac
+  elif [ -s "$2/pid" ]; then
+    [ -s "$2/exit" ] || [ "$since_boot" != "$boot" ] || sleep 0.2 || sleep 1
+    [ -s "$2/exit" ] && IFS= read -r line < "$2/exit" && printf 'exit %s\n' "$line"
+  fi
 } 2>/dev/null
 tell() {
   for directory in "$state" "$state/$1"; do
@@ -80,6 +85,7 @@ echo end
 )
 """The last word proves that nothing is missing. What can't be read is not empty: of that it says nothing. Labels are
 long, and a shell reads a byte at a time: so one program reads them all, and the shell only what that has left out.
+How one ended is written down a moment after: that is waited for, once.
 """
 
 START = (
