@@ -58,8 +58,8 @@ def _describe(context: Context, parts: Parts, item: Picked) -> None:
 
 def _last_words(parts: Parts, item: Picked) -> list[str]:
     """Of the first instance that is not as it should be. What it was told in confidence is taken out again."""
-    from reconciler.cli.reach.inside import last_lines
     from reconciler.core.masking import masking
+    from reconciler.engine.troubles import last_lines
 
     if not item.key.is_workload or item.sight.status.ready:
         return []

@@ -89,7 +89,7 @@ def _trouble(parts: Parts, last: Pass, world: World, condition: Condition, key: 
     if spec is None:
         return Trouble(key, condition.reason, message, _hint(last, told, condition.reason, condition.message))
     seen = _ill(world, key)
-    log = [masking(last.graph)(line) for line in _tail(parts, seen)] if seen else []
+    log = [masking(last.graph)(line) for line in last_lines(parts, seen, LAST_LINES)] if seen else []
     found = advice(key, condition.reason, message, spec, seen, silent=not log)
     hint = found or _hint(last, told, condition.reason, condition.message)
     if any(wait.key.resource == key and wait.reason is Reason.ROLLING for wait in last.plan.waits):
@@ -116,12 +116,13 @@ def _with_detail(message: str, seen: Observed | None) -> str:
     return message.replace(code, f"{code} ({seen.detail})", 1)
 
 
-def _tail(parts: Parts, seen: Observed) -> list[str]:
-    reach = parts.reach.get(seen.place)
+def last_lines(parts: Parts, thing: Observed, count: int) -> list[str]:
+    """What it said last; that it can't be read is said in its place."""
+    reach = parts.reach.get(thing.place)
     if reach is None:
         return []
     try:
-        text = b"".join(reach.logs(seen, tail=LAST_LINES)).decode(errors="replace")
+        text = b"".join(reach.logs(thing, tail=count)).decode(errors="replace")
     except ReconcilerError as error:
         return [f"(its log can't be read: {error.message})"]
-    return text.splitlines()[-LAST_LINES:]
+    return text.splitlines()[-count:]

@@ -112,15 +112,3 @@ def directory(reach: Reach, thing: Observed) -> str:
         return os.readlink(f"/proc/{thing.pid}/cwd")
     done = reach.run(thing, ["sh", "-c", "pwd -P"], deadline=ASKING_SECONDS)
     return done.stdout.decode(errors="surrogateescape").removesuffix("\n") if done.exit_code == 0 else ""
-
-
-def last_lines(parts: Parts, thing: Observed, count: int) -> list[str]:
-    """What it said last; that it can't be read is said in its place."""
-    reach = parts.reach.get(thing.place)
-    if reach is None:
-        return []
-    try:
-        text = b"".join(reach.logs(thing, tail=count)).decode(errors="replace")
-    except ReconcilerError as error:
-        return [f"(its log can't be read: {error.message})"]
-    return text.splitlines()[-count:]
