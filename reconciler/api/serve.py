@@ -66,19 +66,23 @@ class Server:
 
     def serve(self) -> None:
         """Blocks until `close`."""
-        listener = self._listener
-        assert listener is not None, "opened first"
-        while True:
-            ready, _, _ = select.select([listener.fileno(), self._stop_reading], [], [])
-            if self._stop_reading in ready:
-                return
-            connection, _ = listener.accept()
-            threading.Thread(target=self._call, args=(connection,), name="call", daemon=True).start()
+        assert self._listener is not None, "opened first"
+        with self._listener as listener:
+            while True:
+                ready, _, _ = select.select([listener, self._stop_reading], [], [])
+                if self._stop_reading in ready:
+                    return
+                connection, _ = listener.accept()
+                threading.Thread(target=self._call, args=(connection,), name="call", daemon=True).start()
 
     def close(self) -> None:
+        """From here on callers are told that nobody is there. Who serves lets go of the listener himself: he may be about
+        to look at it.
+        """
         os.write(self._stop_writing, b"x")
         if self._listener is not None:
-            self._listener.close()
+            with suppress(OSError):  # he has let go of it
+                self._listener.shutdown(socket.SHUT_RDWR)
         if self.stands():
             Path(self._home, "api.sock").unlink(missing_ok=True)
 

@@ -233,6 +233,14 @@ def answering(home: Path, handlers: dict[str, Handler]) -> Iterator[None]:
         serving.join()
 
 
+def test_a_server_that_ends_before_it_has_begun_to_serve_ends_in_peace(home: Path) -> None:
+    server = Server(str(home), {})
+    server.open()
+    server.close()
+    server.serve()
+    assert not (home / "api.sock").exists()
+
+
 def test_a_command_lets_the_daemon_of_its_home_make_its_passes(home: Path) -> None:
     asked: list[dict[str, object]] = []
     report = Report(settled=True, notes=("the daemon did it",))
