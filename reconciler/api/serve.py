@@ -69,16 +69,14 @@ class Server:
         assert self._listener is not None, "opened first"
         with self._listener as listener:
             while True:
-                ready, _, _ = select.select([listener, self._stop_reading], [], [])
+                ready, _, _ = select.select([listener.fileno(), self._stop_reading], [], [])
                 if self._stop_reading in ready:
                     return
                 connection, _ = listener.accept()
                 threading.Thread(target=self._call, args=(connection,), name="call", daemon=True).start()
 
     def close(self) -> None:
-        """From here on callers are told that nobody is there. Who serves lets go of the listener himself: he may be about
-        to look at it.
-        """
+        """Callers are told that nobody is there. Who serves lets go of the listener: he may be about to look."""
         os.write(self._stop_writing, b"x")
         if self._listener is not None:
             with suppress(OSError):  # he has let go of it

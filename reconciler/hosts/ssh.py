@@ -14,7 +14,7 @@ from reconciler.hosts import listening, remote, sshsaid, together
 from reconciler.hosts.exchange import Heard, exchange, flow
 from reconciler.hosts.local import EPHEMERAL, EPHEMERAL_DEFAULT, EPHEMERAL_ELSEWHERE, READ_BYTES
 from reconciler.hosts.running import OUTPUT_BYTES
-from reconciler.hosts.sshline import Line, Target
+from reconciler.hosts.sshline import LOST, Line, Target
 from reconciler.inquiry import Question, Told
 from reconciler.model.labels import number
 from reconciler.model.observed import Listener
@@ -130,7 +130,7 @@ class Ssh:
         mark, before, since = secrets.token_hex(8), time.time(), time.monotonic()
         said, fault = b"", None
         try:
-            heard = self._heard(together.joined(questions, mark), deadline=LOOK_SECONDS, most=MOST_TOLD)
+            heard = self._shown(together.joined(questions, mark), deadline=LOOK_SECONDS, most=MOST_TOLD)
             said = heard.stdout
             self._completed("sh", heard, LOOK_SECONDS)
         except ReconcilerError as error:
@@ -207,7 +207,8 @@ class Ssh:
     def _look(self, script: str, *words: str, deadline: float = LOOK_SECONDS, most: int = OUTPUT_BYTES) -> Completed:
         """Of what only looks, an unknown outcome is none: nothing can have changed by it."""
         try:
-            return self._run(["sh", "-c", script, "look", *words], deadline=deadline, most=most)
+            heard = self._shown(["sh", "-c", script, "look", *words], deadline=deadline, most=most)
+            return self._completed("sh", heard, deadline)
         except OutcomeUnknown as error:
             raise Unreachable(error.message, hint="it is asked again") from error
 
@@ -226,6 +227,18 @@ class Ssh:
                 return Completed(int(status), heard.stdout, heard.stderr)
             case _:
                 raise self._unended(program, heard)
+
+    def _shown(self, argv: Sequence[str], *, deadline: float, most: int) -> Heard:
+        """What only looks may be said twice: that a line leads nowhere any more, as after the machine was started anew,
+        is found out by its use.
+        """
+        began, until = self._line.began(), time.monotonic() + BUSY_SECONDS
+        heard = self._heard(argv, deadline=deadline, most=most)
+        if began and _lost(heard) and not heard.late and time.monotonic() < until:
+            self._line.open()
+            if self._line.began() != began:
+                return self._heard(argv, deadline=deadline, most=most)
+        return heard
 
     def _heard(self, argv: Sequence[str], *, deadline: float, most: int, stdin: bytes = b"") -> Heard:
         """Nothing is said twice: again only when it is certain that nobody heard the first time. Somebody who is busy,
@@ -250,7 +263,7 @@ class Ssh:
         return OutcomeUnknown(said, hint="look at what it has done so far")
 
     def _unended(self, program: str, heard: Heard) -> Refused | OutcomeUnknown:
-        if heard.begun or heard.exit_code in {255, -1}:
+        if _lost(heard):
             return OutcomeUnknown(
                 f"the connection to host {self.name} was lost while {program} ran",
                 hint="look at what it has done so far",
@@ -273,6 +286,11 @@ def _unserved(heard: Heard, mark: str) -> bool:
     """Our own word for it alone will do, and not if ssh had asked its master already: then who knows."""
     asked = re.search(rb"mux_client\w*: (read|write)", heard.noise)
     return not heard.begun and f"{mark} unserved\n".encode() in heard.noise and not asked
+
+
+def _lost(heard: Heard) -> bool:
+    """Whether it may have been begun, and nobody told of its end."""
+    return not heard.ended and (heard.begun or heard.exit_code in {LOST, -1})
 
 
 def _said(what: str, stderr: bytes) -> Refused:

@@ -28,6 +28,8 @@ from reconciler.runtimes.mesh import scripts
 from reconciler.runtimes.mesh.runtime import MeshRuntime
 from reconciler.runtimes.remote.runtime import RemoteProcesses
 from tests.core.build import graph, http, process
+from tests.hosts.test_ssh_faults import Dial
+from tests.machines.lab import Lab
 from tests.waiting import until
 
 HELLO, WORDS = Question("echo hello"), Question("printf '%s|' \"$@\"", ("a b", "'$HOME'", "", *"123456789"))
@@ -67,6 +69,22 @@ def test_what_was_told_before_the_end_was_told(lasting: dict[str, Ssh]) -> None:
     for one in others:
         with pytest.raises(OutcomeUnknown, match="was lost"):
             _ = one.whole
+
+
+@pytest.mark.root
+def test_F37_a_connection_that_is_found_dead_by_a_look_is_made_anew_and_the_look_taken(
+    lab: Lab, dial: Dial, exchanges: list[str]
+) -> None:
+    """Here the look itself ends it, the first time: it can't be lost any later."""
+    machine = lab.machine("stale")
+    host = dial(machine)
+    host.run(["true"])
+    before = host.connection()
+    exchanges.clear()
+    (told,) = host.ask([Question("mkdir /tmp/once && pkill -9 -f 'sshd: roo[t]'; echo hello")])
+    assert "hello" in told.whole
+    assert len(exchanges) == 2
+    assert host.connection() != before
 
 
 @pytest.mark.root
