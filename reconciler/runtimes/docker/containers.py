@@ -24,6 +24,8 @@ from reconciler.waiting import until
 
 UNDER_WAY = frozenset({"created", "configured", "initialized"})
 """What Podman says of a container from its making until it runs."""
+GOES_ON = ("not paused", "cannot resume a running process")
+"""What an engine says of what needs no unpausing, and runc to one that has not heard yet of an unpausing before."""
 
 
 class Containers:
@@ -202,7 +204,7 @@ class Containers:
     def _unpause(self, seen: Observed) -> None:
         doing = f"unpausing {seen.title}"
         reply = self._connection.post(f"/containers/{seen.id}/unpause", doing, minding={500})
-        if reply.status == 500 and "is not paused" not in reply.message:
+        if reply.status == 500 and not any(words in reply.message for words in GOES_ON):
             raise refusal(reply.status, reply.message, doing)
 
     def _rename(self, seen: Observed, desired: Desired) -> None:
