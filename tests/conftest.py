@@ -52,12 +52,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     if _is_worker(session.config):
         return
     left = leaks.left_after_grace(os.environ[SESSION], session.config.stash[_before])
-    if left:
+    session.config.stash[_left] = left
+    if left.things:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        session.config.stash[_leaked] = left
 
 
-_leaked = pytest.StashKey[list[str]]()
+_left = pytest.StashKey[leaks.Left]()
 SMALL_WORLDS = ("worlds", "edges", "longest")
 
 
@@ -82,9 +82,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"a frozen host is told after {frozen[0]:.1f} s, and the others went on")
     if mutants := sum(value for report in passed for name, value in report.user_properties if name == "mutants"):
         terminalreporter.write_line(f"{mutants} mutants were killed")
-    if left := config.stash.get(_leaked, []):
+    _tell(terminalreporter, config.stash.get(_left, leaks.Left()))
+
+
+def _tell(terminalreporter: pytest.TerminalReporter, left: leaks.Left) -> None:
+    for network in left.miscounted:
+        terminalreporter.write_line(f"nobody is in it, and the engine does not let it go: {network}")
+    if left.things:
         terminalreporter.section("LEAKED: tests left this behind", red=True)
-        for thing in left:
+        for thing in left.things:
             terminalreporter.line(thing)
 
 

@@ -87,12 +87,16 @@ class Engine:
         for item in self.get("/containers/json?all=1"):
             if _wears(item, label):
                 yield f"container {item['Names']} {item['Status']} {item['Labels']}"
-        for item in self.get("/networks"):
-            if _wears(item, label):
-                yield f"network {item['Name']} {item['Labels']}"
+        yield from (sentence for _, sentence in self.networks(label))
         for item in self.get("/volumes")["Volumes"] or []:
             if _wears(item, label):
                 yield f"volume {item['Name']} {item['Labels']}"
+
+    def networks(self, label: str) -> Iterator[tuple[str, str]]:
+        """Those that carry such a label, by their ids."""
+        for item in self.get("/networks"):
+            if _wears(item, label):
+                yield item["Id"], f"network {item['Name']} of {item['Created']} {item['Labels']}"
 
 
 def _wears(item: dict[str, Any], label: str) -> bool:
