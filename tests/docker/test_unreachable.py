@@ -18,7 +18,7 @@ from reconciler.errors import OutcomeUnknown, Unreachable
 from reconciler.model.desired import ContainerPayload, Desired
 from reconciler.model.key import Key
 from reconciler.model.observed import Observed, Phase
-from reconciler.runtimes.docker import connection, reach
+from reconciler.runtimes.docker import connection, reach, wire
 from reconciler.runtimes.docker.endpoint import Endpoint
 from reconciler.runtimes.docker.runtime import DockerRuntime
 
@@ -318,6 +318,15 @@ def test_one_container_that_can_not_be_inspected_hides_no_other(tmp_path: Path) 
         (Phase.UNKNOWN, None),
         (Phase.RUNNING, 42),
     ]
+
+
+def test_a_line_that_was_hung_up_before_anything_was_asked_is_let_go(tmp_path: Path) -> None:
+    with engine_that(tmp_path / "s", well):
+        endpoint = Endpoint(f"unix://{tmp_path / 's'}")
+        (line,) = wire.lines_ahead(endpoint, 1, seconds=5)
+    (told,) = wire.ask_each(endpoint, [wire.Request("/info")], seconds=5, lines=[line])
+    assert isinstance(told, Unreachable)
+    assert line.socket.fileno() == -1
 
 
 def test_a_removal_that_is_under_way_is_waited_for(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import quote
 
@@ -35,7 +36,7 @@ from reconciler.runtimes.docker.happening import (
     volume_path,
     worn,
 )
-from reconciler.runtimes.docker.wire import Request, Stream
+from reconciler.runtimes.docker.wire import Request, Stream, asking
 from reconciler.telemetry import Say, get_logger
 from reconciler.waitable import readable_once
 
@@ -227,20 +228,16 @@ class _Listening:
 
     def _learn_all(self) -> None:
         """After the stream was opened, so that nothing can be made between the two."""
-        lists = [self._list(path) for path in LISTS]
-        try:
-            self._learn_lists(*(self._reply(stream) for stream in lists))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise garbled(self._endpoint, "lists that can't be read") from error
-        finally:
-            for stream in lists:
-                stream.close()
+        with ExitStack() as lines:
+            lists = [lines.enter_context(closing(self._list(path))) for path in LISTS]
+            try:
+                self._learn_lists(*(self._reply(stream) for stream in lists))
+            except (KeyError, TypeError, AttributeError) as error:
+                raise garbled(self._endpoint, "lists that can't be read") from error
 
     def _list(self, path: str) -> Stream:
         filters = quote(json.dumps({"label": [f"{labels.OWNER}={self._owner}"]}))
-        stream = Stream(self._endpoint, time.monotonic() + READ_SECONDS, READ_SECONDS)
-        stream.send(Request(f"{path}filters={filters}").encode())
-        return stream
+        return asking(self._endpoint, Request(f"{path}filters={filters}"), seconds=READ_SECONDS)
 
     def _reply(self, stream: Stream) -> Any:
         self._await(stream)

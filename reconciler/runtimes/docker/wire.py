@@ -10,7 +10,7 @@ import json
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import field
 from itertools import zip_longest
 from typing import Any
@@ -116,7 +116,8 @@ def _asked(
     try:
         stream = line or Stream(endpoint, deadline, seconds)
         stream.deadline = deadline
-        stream.send(request.encode())
+        with _closed_unless_well(stream):
+            stream.send(request.encode())
     except Unreachable as error:
         return error
     return stream
@@ -140,17 +141,30 @@ def lines_ahead(endpoint: Endpoint, count: int, *, seconds: float) -> list[Strea
     return found
 
 
+def asking(endpoint: Endpoint, request: Request, *, seconds: float) -> Stream:
+    """A question that is under way."""
+    stream = Stream(endpoint, time.monotonic() + seconds, seconds)
+    with _closed_unless_well(stream):
+        stream.send(request.encode())
+    return stream
+
+
 def open_stream(endpoint: Endpoint, request: Request, *, seconds: float) -> Stream:
     """Asks, and reads only the answer's head within the deadline; what follows has none unless it is set."""
-    stream = Stream(endpoint, time.monotonic() + seconds, seconds)
-    try:
-        stream.send(request.encode())
+    stream = asking(endpoint, request, seconds=seconds)
+    with _closed_unless_well(stream):
         stream.read_head()
+    stream.deadline = None
+    return stream
+
+
+@contextmanager
+def _closed_unless_well(stream: Stream) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         stream.close()
         raise
-    stream.deadline = None
-    return stream
 
 
 class Stream:
