@@ -15,6 +15,7 @@ from reconciler.runtimes.docker.endpoint import resolve
 from reconciler.runtimes.docker.runtime import DockerRuntime
 from tests.contract.harness import FOREVER, OWNER
 from tests.engine_api import Engine
+from tests.waiting import until
 
 
 class Containers:
@@ -76,6 +77,10 @@ class Containers:
                 self.engine.post(f"/containers/{seen.id}/stop?t=60")
             case "remove":
                 self.engine.remove(seen.id)
+
+    def let_come_up(self, seen: Observed) -> None:
+        """The init of one that has just begun is deaf until it has begun somebody else."""
+        until(lambda: "sleep 1000" in str(self.engine.get(f"/containers/{seen.id}/top")))
 
     def close(self) -> None:
         """An engine that removed a container has nothing of it."""

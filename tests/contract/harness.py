@@ -45,6 +45,9 @@ class Harness(Protocol):
     def break_behind_back(self, how: str, seen: Observed) -> None:
         """Kill | stop | pause | remove: what a person does with other tools. Done when it returns."""
 
+    def let_come_up(self, seen: Observed) -> None:
+        """Until it would hear a signal."""
+
     def foreign(self, desired: Desired) -> str:
         """Puts something in the place of `desired` that is not ours; returns its name."""
 

@@ -75,6 +75,9 @@ class Processes:
         assert seen is not None
         return seen
 
+    def let_come_up(self, seen: Observed) -> None:
+        """Whoever is there hears."""
+
     def break_behind_back(self, how: str, seen: Observed) -> None:
         assert seen.pid is not None
         assert seen.key is not None

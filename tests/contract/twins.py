@@ -65,6 +65,7 @@ class Twins:
                 self._both(f"start {seen[0].name}", lambda rt, one: rt.start(one, desired), seen)
             case "stop" if things:
                 seen = choose.pick(things)
+                self._let_come_up(seen)
                 self._both(f"stop {seen[0].name}", lambda rt, one: rt.stop(one, TERM), seen)
             case "remove" if things:
                 seen = choose.pick(things)
@@ -108,6 +109,7 @@ class Twins:
         how = choose.pick(("kill", "stop", "pause", "remove") if self._phase(seen) is Phase.RUNNING else ("kill",))
         real, twin = self._now(seen)
         self.story.append(f"{how} {real.name} behind its back")
+        self._let_come_up(seen)
         self.harness.break_behind_back(how, real)
         match how:
             case "pause":
@@ -118,6 +120,10 @@ class Twins:
                 code = 137 if how == "kill" else 143
                 over = replace(twin, phase=Phase.EXITED, bindings=(), exit_code=code, finished_at=self._tick())
                 self.memory.put(over)
+
+    def _let_come_up(self, seen: Pair) -> None:
+        if self._phase(seen) is Phase.RUNNING:
+            self.harness.let_come_up(self._now(seen)[0])
 
     def _both(self, what: str, verb: Callable[[Runtime, Observed], None], seen: Pair | None) -> None:
         real, twin = self._now(seen) if seen else (None, None)

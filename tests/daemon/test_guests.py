@@ -100,7 +100,7 @@ def test_two_places_of_one_name_are_watched_and_a_kill_leaves_no_guest(place: Pl
         (place.path / name / "specs" / "one.yaml").write_text(text)
     watching = place.begin("watch", "a/specs", "b/specs", "--resync", "1s")
     try:
-        until(lambda: place.running() and "service-more.yaml" in place.kept(), SECONDS)
+        until(lambda: place.running() and {"service-more.yaml", "service-web.yaml"} <= {*place.kept()}, SECONDS)
         os.kill(watching.pid, signal.SIGKILL)
         watching.communicate(timeout=SECONDS)
     finally:

@@ -292,7 +292,7 @@ class Stage:
         for other in self.others:
             other.clear()
         if (self.home / "owner").exists():
-            self.cli("delete", "all", "--all", "--volumes", "--force", "--timeout", "30", expect=None)
+            self.cli("delete", "all", "--all", "--volumes", "--force", "--timeout", "90", expect=None)
         self._sweep()
 
     def _sweep(self) -> None:
