@@ -94,7 +94,7 @@ class Machine:
             self._inside.configure(f"route add default via {self.site.gateway}")
         if self._forwards:
             self._forward()
-        until(lambda: b":0016 " in self.run("cat", "/proc/net/tcp"), 10)
+        self._until_listening()
         if self._cgroup:
             until(self.engine.answers, ENGINE_SECONDS)
 
@@ -149,7 +149,11 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         until(lambda: not any(_command_line(pid) for pid in sshd))
-        self.run("/usr/sbin/sshd", "-f", "/var/lib/sshd/config")
+        self.run("/usr/sbin/sshd", "-f", "/var/lib/sshd/config")  # who is in the background before it listens
+        self._until_listening()
+
+    def _until_listening(self) -> None:
+        until(lambda: b":0016 00000000:0000 0A " in self.run("cat", "/proc/net/tcp"), 10)
 
     def freeze(self) -> None:
         """Whoever talks to it hears nothing any more, and the connection stands."""
