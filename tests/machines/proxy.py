@@ -112,6 +112,17 @@ def far_off(host: str, port: int, delay: float) -> Iterator[int]:
     yield int(coming.sockets[0].getsockname()[1])
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    coming.close()
+    loop.run_until_complete(_let_go())
+    loop.close()
+
+
+async def _let_go() -> None:
+    """Of what is still under way."""
+    carried = asyncio.all_tasks() - {asyncio.current_task()}
+    for one in carried:
+        one.cancel()
+    await asyncio.gather(*carried, return_exceptions=True)
 
 
 async def _stretch(near: tuple[asyncio.StreamReader, asyncio.StreamWriter], host: str, port: int, delay: float) -> None:
