@@ -10,8 +10,11 @@ import pytest
 
 from tests.cli.machine import Document, Machine, resource
 from tests.engine_api import Engine
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
+ONLY_ONCE = {"initialSeconds": 60}
+"""It is not started again while somebody looks at it: for a moment after each start it does run."""
 
 
 @pytest.fixture
@@ -44,16 +47,15 @@ def test_K5_a_container_is_shown_with_its_image_and_published_port(ship: Machine
 
 def test_R15_an_image_without_a_command_that_stays_is_told_to_want_keepalive(ship: Machine) -> None:
     """Its own command is a shell, which ends at once without a terminal, and well."""
-    ship.apply(container("box"), code=1, options=("--timeout", "3"))
-    assert "container.keepAlive: true" in ship("describe", "box").stdout
+    ship.apply(container("box", restart=ONLY_ONCE), code=1, options=("--timeout", "3"))
+    until(lambda: "container.keepAlive: true" in ship("describe", "box").stdout)
     assert "keepAlive is missing" in ship("exec", "box", "--", "true", code=1).stderr
     assert "docker run --rm -it --entrypoint sh reconciler-test" in ship("describe", "box").stdout
 
 
 def test_R4_a_command_of_its_own_that_ends_is_not_told_so(ship: Machine) -> None:
-    ship.apply(container("short", "true"), code=1, options=("--timeout", "3"))
-    shown = ship("describe", "short").stdout
-    assert "with exit code 0" in shown
+    ship.apply(container("short", "true", restart=ONLY_ONCE), code=1, options=("--timeout", "3"))
+    shown = until(lambda: said if "with exit code 0" in (said := ship("describe", "short").stdout) else "")
     assert "keepAlive is missing" not in shown
 
 
