@@ -1,5 +1,5 @@
 """What other machines cost when nothing is to be done there: beside what the slowest of them takes to be asked, and
-beside one machine alone.
+beside one machine alone, that holds as many services as all of them or as each.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.machines.proxy import far_off
 FLOOR = "tests.bench.trips"
 PROCESSES, MESH = Question(LOOK, ("", "-", "0", "bench")), Question(scripts.AS_ROOT, ("", scripts.LIST, "look"))
 SLEEP = ["sleep", "3600"]
-HOSTS, SERVICES = 5, 20
+HOSTS, EACH = 5, 20
 LIMIT = 1.5
 ONE_WAY = 0.02
 """Seconds, as between two houses. In a lab nothing is far, and the start of an interpreter would be all one sees."""
@@ -54,16 +54,22 @@ def _compared(
 ) -> Iterator[Line]:
     with ExitStack() as held:
         ports = [held.enter_context(far_off(machine.address, 22, delay)) for machine in machines]
-        alone, all_of_them = (_Fleet(stage, lab, machines[:count], ports) for count in (1, HOSTS))
-        with alone.up():
-            one = Sample(tuple(alone.apply() for _ in range(rounds)))
-        with all_of_them.up():
-            pairs = [(all_of_them.apply(), all_of_them.slowest()) for _ in range(rounds)]
+        few, crowded = (_alone(_Fleet(stage, lab, machines[:1], ports, each), rounds) for each in (EACH, HOSTS * EACH))
+        fleet = _Fleet(stage, lab, machines, ports, EACH)
+        with fleet.up():
+            pairs = [(fleet.apply(), fleet.slowest()) for _ in range(rounds)]
     five, trips = (Sample(tuple(times)) for times in zip(*pairs, strict=True))
     what = f"no-op apply, {HOSTS} hosts {where}"
-    told = f"{SERVICES} services each"
+    told = f"{EACH} services each"
     yield Line(what, "H", five.median / trips.median, limit, {"ours": five, "the slowest host's trips": trips}, told)
-    yield Line(f"{what}, beside 1", "H", five.median / one.median, None, {"ours": five, "one host": one})
+    for one, services in ((crowded, HOSTS * EACH), (few, EACH)):
+        title = f"{what}, beside 1 of {services}"
+        yield Line(title, "H", five.median / one.median, None, {"ours": five, "one host": one})
+
+
+def _alone(fleet: _Fleet, rounds: int) -> Sample:
+    with fleet.up():
+        return Sample(tuple(fleet.apply() for _ in range(rounds)))
 
 
 @dataclass(slots=True)
@@ -72,6 +78,8 @@ class _Fleet:
     lab: Lab
     machines: Sequence[Machine]
     ports: Sequence[int]
+    each: int
+    """So many services on each of them."""
 
     @contextmanager
     def up(self) -> Iterator[None]:
@@ -113,8 +121,8 @@ class _Fleet:
     def _spec(self) -> Path:
         documents = [self._host(machine, port) for machine, port in zip(self.machines, self.ports, strict=False)]
         for machine in self.machines:
-            documents += [self._service(machine, number) for number in range(SERVICES)]
-        path = self.stage.directory / f"machines-{len(self.machines)}.yaml"
+            documents += [self._service(machine, number) for number in range(self.each)]
+        path = self.stage.directory / f"machines-{len(self.machines)}-{self.each}.yaml"
         path.write_text("\n---\n".join(map(json.dumps, documents)))
         return path
 
