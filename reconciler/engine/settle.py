@@ -38,6 +38,8 @@ class Settlement:
     """What runtimes advised when they last refused something. The pass that ends it is seldom the one that was told."""
     failed: set[Key] = field(default_factory=set)
     """What could not be done when it was last tried."""
+    answered: set[str] = field(default_factory=set)
+    """Places that could be looked at. One that falls silent after that is most likely starting anew, or busy."""
 
     def note_failures(self, current: Pass, concerns: Callable[[Key], bool]) -> None:
         for outcome in current.outcomes:
@@ -46,6 +48,15 @@ class Settlement:
                 self.failed.discard(key)
             elif concerns(key) and outcome.result in (Result.REFUSED, Result.FAILED) and outcome.reason != "Gone":
                 self.failed.add(key)
+
+    def note_answers(self, current: Pass) -> None:
+        self.answered |= {view.place for view in current.snapshot.views if not view.problem}
+
+    def may_answer_again(self, wait: Wait) -> bool:
+        """A place that never did is waited for by nobody; of one that did a moment ago a person is told at the end."""
+        silent = (view for view in self.last.snapshot.views if not view.reachable) if self.last else ()
+        lately = [view.problem for view in silent if view.place in self.answered and view.reason == Reason.UNREACHABLE]
+        return wait.reason is Reason.UNREACHABLE and any(problem in wait.message for problem in lately)
 
     @property
     def waits(self) -> tuple[Wait, ...]:
@@ -75,13 +86,14 @@ def settle(
         deadline += max((outcome.fetching for outcome in current.outcomes), default=0.0)
         passed(current)
         settlement.note_failures(current, concerns)
+        settlement.note_answers(current)
         pending = [
             w for w in current.plan.waits if concerns(w.key.resource) and (wait or w.reason not in NOT_WAITED_FOR)
         ]
         if not current.plan.sequences and not pending and not _followed(current, settlement, deadline, patient=wait):
             settlement.settled = wait or not settlement.failed
             return settlement
-        if not current.plan.sequences and not _hope(current, patient=wait):
+        if not current.plan.sequences and not _hope(current, settlement, patient=wait):
             return settlement
         if parts.clock.now() >= deadline and not current.outcomes:
             settlement.timed_out = True
@@ -99,13 +111,13 @@ def _followed(current: Pass, settlement: Settlement, deadline: float, *, patient
     """Whether somebody is in the middle of an update because of us. One that has stuck is not our failure."""
     touched = {action.key.resource for action in settlement.actions}
     halfway = any(wait.reason is Reason.ROLLING and wait.key.resource in touched for wait in current.plan.waits)
-    return patient and halfway and current.at < deadline and _hope(current, patient=True)
+    return patient and halfway and current.at < deadline and _hope(current, settlement, patient=True)
 
 
-def _hope(current: Pass, *, patient: bool) -> bool:
+def _hope(current: Pass, settlement: Settlement, *, patient: bool) -> bool:
     """Whether time alone may change anything. Who waits for another hopes with that other."""
-    waits = (wait for wait in current.plan.waits if patient or wait.reason is not Reason.BACK_OFF)
-    return any(_passes(current, wait) for wait in waits)
+    waits = [wait for wait in current.plan.waits if patient or wait.reason is not Reason.BACK_OFF]
+    return any(_passes(current, wait) or (patient and settlement.may_answer_again(wait)) for wait in waits)
 
 
 def _passes(current: Pass, wait: Wait) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,7 @@ from reconciler.errors import Denied, ImageUnavailable, OutcomeUnknown, PortInUs
 from reconciler.kinds.network import NetworkSpec
 from reconciler.kinds.service import Dependency, Restart
 from reconciler.model.desired import Desired
-from reconciler.model.observed import Observed, Phase
+from reconciler.model.observed import Observed, Phase, View
 from reconciler.model.resource import Resource
 from tests.core.build import container, http, key, process, resource, stranger
 from tests.engine.stage import NAMESPACE, Stage
@@ -87,6 +89,49 @@ def test_a_foreign_network_under_our_name_ends_it_at_once(stage: Stage) -> None:
     stage.docker.put(Observed("n", "shop-back", "network", "docker"))
     found = settled(stage, container("web", networks=("back",)), resource("network", "back", NetworkSpec()))
     assert (found.settled, found.timed_out) == (False, False)
+
+
+def _falls_silent(stage: Stage, reason: str = "Unreachable", *, until: float = math.inf) -> None:
+    """After the first look, and for so many seconds."""
+    observe, begun, looks = stage.docker.observe, stage.clock.now(), itertools.count()
+
+    def look(*, deep: bool = False) -> View:
+        silent = next(looks) > 0 and stage.clock.now() < begun + until
+        return View("docker", problem="it does not answer", reason=reason) if silent else observe(deep=deep)
+
+    stage.docker.observe = look  # type: ignore[method-assign]
+
+
+def test_an_engine_that_answered_a_moment_ago_has_the_time_that_is_left(stage: Stage) -> None:
+    _falls_silent(stage, until=30)
+    assert settled(stage, container("web")).settled
+    assert stage.clock.now() >= 1030
+
+
+def test_an_engine_that_stays_silent_is_told_of_when_time_is_up(stage: Stage) -> None:
+    _falls_silent(stage)
+    found = settled(stage, container("web"))
+    assert (found.settled, found.timed_out) == (False, True)
+    assert "does not answer" in str(found.waits)
+
+
+def test_an_engine_that_never_answered_ends_it_at_once(stage: Stage) -> None:
+    stage.docker.problem = "it does not answer"
+    found = settled(stage, container("web"))
+    assert (found.settled, found.timed_out) == (False, False)
+    assert stage.clock.now() < 1001
+
+
+def test_a_host_whose_key_is_another_one_all_at_once_is_a_matter_for_a_person(stage: Stage) -> None:
+    _falls_silent(stage, "HostKeyChanged")
+    found = settled(stage, container("web"))
+    assert (found.settled, found.timed_out) == (False, False)
+
+
+def test_without_waiting_nobody_waits_for_an_engine_either(stage: Stage) -> None:
+    _falls_silent(stage)
+    assert not settled(stage, container("web"), wait=False).timed_out
+    assert stage.clock.now() < 1001
 
 
 def test_an_image_that_can_not_be_had_is_not_tried_for_a_minute(stage: Stage) -> None:
