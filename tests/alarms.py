@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from reconciler.ports import Alarm
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 class Told:
@@ -33,7 +33,7 @@ class Told:
     def listen_from_now(self) -> None:
         self.all.clear()
 
-    def first(self, key: str, seconds: float = 10.0) -> float:
+    def first(self, key: str, seconds: float = PATIENCE) -> float:
         """When it was told first."""
         return until(lambda: next((moment for moment, told in [*self.all] if told == key), 0.0), seconds)
 
@@ -46,7 +46,7 @@ class Told:
         def last() -> float:
             return max([now, *(moment for moment, key in [*self.all] if about in ("", key))])
 
-        until(lambda: time.monotonic() - last() > seconds, 60)
+        until(lambda: time.monotonic() - last() > seconds)
         return self.keys
 
 

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.engine_api import Engine
-
-PATIENCE = 60.0
+from tests.waiting import PATIENCE
 
 
 class Recording:

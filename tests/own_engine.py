@@ -36,7 +36,7 @@ class OwnEngine:
             self._daemon = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        until(self.api.answers, 40)
+        until(self.api.answers)
 
     def send(self, number: int) -> None:
         self._daemon.send_signal(number)

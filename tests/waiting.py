@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 Value = TypeVar("Value")
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "60"))
+"""Seconds. Many, for only a test that fails waits for all of them, and machines can be busy."""
 SHORTEST, LONGEST = 0.005, 0.03
 """Pauses between two looks: what has taken long already may take a fiftieth more, for looks are not free."""
 
 
-def until(condition: Callable[[], Value], seconds: float = 10.0) -> Value:
+def until(condition: Callable[[], Value], seconds: float = PATIENCE) -> Value:
     """The condition's value once it is true; fails with its source's place when it does not become so."""
     begun = time.monotonic()
     while not (value := condition()):

@@ -89,8 +89,8 @@ class Stack:
 
     def settled(self) -> None:
         """Applied until the short way is taken: nothing is noted of what is younger than a second."""
-        until(self._noted, 60)
-        until(lambda: self.apply()[1], 60)
+        until(self._noted)
+        until(lambda: self.apply()[1])
 
     def _noted(self) -> bool:
         self.warm("apply", "-f", "specs", "-n", self.namespace)

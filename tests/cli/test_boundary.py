@@ -126,7 +126,7 @@ def test_an_interrupt_ends_with_130_and_without_a_trace(environment: dict[str, s
     with child:
         wait_until_reading(child.pid)
         child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=20)
+        _, errors = child.communicate(timeout=60)
     assert (child.returncode, errors) == (130, b"")
 
 

@@ -60,9 +60,9 @@ def test_R8_with_a_terminal_the_command_has_it(machine: Machine) -> None:
     )  # fmt: skip
     os.close(theirs)
     seen = bytearray()
-    until(lambda: seen.extend(os.read(ours, 1024)) or b"terminal" in seen, 20)
+    until(lambda: seen.extend(os.read(ours, 1024)) or b"terminal" in seen)
     os.write(ours, b"a word\n")
-    until(lambda: seen.extend(os.read(ours, 1024)) or b"got a word" in seen, 20)
+    until(lambda: seen.extend(os.read(ours, 1024)) or b"got a word" in seen)
     assert child.wait(20) == 0
     os.close(ours)
 

@@ -67,7 +67,7 @@ def test_an_interrupted_apply_says_so_in_one_line_and_the_world_is_fine(machine:
     assert child.stderr
     _until_told(child.stderr, "NotReady")
     child.send_signal(signal.SIGINT)
-    stdout, stderr = child.communicate(timeout=30)
+    stdout, stderr = child.communicate(timeout=60)
     assert (child.returncode, stdout, stderr.splitlines()[-1].partition(";")[0]) == (130, "", "interrupted")
     assert "Traceback" not in stderr
     before = machine.pid("web")

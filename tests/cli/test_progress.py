@@ -114,7 +114,7 @@ def on_terminal(script: str, environment: dict[str, str]) -> str:
         pass
     finally:
         os.close(master)
-    assert child.wait(timeout=20) == 0
+    assert child.wait(timeout=60) == 0
     return b"".join(pieces).decode()
 
 

@@ -113,7 +113,7 @@ def test_H17_watch_in_a_pipe_appends_changes_and_ends_with_130(machine: Machine)
         machine("stop", "db")
         assert "Stopp" in child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=20)
+        _, errors = child.communicate(timeout=60)
     assert (child.returncode, errors) == (130, "")
 
 
@@ -123,7 +123,7 @@ def test_H17_watch_on_a_terminal_draws_the_table_anew(machine: Machine) -> None:
     child = subprocess.Popen(machine.argv("status", "-w"), env={**machine.environment, "TERM": "xterm"}, stdout=theirs)
     os.close(theirs)
     seen = bytearray()
-    until(lambda: seen.extend(os.read(ours, 4096)) or seen.count(b"RESOURCE") >= 2, 20)
+    until(lambda: seen.extend(os.read(ours, 4096)) or seen.count(b"RESOURCE") >= 2)
     child.send_signal(signal.SIGINT)
     assert child.wait(20) == 130
     os.close(ours)

@@ -192,7 +192,7 @@ class Twins:
         """An end is seen a moment after it came, so there is a while for the two to become the same."""
         wanted = _plain(self.memory.view.objects)
         try:
-            until(lambda: _plain(self._ours(self._view())) == wanted, seconds=5)
+            until(lambda: _plain(self._ours(self._view())) == wanted, seconds=15)
         except AssertionError:
             found = _plain(self._ours(self._view()))
             raise Differ(f"{self._told()}\nthere is  {found}\nin memory {wanted}") from None

@@ -18,6 +18,7 @@ import pytest
 
 from reconciler.model.observed import Observed
 from tests.docker.conftest import World
+from tests.waiting import PATIENCE
 
 ATTACH = """
 import json, os, sys
@@ -53,7 +54,7 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self.master, keys.encode())
 
-    def wait_for(self, text: str, seconds: float = 10) -> None:
+    def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
         while text.encode() not in self.screen:
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))

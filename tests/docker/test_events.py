@@ -187,7 +187,7 @@ def test_F18_an_engine_that_answers_nonsense_is_asked_again(
     with through(engine, tmp_path) as (proxy, told):
         proxy.judge = lambda asked: fault if asked.path.startswith("/events") and len(proxy.spoilt) < 3 else None
         proxy.cut()
-        until(lambda: sum(asked.path.startswith("/events") for asked in proxy.asked) > 4, 20)  # one came before
+        until(lambda: sum(asked.path.startswith("/events") for asked in proxy.asked) > 4)  # one came before
         told.quiet(0.5, world.namespace)
         told.listen_from_now()
         engine.post(f"/containers/{seen.id}/kill")
@@ -219,7 +219,7 @@ def test_F16_a_container_whose_inspection_hangs_holds_up_nobody_else(
         began = time.monotonic()
         engine.post(f"/containers/{other.id}/kill")
         assert told.first(world.namespace) - began < 4, "before the deadline of the one that hangs"
-        until(lambda: told.keys.count(world.namespace) >= 2, 10)  # which is told of in the end
+        until(lambda: told.keys.count(world.namespace) >= 2)  # which is told of in the end
 
 
 @pytest.mark.engine

@@ -38,7 +38,7 @@ def looking(world: World, tmp_path: Path) -> Iterator[Looking]:
     with between(os.environ.get("DOCKER_HOST") or world.engine.address, tmp_path).listening() as proxy:
         yield Looking(proxy)
         proxy.judge = never
-        until(lambda: "asking for what hangs" not in [thread.name for thread in threading.enumerate()], 15)
+        until(lambda: "asking for what hangs" not in [thread.name for thread in threading.enumerate()])
 
 
 def inspection_of(*identities: str) -> Judge:
@@ -64,7 +64,7 @@ def test_F16_it_costs_one_deadline_once_and_is_looked_at_as_soon_as_there_is_an_
     world.made(gone)
     assert looking.phase(gone) is Phase.RUNNING, "another one of that name is asked about anew"
     looking.proxy.judge = never
-    until(lambda: looking.phase(stuck) is Phase.RUNNING, 15)
+    until(lambda: looking.phase(stuck) is Phase.RUNNING)
 
 
 def test_F16_one_that_refuses_is_asked_at_each_look(world: World, looking: Looking) -> None:

@@ -40,7 +40,7 @@ def asked(engine: Engine, tmp_path: Path) -> Iterator[Asked]:
     with between(engine.address, tmp_path).listening() as proxy:
         yield Asked(proxy)
         proxy.judge = never
-        until(lambda: not [thread for thread in threading.enumerate() if thread.name == "asking docker"], 15)
+        until(lambda: not [thread for thread in threading.enumerate() if thread.name == "asking docker"])
 
 
 @pytest.mark.engine
@@ -61,7 +61,7 @@ def test_F15_when_it_answers_again_all_is_looked_at(asked: Asked) -> None:
     asked.proxy.judge = lambda _: Fault.SILENT
     asked.look()
     asked.proxy.judge = never
-    until(lambda: asked.told == [""], 15)
+    until(lambda: asked.told == [""])
     problem, _ = asked.look()
     assert problem == ""
     assert asked.told == [""]
@@ -84,7 +84,7 @@ def test_F15_a_hanging_one_that_then_refuses_is_no_longer_spoken_for(asked: Aske
     asked.proxy.judge = lambda _: Fault.SILENT
     hung, _ = asked.look()
     asked.proxy.judge = lambda _: Fault.REFUSED
-    until(lambda: asked.told == [""], 15)
+    until(lambda: asked.told == [""])
     assert asked.look()[0] != hung
 
 
@@ -107,12 +107,12 @@ def test_F15_a_stopped_dockerd_is_noticed_once_and_its_return_too() -> None:
     with own_engine() as engine:
         told: list[str] = []
         patient = Patient(DockerRuntime(lambda: Endpoint(engine.address), owner="me"), told.append)
-        until(lambda: patient.observe().reachable, 15)
+        until(lambda: patient.observe().reachable)
         told.clear()
         engine.send(signal.SIGSTOP)
         hung = patient.observe()
         assert not hung.reachable
         assert patient.observe() is hung, "nobody asks again"
         engine.send(signal.SIGCONT)
-        until(lambda: told == [""], 15)
-        until(lambda: patient.observe().reachable, 15)
+        until(lambda: told == [""])
+        until(lambda: patient.observe().reachable)

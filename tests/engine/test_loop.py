@@ -147,7 +147,7 @@ def test_a_round_over_a_world_that_is_not_at_rest_looks(stage: Stage) -> None:
 
     stage.docker.prepare = prepare  # type: ignore[method-assign]
     with running(stage, resync=0.05) as (_, _, passes):
-        until(lambda: len(passes) > 40, 20)
+        until(lambda: len(passes) > 40)
 
 
 @pytest.mark.parametrize("error", [ReconcilerError("not now"), RuntimeError("a bug")])
@@ -396,5 +396,5 @@ def test_a_round_that_can_be_spared_here_is_not_spared_for_who_knows_other_machi
     other = Resource(Key("service", "other", "web"), WEB.spec)
     stage.source.keep([WEB, other])
     with running(stage, resync=0.05) as (_, _, passes):
-        until(lambda: (seen := [p.graph.namespace for p in passes]).count(NAMESPACE) >= seen.count("other") + 5, 30)
+        until(lambda: (seen := [p.graph.namespace for p in passes]).count(NAMESPACE) >= seen.count("other") + 5)
     assert asked == []

@@ -17,6 +17,7 @@ from reconciler.model.observed import Health, Observed
 from tests.engine import servers
 from tests.engine.reach import LoopbackReach
 from tests.engine.servers import saying, serving, unused_port
+from tests.waiting import PATIENCE
 
 NOW = 1000.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -65,7 +66,7 @@ def command(*argv: str, **more: float) -> Probe:
     return Probe(exec=Exec(command=argv), **more)  # type: ignore[arg-type]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -365,4 +366,4 @@ def test_asking_leaves_no_descriptor_and_no_thread_behind() -> None:
             looking.at(NOW + 10 * i, (WEB, Probes(readiness=Probe(http_get=HttpGet(port=port)), liveness=tcp(port))))
 
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # noqa: PTH208
-    eventually(lambda: not [t for t in threading.enumerate() if t.name == "probe"], seconds=20)
+    eventually(lambda: not [t for t in threading.enumerate() if t.name == "probe"])

@@ -199,7 +199,7 @@ class Site:
         marks = {f"RECONCILER_OWNER={self.owner}", f"RECONCILER_KEY=service/{self.namespace}/{service}/0"}
         for process in processes_with(marks):
             process.signal(number)
-            until(lambda pid=process.pid: not _pending(pid), 30)
+            until(lambda pid=process.pid: not _pending(pid))
 
     def bring_strangers(self) -> None:
         """Things that are not ours: under names beside ours, with our labels but another owner's, with our marks."""

@@ -24,13 +24,14 @@ from typing import Any
 from reconciler import wiring
 from reconciler.model.observed import Snapshot
 from reconciler.ports import Alarm
+from tests.waiting import PATIENCE
 
 NOTEBOOK = "notebook"
 ORDERS = "orders"
 LOOK = "look."
 """Files beside the home: what it writes, how it is to be disturbed, and its last look at each namespace."""
 CRASH, STALE, DROPPED = "crash", "stale", "dropped"
-RESYNC, PATIENCE = 0.4, 60.0
+RESYNC = 0.4
 """Rounds that are shorter than anybody may ask for, so that little is waited for what was overlooked; three of them
 are no sign that something is stuck.
 """

@@ -44,7 +44,7 @@ def condition(stage: Stage, name: str, kind: str = "Ready") -> dict[str, str]:
 
 def waits_for(stage: Stage, name: str, reason: str) -> str:
     """Once it does: in which words."""
-    eventually(lambda: condition(stage, name)["reason"] == reason, f"{name} tells of {reason}", within=40)
+    eventually(lambda: condition(stage, name)["reason"] == reason, f"{name} tells of {reason}")
     return condition(stage, name)["message"]
 
 
@@ -54,7 +54,7 @@ def runs(stage: Stage, name: str) -> bool:
 
 def come_up(stage: Stage, *names: str) -> None:
     for name in names:
-        eventually(lambda name=name: runs(stage, name), f"{name} runs", within=40)
+        eventually(lambda name=name: runs(stage, name), f"{name} runs")
 
 
 # -- drift
@@ -188,7 +188,7 @@ def test_F20_F23_F29_what_is_done_by_hand_is_undone_once_and_no_data_is_lost(sta
         meddle(stage, name)
     os.kill(daemon, signal.SIGCONT)
     for name in names:
-        eventually(lambda name=name: settled_config(stage, name) == before[name], f"{name}: as it was", within=60)
+        eventually(lambda name=name: settled_config(stage, name) == before[name], f"{name}: as it was")
         assert stage.run_inside(name, "cat", "/data/canary").strip() == CANARY
     oracle.check({f"{verb} {name}/0": 1 for (_, verbs), name in zip(DRIFT, names, strict=True) for verb in verbs})
     assert stage.life(stage.name("calm")) == calm
@@ -377,7 +377,7 @@ def test_F30_a_service_that_writes_without_end_is_never_held_up_and_its_log_stay
     done = tmp_path / "done"
     writes = f"head -c 50000000 /dev/zero | tr '\\0' x | fold -w 100; echo the end; touch {done}; exec sleep 100000"
     stage.apply(shell("loud", writes), box("also", "sh", "-c", "yes | head -c 50000000; exec sleep 100000"))
-    eventually(done.exists, "all was written", within=60)
+    eventually(done.exists, "all was written")
     life = stage.process("loud")
     folder = stage.home / "processes" / f"{stage.namespace}.loud.0"
     eventually(lambda: sum(file.stat().st_size for file in folder.glob("log*")) < 45_000_000, "its log is kept small")

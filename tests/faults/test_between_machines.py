@@ -116,7 +116,7 @@ def test_F35_when_every_sshd_is_killed_in_the_middle_of_a_stop_it_goes_on_from_t
     there.stage.apply(there.spec[0], first)
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(there.stage.apply, changed(first, env={"STEP": "2"}), "--timeout", "60", expect=None)
-        until(lambda: "asked" in there.starts(), 30)
+        until(lambda: "asked" in there.starts())
         quay.restart_sshd()
         under_way.result(timeout=90)
     there.stage.apply(changed(first, env={"STEP": "2"}), "--timeout", "60")

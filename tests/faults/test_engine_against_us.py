@@ -66,7 +66,7 @@ def run_again(stage: Stage, *names: str) -> float:
     """In how many seconds."""
     began = time.monotonic()
     for name in names:
-        eventually(lambda name=name: runs(stage, name), f"{name} runs again", within=40)
+        eventually(lambda name=name: runs(stage, name), f"{name} runs again")
     return time.monotonic() - began
 
 

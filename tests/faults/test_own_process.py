@@ -157,7 +157,7 @@ def pid():
 
 cli("apply", "-f", sys.argv[1])
 daemon = subprocess.Popen([sys.executable, "-m", "reconciler", "daemon", "run", "--resync", "1s"])
-until(lambda: json.loads(cli("daemon", "status", "-o", "json"))["healthy"], 30)
+until(lambda: json.loads(cli("daemon", "status", "-o", "json"))["healthy"])
 old = pid()
 daemon.send_signal(signal.SIGSTOP)
 os.waitpid(daemon.pid, os.WUNTRACED)
@@ -169,11 +169,11 @@ Path("/proc/sys/kernel/ns_last_pid").write_text(str(old - 1))
 stranger = subprocess.Popen(["sleep", "100000"])
 assert stranger.pid == old, (stranger.pid, old)
 daemon.send_signal(signal.SIGCONT)
-new = until(lambda: (now := pid()) != old and now, 30)
+new = until(lambda: (now := pid()) != old and now)
 for words in (("restart", "web"), ("delete", "service", "web")):
     print(cli(*words))
     assert stranger.poll() is None, f"a stranger was killed by {words}"
-until(lambda: not Path(f"/proc/{new}").exists(), 30)
+until(lambda: not Path(f"/proc/{new}").exists())
 daemon.terminate()
 assert daemon.wait(30) == 0
 assert stranger.poll() is None

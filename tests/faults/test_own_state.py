@@ -24,9 +24,9 @@ from tests.scenarios.daemon import Daemon
 from tests.scenarios.documents import box, native_server, shell
 from tests.scenarios.proc import read
 from tests.scenarios.stage import Document, Stage, eventually
+from tests.waiting import PATIENCE
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-PATIENCE = 60.0
 AT_ONCE = {"initialSeconds": 0, "maxSeconds": 0}
 """What a test kills again and again is not left alone for it."""
 YEAR = 365 * 86400

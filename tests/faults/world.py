@@ -29,8 +29,8 @@ from tests.faults import disturbed
 from tests.faults.crash_scenarios import FIXED, MOVED, Scenario
 from tests.faults.crash_site import Document, Look, Ran, Site
 from tests.scenarios.stage import eventually
+from tests.waiting import PATIENCE
 
-PATIENCE = 60.0
 """Seconds until all is at rest."""
 BESIDE = 4
 BEFORE_ANY_EFFECT = ";".join(f"{point}=kill" for point in EFFECTS if point.endswith(".before"))

@@ -104,15 +104,15 @@ def test_H14_a_death_is_told_at_once_and_who_watched_leaves_with_the_connection(
     alarm = Deaths(service.host, service.state)
     watching = threading.Thread(target=alarm.watch, args=(told.append, stopping), daemon=True)
     watching.start()
-    until(lambda: told == [""], 30)
+    until(lambda: told == [""])
     service.host.run(["kill", "-9", service.pid])
-    until(lambda: told == ["", "shop"], 30)
+    until(lambda: told == ["", "shop"])
     service.host.close()
-    until(lambda: told == ["", "shop", ""], 30)
+    until(lambda: told == ["", "shop", ""])
     stopping.set()
     watching.join(30)
     assert not watching.is_alive()
-    until(lambda: not any("watch" in line and service.state in line for line in far.processes()), 30)
+    until(lambda: not any("watch" in line and service.state in line for line in far.processes()))
 
 
 def test_what_a_command_writes_comes_as_it_is_written_and_its_end_is_not_made_up(service: Service) -> None:

@@ -219,7 +219,7 @@ def test_an_engine_answers_through_a_forwarded_socket_again_after_a_reboot(lab: 
         assert Engine(f"unix://{local}").get("/info")["Name"] == "docks"
         assert Path(local).stat().st_mode & 0o077 == 0
         machine.reboot()
-        until(lambda: ran(host), 20)
+        until(lambda: ran(host))
 
 
 def ran(host: Ssh) -> bool:

@@ -135,5 +135,5 @@ def test_who_hangs_is_left_out_of_what_is_asked_together_until_he_answers(
     assert mesh.question() is None
     assert mesh.observe() is hung
     fifo.write_text("who root\nend\n")
-    until(lambda: told == [""], 30)
+    until(lambda: told == [""])
     assert mesh.question()

@@ -153,7 +153,7 @@ class Machine:
         self._until_listening()
 
     def _until_listening(self) -> None:
-        until(lambda: b":0016 00000000:0000 0A " in self.run("cat", "/proc/net/tcp"), 10)
+        until(lambda: b":0016 00000000:0000 0A " in self.run("cat", "/proc/net/tcp"))
 
     def freeze(self) -> None:
         """Whoever talks to it hears nothing any more, and the connection stands."""

@@ -17,6 +17,8 @@ from tests.mutants.catalog import ROOT, Mutant
 SECONDS = 240
 HANGING = "--timeout=60"
 """A test that hangs has found the bug too."""
+LESS_PATIENCE = "20"
+"""What most mutants are found by is that something does not come."""
 COPIED = ("reconciler", "tests", "specs", "schemas", "pyproject.toml")
 PLACE = "PYTEST_DEBUG_TEMPROOT"
 """Where the rig has room in memory."""
@@ -74,7 +76,7 @@ def _run(tree: Path, mutant: Mutant) -> str:
     pytest = (sys.executable, "-m", "pytest", *options, "--basetemp", str(tree / "t"))
     ours = ("PYTEST", "RECONCILER", "COV_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours) or name == PLACE}
-    env |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "TEST_PATIENCE": LESS_PATIENCE}
     done = subprocess.run(
         [*alone, *pytest, *mutant.killers], cwd=tree, env=env, timeout=SECONDS, check=False,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

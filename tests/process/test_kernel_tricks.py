@@ -78,7 +78,7 @@ FULL = """
 flood = ("sh", "-c", "head -c 50000000 /dev/zero; exit 17")
 disk = Path(home)
 seen = processes.made(processes.desired(command=flood))
-ended = until(lambda: (now := processes.see(processes.desired())).phase is Phase.EXITED and now, 60)
+ended = until(lambda: (now := processes.see(processes.desired())).phase is Phase.EXITED and now)
 assert ended.exit_code == 17, ended
 assert os.statvfs(disk).f_bavail == 0, "the disk was to be full"
 from reconciler.errors import Refused

@@ -85,7 +85,7 @@ def test_a_flood_of_output_is_bounded_and_holds_nobody_up(processes: Processes) 
     desired = processes.desired(command=("sh", "-c", "head -c 200000000 /dev/zero; echo the end"))
     begun = time.monotonic()
     seen = processes.made(desired)
-    until(lambda: processes.see(desired).phase is Phase.EXITED, 60)
+    until(lambda: processes.see(desired).phase is Phase.EXITED)
     assert time.monotonic() - begun < 30
     saying(processes, seen, b"the end")
     kept = [path.stat().st_size for path in processes.place(desired).glob("log*")]

@@ -13,14 +13,17 @@ from typing import Any
 from tests.scenarios.proc import read
 from tests.scenarios.stage import Stage, eventually
 
+SELDOM = ("--resync", "10m")
+
 
 class Daemon:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
 
     def start(self, *flags: str, env: Mapping[str, str] | None = None) -> int:
-        """Its pid. It is up when this returns."""
-        told = self.stage.cli("daemon", "start", *flags, env=env)
+        """Its pid; up when this returns. Unless rounds are asked for, none comes to make up for what it missed."""
+        rounds = () if "--resync" in flags else SELDOM
+        told = self.stage.cli("daemon", "start", *rounds, *flags, env=env)
         found = re.search(r"pid (\d+)", told.out)
         assert found, told
         return int(found[1])

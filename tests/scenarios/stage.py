@@ -25,11 +25,10 @@ from tests import warm
 from tests.engine_api import Engine, EngineError
 from tests.engine_events import recorded
 from tests.scenarios.proc import Proc, processes_with, read
+from tests.waiting import PATIENCE
 
 PROGRAM = [sys.executable, "-m", "reconciler"]
 IMAGE = "reconciler-test"
-PATIENCE = 20.0
-"""Seconds for anything that is waited for; only a machine that thrashes comes near it."""
 
 Document = dict[str, Any]
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 WHERE = "\x1b[6n"
 """Some shells ask where the cursor is before they let anybody type; they do without an answer."""
@@ -37,14 +39,14 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def shows(self, text: str, within: float = 20.0) -> bool:
+    def shows(self, text: str, within: float = PATIENCE) -> bool:
         """Whether it comes up on the screen in time."""
         return self._read_until(lambda: text in self.seen, within)
 
-    def ends(self, within: float = 60.0) -> int:
+    def ends(self, within: float = PATIENCE) -> int:
         self._read_until(lambda: self.program.poll() is not None, within)
         self._read_until(lambda: False, 0.05)
-        return self.program.wait(timeout=1)
+        return self.program.wait(timeout=PATIENCE)
 
     def close(self) -> None:
         """The window is closed: the kernel sends SIGHUP to all who sit at it."""

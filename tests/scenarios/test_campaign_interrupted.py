@@ -44,7 +44,7 @@ def test_L19_ctrl_c_while_the_warm_one_is_started_leaves_it_neither_running_nor_
     child = stage.start_cli("run", "-f", str(path), "--yes")
     eventually(lambda: left(stage) != [], "it is made")
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=20)
+    _, said = child.communicate(timeout=60)
 
     assert (child.returncode, left(stage)) == (130, []), said
 

@@ -124,7 +124,7 @@ def test_L11_what_is_kept_warm_and_died_is_seen_and_started_again(stage: Stage) 
     child = stage.start_cli("run", "-f", str(path), "--strategy", "persistent", "--yes")
     eventually(lambda: manifest(stage, "bench")["runs"][0]["state"] == "completed", "the first run has ended")
     stage.signal(stage.name("bench"), "kill")
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=60)
 
     assert "it is made anew" in err, err
     first, *_, last = status(stage, "bench")["runs"]
@@ -198,7 +198,7 @@ def test_L19_ctrl_c_leaves_nothing_behind_and_the_run_to_be_done_again(stage: St
     header, bench = (line.split() for line in stage.cli("get", "campaigns").out.splitlines())
     assert dict(zip(header, bench, strict=False)).items() >= {"STATUS": "Running", "COMPLETED": "1"}.items()
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=20)
+    child.communicate(timeout=60)
 
     assert child.returncode == 130
     assert left(stage) == []
@@ -222,7 +222,7 @@ def test_L19_a_second_ctrl_c_kills_what_does_not_want_to_end(stage: Stage) -> No
     assert child.stderr is not None
     eventually(lambda: "Ctrl-C again" in (child.stderr.readline() if child.stderr else ""), "it says what it does")
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=20)
+    child.communicate(timeout=60)
 
     assert child.returncode == 130
     assert left(stage) == []
@@ -246,7 +246,7 @@ def test_L17_L21_who_was_killed_is_succeeded_what_still_runs_is_taken_over_and_w
     again = stage.start_cli("run", "bench", "--resume")
     eventually(lambda: not any(".victim." in name for name in left(stage)), "the other one's run is taken away")
     (stage.directory / "go").touch()
-    _, err = again.communicate(timeout=20)
+    _, err = again.communicate(timeout=60)
     assert again.returncode == 0, err
     assert "is taken over" in err
     assert len((stage.directory / "ran").read_text().split()) == 2, "no run was done twice"
@@ -346,7 +346,7 @@ def test_L23_a_lease_is_held_by_one_at_a_time_and_by_nobody_who_is_dead(stage: S
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)  # all or none: it holds nothing while it waits
         assert stage.cli("run", "bench", expect=1).err
         assert child.poll() is None
-    child.communicate(timeout=20)
+    child.communicate(timeout=60)
     assert child.returncode == 0
     for one in (place, place.with_name(name)):
         one.unlink()
@@ -439,7 +439,7 @@ def test_a_campaign_that_is_deleted_while_it_runs_ends_and_leaves_nothing(stage:
         assert "--force" in refused.err
     assert child.poll() is None
     stage.cli("delete", "-f", str(path), "--force")
-    _, err = child.communicate(timeout=20)
+    _, err = child.communicate(timeout=60)
 
     assert child.returncode == 1
     assert "was deleted meanwhile" in err

@@ -179,7 +179,7 @@ def test_F12_a_thread_that_dies_has_it_begin_anew_in_the_same_process(stage: Sta
 def test_F12_one_that_is_stuck_has_it_begin_anew_within_fifteen_seconds(stage: Stage, daemon: Daemon) -> None:
     stage.apply(native("web"))
     pid = daemon.start("--resync", "1s", env={"RECONCILER_FAILPOINTS": "loop.pass.before=1*sleep(600000)"})
-    eventually(lambda: daemon.log.count("loop begun") > 1, "it has begun anew", within=60)
+    eventually(lambda: daemon.log.count("loop begun") > 1, "it has begun anew")
     told = re.search(r"has been at pass \S+ for (\d+) s", daemon.log)
     assert told
     assert int(told[1]) <= 15

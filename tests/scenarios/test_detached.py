@@ -44,7 +44,7 @@ def test_K1_R1_closing_the_terminal_in_the_middle_of_an_apply_harms_nothing_that
         eventually(lambda: stage.process("worker"), "the process runs")
         eventually(lambda: stage.container("web")["State"]["Running"], "the container runs")
         screen.close()
-        screen.program.wait(timeout=20)
+        screen.program.wait(timeout=60)
     assert stage.process("worker").alive
     assert stage.container("web")["State"]["Running"]
     assert stage.apply(box("web"), native("worker")).actions == []
@@ -229,7 +229,7 @@ def test_R9_the_workload_stays_when_the_shell_in_it_is_hung_up(stage: Stage, kin
         screen.type("echo $((40 + 2))\n")
         assert screen.shows("42"), screen.seen
         screen.close()
-        screen.program.wait(timeout=20)
+        screen.program.wait(timeout=60)
     assert stage.apply(kind("web")).actions == []
 
 

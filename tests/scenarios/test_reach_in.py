@@ -202,10 +202,10 @@ def test_R8_R9_what_would_end_us_ends_the_command_inside_with_all_that_it_has_st
     for child, (_, _, number, _, _) in zip(running, cases, strict=True):
         child.send_signal(number)
     for child, (name, _, number, code, said) in zip(running, cases, strict=True):
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=60)
         assert (child.returncode, out, err) == (code, said, ""), (name, number)
     for window in windows:
-        window.program.wait(timeout=20)
+        window.program.wait(timeout=60)
     for child in killed:
         for pipe in (child.stdout, child.stderr):
             assert pipe

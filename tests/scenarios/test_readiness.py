@@ -244,7 +244,7 @@ def test_interrupting_an_apply_exits_130_and_leaves_an_ordinary_world(stage: Sta
     running = stage.start_cli("apply", "-f", "spec.yaml")
     eventually(lambda: stage.process("web"), "it was started")
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=60)
     assert running.returncode == 130, (out, err)
     assert "Traceback" not in err
     assert stage.process("web").alive, "what was started stays, for the next apply to go on from"

@@ -259,7 +259,7 @@ def test_K6_logs_are_read_by_name(stage: Stage) -> None:
     assert following.stdout is not None
     assert following.stdout.readline() == "hi\n"
     following.terminate()
-    following.communicate(timeout=20)
+    following.communicate(timeout=60)
 
 
 def test_K5_H17_status_is_a_table_for_people_and_a_tree_for_scripts(stage: Stage) -> None:

@@ -54,7 +54,7 @@ def names(stage: Stage) -> set[str]:
 
 
 def becomes(stage: Stage, wanted: str) -> None:
-    eventually(lambda: reason(stage) == wanted, f"it is {wanted}", within=60)
+    eventually(lambda: reason(stage) == wanted, f"it is {wanted}")
 
 
 @pytest.mark.timeout(300)

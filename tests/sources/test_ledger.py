@@ -31,11 +31,11 @@ def test_who_waited_for_a_lock_that_was_removed_does_not_share_his_turn(tmp_path
     with ledger.turn(KEY):
         first = threading.Thread(target=turn)
         first.start()
-        until(lambda: waiting[0] == 1 and _opened(ledger) >= 2, 10)
+        until(lambda: waiting[0] == 1 and _opened(ledger) >= 2)
         ledger.forget(KEY)
         second = threading.Thread(target=turn)
         second.start()
-        until(lambda: inside[0] == 1, 10)
+        until(lambda: inside[0] == 1)
     for thread in (first, second):
         thread.join(10)
     assert most == [1]
