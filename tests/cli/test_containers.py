@@ -47,14 +47,14 @@ def test_K5_a_container_is_shown_with_its_image_and_published_port(ship: Machine
 
 def test_R15_an_image_without_a_command_that_stays_is_told_to_want_keepalive(ship: Machine) -> None:
     """Its own command is a shell, which ends at once without a terminal, and well."""
-    ship.apply(container("box", restart=ONLY_ONCE), code=1, options=("--timeout", "3"))
+    ship.apply(container("box", restart=ONLY_ONCE), code=1, options=("--timeout", "8"))
     until(lambda: "container.keepAlive: true" in ship("describe", "box").stdout)
     assert "keepAlive is missing" in ship("exec", "box", "--", "true", code=1).stderr
     assert "docker run --rm -it --entrypoint sh reconciler-test" in ship("describe", "box").stdout
 
 
 def test_R4_a_command_of_its_own_that_ends_is_not_told_so(ship: Machine) -> None:
-    ship.apply(container("short", "true", restart=ONLY_ONCE), code=1, options=("--timeout", "3"))
+    ship.apply(container("short", "true", restart=ONLY_ONCE), code=1, options=("--timeout", "8"))
     shown = until(lambda: said if "with exit code 0" in (said := ship("describe", "short").stdout) else "")
     assert "keepAlive is missing" not in shown
 

@@ -34,7 +34,7 @@ def test_a_healthy_one_is_described_from_what_is_expected_to_what_is_seen(machin
 
 def test_R15_an_early_end_is_shown_with_its_exit_code_and_last_lines(machine: Machine) -> None:
     bad = service("bad", "sh", "-c", "echo cannot open the database; exit 127", restart={"initialSeconds": 60})
-    machine.apply(bad, code=1, options=("--timeout", "3"))
+    machine.apply(bad, code=1, options=("--timeout", "8"))
     shown = machine("describe", "bad").stdout
     diagnosis = section(shown, "Diagnosis")
     assert re.search(
@@ -66,7 +66,7 @@ def test_R15_a_command_that_cannot_be_run_is_told_as_such(machine: Machine) -> N
 
 def test_H13_a_failing_probe_is_quoted(machine: Machine) -> None:
     probe = {"readiness": {"exec": {"command": ["sh", "-c", "echo disk is full; exit 4"]}, "periodSeconds": 60}}
-    machine.apply(service("db", probes=probe), code=1, options=("--timeout", "2"))
+    machine.apply(service("db", probes=probe), code=1, options=("--timeout", "8"))
     assert "db/0 runs, but its readiness probe: exit code 4: disk is full" in machine("describe", "db").stdout
     assert "disk is full" in machine("why", "db").stdout
     assert re.search(r"0/1 +Starting .*disk is full", machine("status").stdout)
@@ -82,7 +82,7 @@ def test_what_differs_is_said_with_its_cause(machine: Machine) -> None:
 
 def test_no_secret_is_told_even_if_the_workload_tells_it(machine: Machine) -> None:
     leaky = service("leaky", "sh", "-c", 'echo "password: $PASSWORD"; exit 1', envFrom=[{"secret": "key"}])
-    machine.apply(resource("Secret", "key", data={"PASSWORD": CANARY}), leaky, code=1, options=("--timeout", "2"))
+    machine.apply(resource("Secret", "key", data={"PASSWORD": CANARY}), leaky, code=1, options=("--timeout", "8"))
     shown = machine("describe", "all").stdout + machine("why", "leaky", "secret/key").stdout
     assert "password: ***" in shown
     assert CANARY not in shown + machine("events", "-o", "json").stdout + machine("get", "all", "-o", "json").stdout
@@ -98,7 +98,7 @@ def test_an_event_says_which_instance_it_is_about_and_how_often(machine: Machine
 
 
 def test_escape_sequences_of_a_log_are_taken_out(machine: Machine) -> None:
-    machine.apply(service("bad", "printf", "\\033]0;owned\\007red\\n"), code=1, options=("--timeout", "2"))
+    machine.apply(service("bad", "printf", "\\033]0;owned\\007red\\n"), code=1, options=("--timeout", "8"))
     assert "\x1b" not in machine("describe", "bad").stdout
 
 

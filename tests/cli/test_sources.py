@@ -64,7 +64,7 @@ def test_B6_a_source_is_declared_synced_and_shown(cli: Run, repo: Repository, de
     assert f"{repo.path} at main" in table
     assert "First" in cli("describe", "source/shop").stdout
     assert f"revision {head[:10]} is in force" in cli("why", "source/shop").stdout
-    assert cli("wait", "source/shop", "--for=condition=Ready", "--timeout", "5").returncode == 0
+    assert cli("wait", "source/shop", "--for=condition=Ready", "--timeout", "60").returncode == 0
 
 
 def test_B6_what_is_held_is_confirmed_by_name_and_only_that(

@@ -53,7 +53,7 @@ def begin(sources: Sources, path: Path) -> dict[str, int]:
     sources.stage.apply(sources.directory("specs", path))
     for name in ("web", *OTHERS):
         sources.come(name, FIRST)
-    sources.stage.cli("wait", "--all", "--for=condition=Ready", "--timeout", "30s", "services")
+    sources.stage.cli("wait", "--all", "--for=condition=Ready", "--timeout", "60s", "services")
     sources.oracle.begin()
     return sources.pids(*OTHERS)
 

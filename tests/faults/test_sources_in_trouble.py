@@ -116,7 +116,7 @@ def test_F44_F45_repositories_in_trouble_keep_what_is_good_and_hold_up_nobody(so
         stage.apply(*deaf, *[sources.git(name, repo.path) for name, repo in repos.items()], "--no-wait")
         for name in names:
             sources.come(name, OLD)
-        stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "30s")
+        stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "60s")
         sources.oracle.begin()
         before = sources.pids(*TROUBLES)
 
@@ -274,7 +274,7 @@ def test_F42_changed_at_any_moment_of_a_change_it_ends_as_it_was_said_last(sourc
     stage.apply(sources.directory("specs", specs))
     for name in ("web", "b", "c"):
         sources.come(name, OLD)
-    stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "30s")
+    stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "60s")
     sources.become("Synced", "specs")
     sources.oracle.begin()
     untouched = sources.pids("b", "c")
@@ -285,7 +285,7 @@ def test_F42_changed_at_any_moment_of_a_change_it_ends_as_it_was_said_last(sourc
         say(NEW + 2 * number + 1)
         sources.come("web", NEW + 2 * number + 1)
         sources.become("Synced", "specs")
-    stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "30s")
+    stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "60s")
     deeds = sources.oracle.deeds()
     assert {deed.split()[1] for deed in deeds} == {"web/0"}, deeds
     assert deeds["Create web/0"] == deeds["Remove web/0"]
@@ -317,7 +317,7 @@ def test_B9_what_people_do_about_sources_is_done_while_a_daemon_follows_them(
     )
     for name in names:
         sources.come(name, OLD)
-    stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "30s")
+    stage.cli("wait", "services", "--all", "--for=condition=Ready", "--timeout", "60s")
     sources.become("Synced", *names)
     sources.oracle.begin()
 

@@ -105,7 +105,7 @@ def _outcome(told: Told, namespace: str) -> tuple[object, ...]:
 
 def test_what_does_not_become_ready_is_told_through_it_too(stage: Stage, daemon: Daemon) -> None:
     daemon.start()
-    told = stage.apply(shell("bad", "echo why it fails; exit 3"), "--timeout", "8", expect=1)
+    told = stage.apply(shell("bad", "echo why it fails; exit 3"), "--timeout", "15", expect=1)
     assert "why it fails" in told.err
     assert "code 3" in told.err
 

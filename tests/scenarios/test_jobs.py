@@ -171,7 +171,7 @@ def test_a_schedule_is_shown_and_waits_for_its_time(stage: Stage) -> None:
     assert "It is Scheduled: to be run in " in stage.cli("why", "job/tidy").out
     assert status(stage, "tidy")["nextRun"].endswith("-12-31T23:00:00Z")
     assert stage.cli("restart", "tidy", "-o", "json").actions == ["Create job/tidy/0"], "it is run now"
-    stage.cli("wait", "--for=condition=Complete", "tidy", "--timeout", "10")
+    stage.cli("wait", "--for=condition=Complete", "tidy", "--timeout", "60")
     assert stage.apply(tidy).actions == []
 
 

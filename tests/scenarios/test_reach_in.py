@@ -100,7 +100,8 @@ def test_R8_the_shell_is_one_that_the_image_has_and_its_lack_is_told(stage: Stag
 
 
 def test_R15_an_attach_that_cannot_work_says_why_and_what_to_try(stage: Stage) -> None:
-    stage.apply(document("Service", "box", container={"image": IMAGE}), "--timeout", "1", expect=1)
+    once = {"initialSeconds": 60}  # for a moment after each start it does run
+    stage.apply(document("Service", "box", container={"image": IMAGE}, restart=once), "--timeout", "8", expect=1)
     told = stage.cli("attach", "box", expect=1)
     assert "keepAlive is missing" in told.err
     shown = stage.cli("describe", "box").out

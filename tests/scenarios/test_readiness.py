@@ -71,7 +71,7 @@ def test_K16_when_time_is_up_it_says_which_is_not_ready_and_what_the_probe_said(
     probe = {"exec": {"command": ["sh", "-c", script]}, "timeoutSeconds": 10, "failureThreshold": 100}
     told = stage.apply(
         kind("web", "sh", "-c", "echo hello from web; exec sleep 100000", probes={"readiness": probe}), native("fine"),
-        "--timeout", "6", expect=1,
+        "--timeout", "12", expect=1,
     )  # fmt: skip
     assert told.json["settled"] is False
     assert told.waits[0][:2] == ("web/0", "NotReady")
@@ -84,7 +84,7 @@ def test_K16_when_time_is_up_it_says_which_is_not_ready_and_what_the_probe_said(
 @KINDS
 def test_R15_what_exits_at_once_is_told_with_its_code_and_last_lines(stage: Stage, kind: Kind) -> None:
     told = stage.apply(
-        kind("web", "sh", "-c", "echo first; echo cannot open the config >&2; exit 42"), "--timeout", "6", expect=1
+        kind("web", "sh", "-c", "echo first; echo cannot open the config >&2; exit 42"), "--timeout", "12", expect=1
     )
     assert "exited with code 42" in told.err
     assert "cannot open the config" in told.err
@@ -93,7 +93,7 @@ def test_R15_what_exits_at_once_is_told_with_its_code_and_last_lines(stage: Stag
 
 
 def test_R15_an_image_that_ends_at_once_is_not_called_ready(stage: Stage) -> None:
-    told = stage.apply(box("web", "true"), "--timeout", "5", expect=1)
+    told = stage.apply(box("web", "true"), "--timeout", "12", expect=1)
     assert "exited with code 0" in told.err
 
 

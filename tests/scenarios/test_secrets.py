@@ -48,7 +48,7 @@ def test_a_canary_is_found_in_no_label_argument_log_event_plan_or_message(
     told = [
         stage.cli("diff", "-f", str(spec), env=env, expect=1),
         stage.cli("apply", "-f", str(spec), "--dry-run", "-o", "yaml", env=env),
-        stage.cli("apply", "-vv", "-f", str(spec), "--timeout", "3", env=env, expect=1),
+        stage.cli("apply", "-vv", "-f", str(spec), "--timeout", "8", env=env, expect=1),
     ]
 
     assert canary in stage.run_inside("mounted", "sh", "-c", "cat /run/s/PASSWORD"), "who it is for has it"
@@ -146,7 +146,7 @@ def test_fingerprints_of_the_same_secret_differ_between_installations(stage: Sta
 
 def test_everything_at_home_is_for_its_owner_alone(stage: Stage, canary: str, tmp_path: Path) -> None:
     stage.cli(
-        "apply", "-f", str(stage.write(*stack(canary, tmp_path / "file"))), "--timeout", "2",
+        "apply", "-f", str(stage.write(*stack(canary, tmp_path / "file"))), "--timeout", "8",
         env={"CANARY": canary}, expect=None,
     )  # fmt: skip
     eventually(lambda: stage.process("native"), "it runs")

@@ -112,7 +112,7 @@ def test_exit_codes_0_1_2(stage: Stage) -> None:
     stage.cli("apply", "--no-such-option", expect=2)
     stage.cli("no-such-verb", expect=2)
     stage.cli("get", "service", "nobody", expect=1)
-    stage.cli("wait", "--for=condition=Ready", "service/worker", "--timeout", "5s", expect=0)
+    stage.cli("wait", "--for=condition=Ready", "service/worker", "--timeout", "60s", expect=0)
     stage.cli("wait", "--for=delete", "service/worker", "--timeout", "1s", expect=1)
 
 

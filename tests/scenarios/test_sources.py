@@ -62,7 +62,7 @@ def test_B6_commits_come_into_force_and_bad_ones_do_not(stage: Stage, daemon: Da
     repo.commit("First", app=text(box("web")), more=text(native("job")))
     follow(stage, repo)
     eventually(lambda: names(stage) == {"service/web", "service/job"}, "the first commit is in force")
-    stage.cli("wait", "service/web", "service/job", "--for=condition=Ready", "--timeout", "30s")
+    stage.cli("wait", "service/web", "service/job", "--for=condition=Ready", "--timeout", "60s")
     web, job = stage.container("web")["Id"], stage.process("job").pid
     bad = repo.commit("Bad", app=text(box("web", "sleep", "1")), more="kind: Servi\n")
     becomes(stage, "InvalidSpec")
@@ -113,7 +113,7 @@ def test_B5_a_saved_file_is_applied_and_a_removed_one_taken_down(stage: Stage, d
     (specs / "notes.yaml").write_text(text(document("Config", "x", data={"a": "b"})))
     stage.apply(document("Source", "shop", directory=str(specs), interval=5))
     eventually(lambda: names(stage) == {"service/a", "service/b", "service/c"}, "all are in force")
-    stage.cli("wait", "service/a", "service/b", "--for=condition=Ready", "--timeout", "30s")
+    stage.cli("wait", "service/a", "service/b", "--for=condition=Ready", "--timeout", "60s")
     b = stage.process("b").pid
     (specs / "a.yaml").write_text(text(native("a", "sleep", "4711")))
     eventually(lambda: stage.processes("a") and "4711" in stage.process("a").command, "the saved file is applied")

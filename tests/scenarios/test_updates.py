@@ -63,7 +63,7 @@ def test_an_update_that_does_not_become_ready_keeps_the_old_ones_and_undo_ends_i
     stage.apply(web)
     before = [stage.id("web", index) for index in (0, 1)]
     bad = changed(web, probes={"readiness": {"exec": {"command": ["false"]}, "timeoutSeconds": 20}}, env={"V": "2"})
-    told = stage.apply(bad, "--timeout", "8", expect=1)
+    told = stage.apply(bad, "--timeout", "15", expect=1)
     assert told.actions == ["Create web/2"]
     assert "web/2, which is new, is Ready" in told.err
     assert f"reconciler rollout undo web -n {stage.namespace}" in told.err
