@@ -11,7 +11,10 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 """Of all that is said on the line. Who speaks another one is not asked anything."""

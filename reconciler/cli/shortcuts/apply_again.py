@@ -13,10 +13,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from reconciler.sources.code import code
 from reconciler.usual_places import usual_home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Facts = dict[str, dict[str, Any]]
 
 LOOK_SECONDS = 5.0
 LARGEST = 8 << 20
@@ -29,9 +34,13 @@ LONG_WAY = frozenset(("_RECONCILER_COMPLETE", "RECONCILER_FAILPOINTS", "RECONCIL
 """Who sets one of these wants to hear of it."""
 
 
-class Words(NamedTuple):
-    stdout: str
-    stderr: str
+class Words:
+    """What was written to where."""
+
+    __slots__ = ("stderr", "stdout")
+
+    def __init__(self, stdout: str, stderr: str) -> None:
+        self.stdout, self.stderr = stdout, stderr
 
 
 def answer(arguments: Sequence[str], environ: Mapping[str, str]) -> Words | None:
@@ -71,8 +80,6 @@ def home(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 # -- facts: what an apply is given besides the world, in a form that can be looked at again
-
-Facts = dict[str, dict[str, Any]]
 
 
 def key(home_path: str) -> bytes:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.shortcuts.apply_again import LONG_WAY, SETTINGS, Words
 from reconciler.sources.code import code
 from reconciler.usual_places import config_file, usual_home
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from reconciler.api.serve import Handler
 
 ANSWER_SECONDS = 15.0

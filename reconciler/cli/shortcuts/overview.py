@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler import __version__
@@ -53,8 +52,10 @@ def answer(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
 
 def help_text(terminal: int) -> str:
     """For a terminal of so many columns."""
+    from textwrap import fill
+
     width = max(min(terminal - 2, WIDEST), NARROWEST)
-    about = textwrap.fill(ABOUT, width, initial_indent="  ", subsequent_indent="  ")
+    about = fill(ABOUT, width, initial_indent="  ", subsequent_indent="  ")
     verbs = max(map(len, SUMMARIES))
     sections = [
         *(_section(title, _rows(group, verbs, width)) for title, group in GROUPS.items() if group),
@@ -95,7 +96,9 @@ def _section(title: str, lines: Sequence[str] | Iterator[str]) -> str:
 
 def _rows(texts: Mapping[str, str], column: int, width: int) -> Iterator[str]:
     """Two columns; what does not fit goes on below itself."""
+    from textwrap import wrap
+
     for name, text in texts.items():
-        first, *others = textwrap.wrap(text, max(width - column - 4, 10))
+        first, *others = wrap(text, max(width - column - 4, 10))
         yield f"  {name.ljust(column)}  {first}"
         yield from (f"{'':{column + 4}}{line}" for line in others)

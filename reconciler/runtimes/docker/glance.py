@@ -15,7 +15,10 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LISTS = ("/containers/json?all=1", "/networks", "/volumes")
 """Unfiltered: foreign things hold names and ports too."""
