@@ -4,6 +4,7 @@ is given up for it, native services know nothing of it, and each container is st
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -103,3 +104,23 @@ def test_F14_F15_an_engine_that_hangs_ends_or_is_killed_costs_nothing_but_its_ab
         oracle.check({WORKER: 1, **({"Start ours/0": 1} if started else {})})
     assert oracle.daemon.status()["pid"] == pid
     assert oracle.daemon.log.count("loop begun") == 1, "a daemon that waits for an engine is not stuck"
+
+
+def test_F15_an_apply_under_way_waits_for_an_engine_that_is_started_anew(own: OwnEngine, oracle: Oracle) -> None:
+    """It answered when the apply began. What came down with it is started once more."""
+    stage = oracle.stage
+    told_to = {"readiness": {"exec": {"command": ["test", "-f", "/ready"]}, "periodSeconds": 1}}
+    spec = stage.write(box("slow", probes=told_to))
+    with stage.start_cli("apply", "-f", str(spec), "-o", "json", "--timeout", "100") as applying:
+        eventually(lambda: stage.container("slow")["State"]["Running"], "it is waited for")
+        own.kill()
+        assert applying.stderr is not None
+        assert any("no container engine answers" in line for line in applying.stderr), "it has been found out"
+        own.start()
+        eventually(lambda: stage.container("slow")["State"]["Running"], "it runs, again or still")
+        stage.run_inside("slow", "touch", "/ready")
+        out, err = applying.communicate(timeout=100)
+    assert applying.returncode == 0, err
+    assert json.loads(out)["settled"]
+    verbs = [action["verb"] for action in json.loads(out)["actions"] if action["key"].endswith("/slow/0")]
+    assert verbs == (["Create"] if own.live_restore else ["Create", "Start"])
