@@ -96,6 +96,12 @@ class Gone(Refused):
     reason = "Gone"
 
 
+class StillRuns(Refused):
+    """It was started after somebody had looked and found that it did not run. The next look knows."""
+
+    reason = "StillRuns"
+
+
 class NameTaken(Refused):
     reason = "NameConflict"
 

@@ -25,6 +25,7 @@ class Say(StrEnum):
     DIARY = "diary"
     """What became of its file."""
     UNREACHABLE = "unreachable"
+    LEASE_KEPT = "lease could not be given back"
     SOURCE_UNREADABLE = "source unreadable"
     SYNCED = "synced"
     LOOP_BEGUN = "loop begun"

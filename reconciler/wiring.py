@@ -216,7 +216,6 @@ def _ground(
     """Another machine. Nothing is connected to before it is used."""
     # Who has no other hosts does not pay for them.
     from reconciler.engine.places.leases import Lease, Leased
-    from reconciler.hosts.tunnel import Tunnel
     from reconciler.runtimes.remote.runtime import RemoteProcesses
 
     host = ssh(str(home.path), name, spec)
@@ -225,9 +224,8 @@ def _ground(
     runtimes: dict[str, Any] = {"process": processes}
     runtimes["mesh"] = MeshRuntime(host, owner, state=spec.state)
     if spec.engine != NO_ENGINE:
-        tunnel = Tunnel(host, spec.engine)
         runtimes["docker"] = DockerRuntime(
-            lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {name}", host=name),
+            way_to_engine(host, spec.engine),
             owner=owner, host=name, logs_dir=f"{own}/logs", adopted_dir=f"{own}/adopted", progress=fetching,
             nearer=host.reach,
         )  # fmt: skip
@@ -237,18 +235,29 @@ def _ground(
 
 
 def _alarms(host: Ssh, spec: HostSpec, owner: str, adopted_dir: str) -> dict[str, Alarm]:
-    from reconciler.hosts.tunnel import Tunnel
     from reconciler.runtimes.docker.events import EngineEvents
     from reconciler.runtimes.remote.deaths import AWAY_SECONDS, Deaths
 
     alarms: dict[str, Alarm] = {"exits": Deaths(host, spec.state)}
     if spec.engine != NO_ENGINE:
-        tunnel = Tunnel(host, spec.engine)
         alarms["engine events"] = EngineEvents(
-            lambda: Endpoint(f"unix://{tunnel.path()}", f"{spec.engine} of host {host.name}", host=host.name),
+            way_to_engine(host, spec.engine),
             owner=owner, adopted_dir=adopted_dir, longest=AWAY_SECONDS,
         )  # fmt: skip
     return alarms
+
+
+def way_to_engine(host: Ssh, socket: str) -> Callable[[], Endpoint]:
+    """To be asked for before each use: it goes when the connection does."""
+    from reconciler.hosts.tunnel import Tunnel
+
+    tunnel = Tunnel(host, socket)
+
+    def locate() -> Endpoint:
+        path, through = tunnel.way()
+        return Endpoint(f"unix://{path}", f"{socket} of host {host.name}", host=host.name, through=through)
+
+    return locate
 
 
 def _who() -> str:

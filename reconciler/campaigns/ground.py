@@ -40,11 +40,14 @@ class Ground:
         self.persistent = persistent
         self.runtime = "process" if persistent else str(resource.spec.runtime)
         """Where a run's own instance lives: a command inside of something else is a process of ours."""
-        self.patient = True
-        """Whether what is to end is given its time."""
         self._hurried = hurried
+        """Whether what is to end is given no time any more."""
         self._resource = resource
         self._home = str(resource.spec.runtime)
+
+    def hurry(self) -> None:
+        """From now on."""
+        self._hurried = lambda: True
 
     # -- what is to be made
 
@@ -172,7 +175,7 @@ class Ground:
 
     def _end(self, seen: Observed) -> None:
         if seen.phase in GOES_ON:
-            at_once = _number(seen) == WARM or not self.patient or self._hurried()
+            at_once = _number(seen) == WARM or self._hurried()
             self.stop(seen, KILL if at_once else None)
         self.parts.runtimes[seen.place].remove(seen)
 

@@ -137,7 +137,7 @@ class _Course:
         try:
             return self._run(anew=anew)
         except (KeyboardInterrupt, SystemExit) as told:
-            self._ground.patient = False
+            self._ground.hurry()
             _let_go(told)
             for run in self.manifest.of(State.RUNNING):
                 self._give_back(run)
@@ -276,7 +276,7 @@ class _Course:
             self._give_back(run)
             self._runner.note(f"{run.id} is stopped and removed; Ctrl-C again to kill it")
         except KeyboardInterrupt:
-            self._ground.patient = False
+            self._ground.hurry()
             self._give_back(run)
 
     def _give_back(self, run: Run) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from reconciler.core.graph import Graph
 from reconciler.core.making import as_joined, as_made
 from reconciler.core.planner import plan
-from reconciler.errors import Gone, NameTaken, PortInUse, Refused
+from reconciler.errors import Gone, NameTaken, PortInUse, Refused, StillRuns
 from reconciler.model.desired import ContainerPayload, Desired, MeshPayload, ProcessPayload
 from reconciler.model.observed import INSTANCE, Binding, Facts, Health, Observed, Phase, Snapshot, View, kind_of
 from reconciler.model.plan import Action, Journal, Plan, Verb
@@ -192,7 +192,7 @@ def removed(view: View, seen: Observed) -> View:
     """Gone already is a success; running is a refusal."""
     thing = next((t for t in view.objects if t.id == seen.id), None)
     if thing and thing.kind == INSTANCE and thing.phase in {Phase.RUNNING, Phase.PAUSED}:
-        raise Refused(f"{thing.title} runs; stop it first")
+        raise StillRuns(f"{thing.title} runs; stop it first")
     if thing and thing.kind == "network" and any(thing.name in t.networks for t in view.objects):
         raise Refused(f"{thing.title} is in use")
     return replace(view, objects=tuple(t for t in view.objects if t.id != seen.id))

@@ -19,9 +19,10 @@ class Tunnel:
         self._lock = threading.Lock()
         self._path, self._asked_at, self._through = "", -FRESH_SECONDS, 0
 
-    def path(self) -> str:
+    def way(self) -> tuple[str, int]:
+        """The socket's path here, and the number of the connection that it leads through."""
         with self._lock:
             if time.monotonic() - self._asked_at >= FRESH_SECONDS or self._through != self._host.connection():
                 self._path = self._host.forward(self._there)
                 self._asked_at, self._through = time.monotonic(), self._host.connection()
-            return self._path
+            return self._path, self._through

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.verdict import Adjust, Matches, Replace, verdict
-from reconciler.errors import Gone, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.errors import Gone, NameTaken, OutcomeUnknown, ReconcilerError, Refused, StillRuns
 from reconciler.model.desired import Desired, Limits, PortBinding, Sealed, Stop
 from reconciler.model.observed import Observed, Phase
 from tests.contract.harness import OWNER, Harness
@@ -129,6 +129,12 @@ class TestLife:
         harness.runtime.remove(seen)
         assert find(harness, harness.desired()) is None
         harness.runtime.remove(seen)
+
+    def test_one_that_runs_is_not_removed_and_that_is_said(self, harness: Harness) -> None:
+        seen = made(harness, harness.desired())
+        with pytest.raises(StillRuns):
+            harness.runtime.remove(seen)
+        assert find(harness, harness.desired()) == seen
 
     def test_what_is_gone_is_said_to_be_gone(self, harness: Harness) -> None:
         seen = made(harness, harness.desired())

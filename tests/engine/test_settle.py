@@ -102,6 +102,26 @@ def _falls_silent(stage: Stage, reason: str = "Unreachable", *, until: float = m
     stage.docker.observe = look  # type: ignore[method-assign]
 
 
+def test_what_was_started_after_the_look_is_stopped_after_the_next_one(stage: Stage) -> None:
+    """By a daemon that was killed while an engine still did what it had been asked for, say."""
+    settled(stage, container("web"))
+    observe, looks = stage.docker.observe, itertools.count()
+
+    def look(*, deep: bool = False) -> View:
+        view = observe(deep=deep)
+        behind = next(looks) == 0
+        return replace(view, objects=tuple(map(_not_begun, view.objects))) if behind else view
+
+    stage.docker.observe = look  # type: ignore[method-assign]
+    report = stage.controller.delete([key("web", None)], timeout=60)
+    assert report.settled
+    assert [call for call in stage.docker.calls if "web" in call][-3:] == ["remove web", "stop web", "remove web"]
+
+
+def _not_begun(seen: Observed) -> Observed:
+    return replace(seen, phase=Phase.CREATED, pid=None) if seen.key else seen
+
+
 def test_an_engine_that_answered_a_moment_ago_has_the_time_that_is_left(stage: Stage) -> None:
     _falls_silent(stage, until=30)
     assert settled(stage, container("web")).settled

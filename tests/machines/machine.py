@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,7 +166,10 @@ class Machine:
 
     @contextlib.contextmanager
     def partitioned(self) -> Iterator[None]:
-        """What is sent to it and by it is lost without a word; the cable stays plugged in."""
+        """What is sent to it and by it is lost without a word; the cable stays plugged in. Once it is back, those who
+        reached it before do so again: until then a kernel still says that there is no way, of which it is sure.
+        """
+        reached = self._is_reached()
         for (site, _), port in zip(self._legs, self._ports, strict=True):
             site.block(port)
         try:
@@ -172,6 +177,14 @@ class Machine:
         finally:
             for (site, _), port in zip(self._legs, self._ports, strict=True):
                 site.unblock(port)
+            until(lambda: self._is_reached() or not reached)
+
+    def _is_reached(self) -> bool:
+        try:
+            socket.create_connection((self.address, 22), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def change_address(self) -> str:
         """As a lease that was not renewed does."""
@@ -180,6 +193,12 @@ class Machine:
         gateway = [f"route add default via {self.site.gateway}"] if self.site.gateway else []
         self._inside.configure("addr flush dev eth0", f"addr add {self.address}/24 dev eth0", *gateway)
         return self.address
+
+    def held_by(self) -> str:
+        """The lease that is in force here, of root's account: who holds it, and until when."""
+        newest = "ls /root/.local/state/reconciler-hosted/lease/[0-9]* 2>/dev/null | sort -V | tail -n 1"
+        words = self.run("sh", "-c", f'file=$({newest}); [ -z "$file" ] || cat "$file"').decode().split()
+        return " ".join(words) if words and int(words[2]) > time.monotonic() else ""
 
     def route_for(self, inner: Site) -> None:
         """A second leg, into `inner`, whose machines it takes out under its own address, and nobody in."""

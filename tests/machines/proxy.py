@@ -23,6 +23,8 @@ class Proxy:
         self._lock = threading.Lock()
         self._ends: list[tuple[socket.socket, socket.socket]] = []
         self.sent, self.received = bytearray(), bytearray()
+        self.cuts = 0
+        """How often somebody was cut off."""
         self._counted, self._reset, self._linger = self.sent, True, 0.0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -43,6 +45,7 @@ class Proxy:
         """A reset throws away what the server has not read yet; without one it reads all, and then the end."""
         with self._lock:
             ends, self._ends, self._left = self._ends, [], None
+            self.cuts += bool(ends)
         for client, server in ends:
             _reset(client)
             if reset:

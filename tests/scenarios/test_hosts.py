@@ -39,6 +39,14 @@ def bert(lab: Lab) -> Machine:
     return lab.machine("bert")
 
 
+@pytest.fixture(autouse=True)
+def given_back(anna: Machine, bert: Machine) -> Iterator[None]:
+    """Once a test has cleared up, its machines are anybody's again."""
+    yield
+    for machine in (anna, bert):
+        assert machine.held_by() == "", f"{machine.name} is still somebody's"
+
+
 def host(lab: Lab, machine: Machine, **spec: Any) -> Document:
     ssh = {
         "host": machine.address, "user": "root", "identityFile": str(lab.identity), "hostKey": machine.host_key,

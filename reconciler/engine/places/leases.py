@@ -15,7 +15,9 @@ from reconciler.model.observed import Observed, Snapshot
 from reconciler.model.place import Place
 from reconciler.model.plan import Outcome
 from reconciler.ports import Runtime
+from reconciler.telemetry import Say, get_logger
 
+log = get_logger()
 FRESH_SECONDS = 120.0
 """So long nobody asks again: a lease lasts much longer."""
 
@@ -88,7 +90,8 @@ def released(runtimes: Mapping[str, Any], graph: Graph, snapshot: Snapshot, outc
     for host in left_alone(graph, snapshot, outcomes):
         try:
             runtimes[Place("process", host)].release()
-        except ReconcilerError:
+        except ReconcilerError as error:
+            log.warning(Say.LEASE_KEPT, host=host, problem=error.message)
             continue
         told.append(host)
     return told

@@ -19,7 +19,6 @@ from reconciler.runtimes.docker.wire import (
     Request,
     Stream,
     answer,
-    ask,
     ask_all,
     ask_each,
     lines_ahead,
@@ -66,18 +65,30 @@ class Connection:
         return self.ask(Request(path), doing, seconds=seconds).json()
 
     def ask(self, request: Request, doing: str, *, seconds: float = READ_SECONDS) -> Reply:
-        reply = ask(self.endpoint, request, seconds=seconds)
+        (reply,) = self._asked([request], seconds)
         if reply.status >= 400:
             raise refusal(reply.status, reply.message, doing)
         return reply
 
     def get_all(self, paths: list[str], *, seconds: float = READ_SECONDS) -> list[Any]:
         """Several at once. Anything but success is as good as no answer: half a world is none."""
-        replies = ask_all(self.endpoint, [Request(path) for path in paths], seconds=seconds)
+        replies = self._asked([Request(path) for path in paths], seconds)
         for reply in replies:
             if reply.status != 200:
                 raise garbled(self.endpoint, f"status {reply.status}: {reply.message}")
         return [reply.json() for reply in replies]
+
+    def _asked(self, requests: list[Request], seconds: float) -> list[Reply]:
+        """What only asks may ask twice: that the way to another host leads nowhere any more, as after it was started
+        anew, is found out by its use.
+        """
+        way = self.endpoint
+        try:
+            return ask_all(way, requests, seconds=seconds)
+        except Unreachable:
+            if self.endpoint == way or any(request.method != "GET" for request in requests):
+                raise
+            return ask_all(self.endpoint, requests, seconds=seconds)
 
     def get_each(self, paths: list[str], *, seconds: float = READ_SECONDS) -> Iterator[Reply | Unreachable]:
         """Many questions, some at a time; what becomes of one is no matter of the others."""

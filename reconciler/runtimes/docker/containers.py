@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
+from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused, StillRuns
 from reconciler.failpoints import failpoint
 from reconciler.model import labels
 from reconciler.model.desired import ContainerPayload, Desired, Limits, Stop
@@ -263,6 +263,8 @@ class Containers:
             self._connection.post(f"/containers/{seen.id}/wait", doing, seconds=seconds)
 
     def _await_removal(self, seen: Observed, reply: Reply, doing: str) -> None:
+        if "running" in reply.message:
+            raise StillRuns(f"{doing}: it runs by now", hint="stop it first")
         if "already in progress" not in reply.message:
             raise refusal(reply.status, reply.message, doing)
         self._connection.post(f"/containers/{seen.id}/wait?condition=removed", doing)

@@ -25,6 +25,8 @@ class Endpoint:
     """Directory with ca.pem, cert.pem and key.pem; empty: no TLS."""
     host: str = ""
     """Another one that a socket of ours leads to, for as long as a connection lasts."""
+    through: int = 0
+    """The number of that connection: the same socket over the next one is another way."""
 
     @property
     def path(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused
+from reconciler.errors import Gone, NameTaken, OutcomeUnknown, Refused, StillRuns
 from reconciler.failpoints import failpoint
 from reconciler.model.desired import Desired, ProcessPayload, Stop
 from reconciler.model.key import Key
@@ -198,7 +198,7 @@ class ProcessRuntime(Files):
             with self._turn(self._addressed(seen)) as name:
                 now = self._past_starting(name)
                 if now and now.phase in {Phase.RUNNING, Phase.PAUSED}:
-                    raise Refused(f"{seen.title} still runs", hint="stop it first")
+                    raise StillRuns(f"{seen.title} runs by now", hint="stop it first")
                 if now:
                     self._end_leftovers(name, now)
                     self._keep_log(name)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from reconciler.core.leased import why_taken
-from reconciler.errors import Denied, Gone, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused
+from reconciler.errors import Denied, Gone, HostTaken, NameTaken, OutcomeUnknown, ReconcilerError, Refused, StillRuns
 from reconciler.inquiry import Question, Told, alone
 from reconciler.model import labels as table
 from reconciler.model.desired import PLACE, Desired, ProcessPayload, Sealed, Stop, places
@@ -182,7 +182,10 @@ class RemoteProcesses(RemoteReach):
             self._last_log.save(seen)
         name = directory_of(seen)
         words = [folder, name, seen.id, self._packages.used, limiting.group(self._owner, name)]
-        self._done(self._act(REMOVE, words), f"{seen.title} can't be removed")
+        done = self._act(REMOVE, words)
+        if done.exit_code == 75:
+            raise StillRuns(f"{seen.title} runs by now", hint="stop it first")
+        self._done(done, f"{seen.title} can't be removed")
 
     def _addressed(self, done: Completed, seen: Observed) -> None:
         if done.exit_code == 71:

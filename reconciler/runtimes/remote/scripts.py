@@ -215,7 +215,7 @@ REMOVE = (
     + r"""
 directory=$state/$2/$3
 ours "$directory" "$4" || exit 0
-[ "$2" = volumes ] || ! lives "$directory" || exit 1
+[ "$2" = volumes ] || ! lives "$directory" || exit 75
 [ ! -e "$directory/data" ] || rm -rf "$directory/data" || exit 1
 [ ! -e "$directory/files" ] || rm -rf "$directory/files" || exit 1
 mv "$directory" "$state/$2/.gone.$4" && rm -rf "$state/$2"/.gone.*
