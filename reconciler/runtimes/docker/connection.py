@@ -86,7 +86,7 @@ class Connection:
         try:
             return ask_all(way, requests, seconds=seconds)
         except Unreachable:
-            if self.endpoint == way or any(request.method != "GET" for request in requests):
+            if any(request.method != "GET" for request in requests) or self.endpoint == way:
                 raise
             return ask_all(self.endpoint, requests, seconds=seconds)
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from reconciler.errors import OutcomeUnknown, ReconcilerError, Refused, Unreachable
+from reconciler.errors import Gone, OutcomeUnknown, ReconcilerError, Refused, Unreachable
 from reconciler.model.observed import Observed
 from reconciler.passed_signals import one_mark, passed_on
 from reconciler.ports import Completed, Entry
@@ -58,8 +58,6 @@ class DockerReach:
         since: float | None = None,
         timestamps: bool = False,
     ) -> Iterator[bytes]:
-        doing = f"reading the log of {seen.title}"
-        tty = self._has_terminal(seen, doing)
         options = {
             "stdout": 1,
             "stderr": 1,
@@ -68,12 +66,37 @@ class DockerReach:
             "since": f"{since:.9f}" if since else 0,
             "timestamps": int(timestamps),
         }
+        told = 0
+        for piece in self._log(seen, options):
+            told += len(piece)
+            yield piece
+        if follow and tail is None and self._connection.engine == "podman":
+            yield from self._rest(seen, options, told)
+
+    def _log(self, seen: Observed, options: Mapping[str, object]) -> Iterator[bytes]:
+        doing = f"reading the log of {seen.title}"
+        tty = self._has_terminal(seen, doing)
         query = "&".join(f"{name}={value}" for name, value in options.items())
         stream = self._connection.open(Request(f"/containers/{seen.id}/logs?{query}"), doing)
         try:
-            yield from _pieces(stream, tty=tty, patient=follow)
+            yield from _pieces(stream, tty=tty, patient=bool(options["follow"]))
         finally:
             stream.close()
+
+    def _rest(self, seen: Observed, options: Mapping[str, object], told: int) -> Iterator[bytes]:
+        """What an engine left out that now and then ends a log which it was to follow before it has told all."""
+        runs, more = True, True
+        with suppress(Gone):
+            while runs and more:
+                runs, more = self._inspect(seen, f"looking at {seen.title}")["State"]["Running"], False
+                length = 0
+                for piece in self._log(seen, {**options, "follow": int(runs)}):
+                    new = piece[max(told - length, 0) :]
+                    length += len(piece)
+                    if new:
+                        more = True
+                        yield new
+                told = max(told, length)
 
     def run(
         self, seen: Observed, argv: Sequence[str], *, deadline: float, env: Mapping[str, str] | None = None
