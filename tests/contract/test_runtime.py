@@ -130,11 +130,16 @@ class TestLife:
         assert find(harness, harness.desired()) is None
         harness.runtime.remove(seen)
 
-    def test_one_that_runs_is_not_removed_and_that_is_said(self, harness: Harness) -> None:
+    def test_one_that_runs_or_pauses_is_not_removed_and_that_is_said(self, harness: Harness) -> None:
         seen = made(harness, harness.desired())
         with pytest.raises(StillRuns):
             harness.runtime.remove(seen)
         assert find(harness, harness.desired()) == seen
+        harness.break_behind_back("pause", seen)
+        paused = in_phase(harness, harness.desired(), Phase.PAUSED)
+        with pytest.raises(StillRuns):
+            harness.runtime.remove(paused)
+        assert find(harness, harness.desired()) == paused
 
     def test_what_is_gone_is_said_to_be_gone(self, harness: Harness) -> None:
         seen = made(harness, harness.desired())

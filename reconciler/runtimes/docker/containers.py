@@ -263,7 +263,7 @@ class Containers:
             self._connection.post(f"/containers/{seen.id}/wait", doing, seconds=seconds)
 
     def _await_removal(self, seen: Observed, reply: Reply, doing: str) -> None:
-        if "running" in reply.message:
+        if "running" in reply.message or "paused" in reply.message:
             raise StillRuns(f"{doing}: it runs by now", hint="stop it first")
         if "already in progress" not in reply.message:
             raise refusal(reply.status, reply.message, doing)

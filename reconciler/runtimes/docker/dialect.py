@@ -41,7 +41,7 @@ SAYINGS: tuple[tuple[re.Pattern[str], int, str], ...] = tuple(
         (r"network name (\S+) already used", 409, r"network \1 already exists"),
         (r"can only (?:kill|create exec sessions on) running containers", 409, "the container is not running"),
         (r"is running or paused, refusing to clean up", 409, "the container is paused"),
-        (r"as it is running - running or paused containers cannot be removed", 409, "the container is running"),
+        (r"as it is (\w+) - running or paused containers cannot be removed", 409, r"the container is \1"),
         (r"has associated containers with it", 403, "the network has active endpoints"),
         (r"volume (\S+) is being used by the following container\(s\): (\w+)", 409, r"volume \1 is in use by \2"),
         (r"already (?:being removed|in the process of being removed)", 409, "removal is already in progress"),
