@@ -13,6 +13,8 @@ COMPARED := $(PYTEST) -p tests.podman_comparison
 # Many tests wait more than they compute, so there are twice as many workers as cores; ports are shared out for sixteen.
 WORKERS := $(shell cores=$$(nproc); echo $$((cores > 5 ? 16 : 3 * cores)))
 SPREAD := -n $(WORKERS) --dist worksteal
+# Podman has one lock for much of what it does: asked by more at once, it keeps some of them waiting for longer than we do.
+FEWER := -n $(shell cores=$$(nproc); echo $$((cores > 8 ? 8 : cores))) --dist worksteal
 # Looks over all tests once, beside the linters: else each worker compiles all of them for itself, at the same time.
 COMPILED := $(PYTEST) --collect-only -qq >/dev/null 2>&1
 # How each test ended on Podman, for the run on Docker to be compared with.
@@ -79,7 +81,7 @@ endif
 .PHONY: podman
 podman: setup ## the contract and the container runtime, or TESTS=..., on a Podman of its own
 	@rm -f $(OUTCOMES)
-	$(PODMAN) $(COMPARED) $(SPREAD) --outcomes $(OUTCOMES) $(or $(TESTS),tests/contract/test_runtime.py tests/docker)
+	$(PODMAN) $(COMPARED) $(FEWER) --outcomes $(OUTCOMES) $(or $(TESTS),tests/contract/test_runtime.py tests/docker)
 
 .PHONY: check
 check: setup ## what takes seconds: lint, types, layers, values, goldens, properties
