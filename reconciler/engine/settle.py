@@ -116,7 +116,7 @@ def _followed(current: Pass, settlement: Settlement, deadline: float, *, patient
 
 def _hope(current: Pass, settlement: Settlement, *, patient: bool) -> bool:
     """Whether time alone may change anything. Who waits for another hopes with that other."""
-    waits = [wait for wait in current.plan.waits if patient or wait.reason is not Reason.BACK_OFF]
+    waits = (wait for wait in current.plan.waits if patient or wait.reason is not Reason.BACK_OFF)
     return any(_passes(current, wait) or (patient and settlement.may_answer_again(wait)) for wait in waits)
 
 
