@@ -1,9 +1,10 @@
 """`dataclass`, for values, without most of what it costs to make the class.
 
 The standard one writes and compiles up to six methods for each class: half a millisecond, at each start of each
-command, for each of some hundred and fifty classes. Here only `__init__` is compiled; the others are written once,
-below, and look at the class's fields. All else is the standard one's: `field`, `replace`, `fields`, slots. (What it
-can do besides and nobody here needs is left out: `field(init=False)`, `__post_init__`.)
+command, for each of some two hundred classes. Here only `__init__` is compiled, and that when the first value is made,
+which most commands do of a few classes only; the others are written once, below, and look at the class's fields. All
+else is the standard one's: `field`, `replace`, `fields`, slots. (What it can do besides and nobody here needs is left
+out: `field(init=False)`, `__post_init__`.)
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ else:
 
         def made(cls: type) -> type:
             cls.__doc__ = cls.__doc__ or cls.__qualname__  # or a signature is made up for it, which takes the longest
-            cls = dataclasses.dataclass(cls, init=not frozen, repr=False, eq=False, kw_only=kw_only, slots=slots)
+            cls = dataclasses.dataclass(cls, init=False, repr=False, eq=False, kw_only=kw_only, slots=slots)
             _give(cls, "__repr__", _shown)
             if eq:
                 cls._compared = staticmethod(_picker(field.name for field in dataclasses.fields(cls) if field.compare))
@@ -45,7 +46,7 @@ else:
                 _give(cls, "__hash__", _hashed if frozen else None)
             if frozen:
                 cls.__setattr__, cls.__delattr__ = _set_once, _keep
-                _give(cls, "__init__", _initializer(dataclasses.fields(cls)))
+            _give(cls, "__init__", _when_first_made(cls))
             return cls
 
         return made
@@ -55,6 +56,17 @@ def _give(cls: type, name: str, method: Any) -> None:
     """Unless the class says it by itself. To define `__eq__` alone leaves a `__hash__` of None behind."""
     if cls.__dict__.get(name) is None:
         setattr(cls, name, method)
+
+
+def _when_first_made(cls: Any) -> Callable[..., None]:
+    """Puts the compiled one in its own place, and then does what that does."""
+
+    def __init__(self: Any, *args: Any, **named: Any) -> None:  # noqa: N807 -- it is one
+        if cls.__init__ is __init__:
+            cls.__init__ = _initializer(dataclasses.fields(cls))
+        cls.__init__(self, *args, **named)
+
+    return __init__
 
 
 def _initializer(fields: Any) -> Callable[..., None]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from reconciler.core import shape as shapes
@@ -42,33 +45,50 @@ def build(cls: type, node: Node, fit: Fit) -> Any:
 
 
 def construct(cls: type, tree: Any, *, secret: bool = False) -> tuple[Any, list[Complaint]]:
-    from pydantic_core import ValidationError  # noqa: PLC0415 -- only readers of specs pay for it
-
     try:
         return validator(cls).validate_json(json.dumps(tree), strict=True), []
-    except ValidationError as error:
+    except core().ValidationError as error:
         return None, list(_complaints(cls, error.errors(include_url=False), secret=secret))
 
 
 @cache
 def validator(cls: type) -> SchemaValidator:
     """The library's core alone, with what the library made of the class beforehand: it takes a tenth of a second."""
-    from pydantic_core import SchemaValidator  # noqa: PLC0415
-
     from reconciler.core import prepared  # noqa: PLC0415 -- large, and for readers of specs only
 
     if in_force(cls):
-        return SchemaValidator(prepared.SCHEMAS[cls])
+        made: SchemaValidator = core().SchemaValidator(prepared.SCHEMAS[cls])
+        return made
     return cast("SchemaValidator", adapter(cls).validator)
+
+
+@cache
+def core() -> Any:
+    """The library's core, for readers of specs only. It loads its dictionary of schemas along, which takes longer than
+    all the rest and which only those need who write schemas: to them it is given as soon as they ask for it.
+    """
+    name = "pydantic_core.core_schema"
+    if name in sys.modules:
+        return import_module("pydantic_core")
+    sys.modules[name] = _AnyWord(name)
+    try:
+        return import_module("pydantic_core")
+    finally:
+        del sys.modules[name]
+
+
+class _AnyWord(ModuleType):
+    """Has every name, for hints alone."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Any
 
 
 def in_force(cls: type) -> bool:
     """It holds for one version of the core, and for classes as they were then; for others the library is asked."""
-    import pydantic_core  # noqa: PLC0415
-
     from reconciler.core import prepared  # noqa: PLC0415
 
-    known = pydantic_core.__version__ == prepared.MADE_FOR and cls in prepared.SCHEMAS
+    known = core().__version__ == prepared.MADE_FOR and cls in prepared.SCHEMAS
     return known and all(written(one) == text for one, text in prepared.WRITTEN.items())
 
 

@@ -20,6 +20,8 @@ from reconciler.values import dataclass
 
 GIVEN = frozenset({"user", "working_dir", "hostname", "entrypoint", "command", "shm_size"})
 """What the image, or else the engine, fills in where the payload says nothing."""
+ADDED_TO = frozenset({"env", "labels"})
+"""What the image has beside what the payload says."""
 OUR_LABELS = "dev.reconciler."
 REPLACE = ""
 MOST = 3
@@ -85,8 +87,8 @@ def deviations(item: Desired, seen: Observed) -> Iterator[Deviation]:
     """All that a closer look found different, field by field; without one, what a list of things shows."""
     asked = making(item.payload)
     facts = _discounted(item, asked, seen.facts or Facts()) if seen.adopted else seen.facts or Facts()
-    for field in asked:
-        if field in facts.fields:
+    for field, want in asked.items():
+        if field in facts.fields and not _plainly_same(field, want, facts.fields[field]):
             yield from _compared(field, asked, facts, item)
     if "networks" in asked and seen.phase is not Phase.CREATED:  # it joins when it is started
         yield from _networks(asked, seen.networks, facts)
@@ -123,6 +125,11 @@ def _placed(item: Desired, seen: Observed) -> Iterator[Deviation]:
         yield Deviation(f"it was renamed from {item.name} to {seen.name}", "rename")
     if seen.phase is Phase.PAUSED:
         yield Deviation("it was paused", "unpause")
+
+
+def _plainly_same(field: str, want: Any, found: Any) -> bool:
+    """As most fields are, most of the time: these need no closer comparison."""
+    return field not in ADDED_TO and bool(want or field not in GIVEN) and bool(want == found)
 
 
 def _compared(field: str, asked: Mapping[str, Any], facts: Facts, item: Desired) -> Iterator[Deviation]:
