@@ -1,9 +1,10 @@
 """Native processes, beside a bare spawn of the same shell, and what one of them costs in memory."""
 
-# ruff: noqa: PTH115, PTH208
+# ruff: noqa: PTH106, PTH115, PTH207, PTH208
 # /proc by the hundred
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from reconciler.runtimes.process.cgroup import Cgroups
 from reconciler.runtimes.process.identity import boot_id
 from reconciler.runtimes.process.launcher import PARENT, SERVICE
 from tests.bench.contest import Contest, Contestant, Line
@@ -42,22 +44,27 @@ def memory(stage: Stage, count: int = 20) -> Line:
 
 
 def _warm(stage: Stage, count: int) -> list[Contestant]:
-    """Beside one another without the interpreters' own start, which is another bar's business."""
-    bare = stage.directory / "bare"
+    """Beside one another without the interpreters' own start, which is another bar's business. What a kernel takes for
+    a cgroup is told besides, where we may make one: all that is left between is our own.
+    """
+    bare, group = stage.directory / "bare", Cgroups.find().place(f"bare-{stage.token}-")[1]
 
     def away() -> None:
         stage.delete(stage.processes(count))
         stage.forget()
 
-    return [
-        Contestant("ours", lambda: stage.warm("ours", stage.home, stage.processes(count)), after=away),
-        Contestant(
-            "bare spawn",
-            lambda: stage.warm("bare", bare, count, PARENT, SERVICE, boot_id()),
-            before=bare.mkdir,
-            after=lambda: _end(bare),
-        ),
-    ]
+    def spawn(*group: str) -> float:
+        return stage.warm("bare", bare, count, PARENT, SERVICE, boot_id(), *group)
+
+    ours = Contestant("ours", lambda: stage.warm("ours", stage.home, stage.processes(count)), after=away)
+    floor = Contestant("bare spawn", spawn, before=bare.mkdir, after=lambda: _end(bare))
+
+    def ready() -> None:
+        bare.mkdir()
+        Path(group).parent.mkdir(exist_ok=True)
+
+    grouped = Contestant("bare spawn in a cgroup", lambda: spawn(group), before=ready, after=lambda: _end(bare, group))
+    return [ours, floor, *([grouped] if group else [])]
 
 
 def _contestants(stage: Stage, count: int) -> list[Contestant]:
@@ -80,7 +87,7 @@ def _contestants(stage: Stage, count: int) -> list[Contestant]:
     return contestants
 
 
-def _end(bare: Path) -> None:
+def _end(bare: Path, group: str = "") -> None:
     """The service; its parent sees it, writes down how it ended, and goes too."""
     parents = []
     for record in bare.rglob("pid"):
@@ -89,6 +96,8 @@ def _end(bare: Path) -> None:
         os.kill(service, signal.SIGKILL)
     until(lambda: not any(Path(f"/proc/{parent}").exists() for parent in parents))
     shutil.rmtree(bare)
+    for made in glob.glob(f"{glob.escape(group)}*") if group else ():
+        os.rmdir(made)
 
 
 def _ours(stage: Stage) -> list[int]:

@@ -1,15 +1,15 @@
 """The limit for processes: a bare posix_spawn of the very shell that stands above each of ours, and nothing else.
 
-    spawn.py DIRECTORY COUNT PARENT SERVICE BOOT_ID
+    spawn.py DIRECTORY COUNT PARENT SERVICE BOOT_ID [GROUP]
 
 What it holds: for each a directory, the lock's file, the fifo by which a service says that it runs, the log's pipe,
 one posix_spawn; all that the shell then does; and the wait until every workload runs, all of them told at once by one
 poll. One is spawned after another, but none is waited for before the last is spawned: they start side by side.
-What it doesn't: no labels, no room for an exit code, no cgroup, no lock that is taken, no check of anything, nothing
-written down of what was wanted.
+What it doesn't: no labels, no room for an exit code, no lock that is taken, no check of anything, nothing written down
+of what was wanted; and a cgroup of its own only if GROUP says how its directory's path begins.
 """
 
-# ruff: noqa: PTH102, PTH103, PTH118
+# ruff: noqa: PTH102, PTH103, PTH118, PTH119
 # pathlib takes time to be imported, and that time would count
 from __future__ import annotations
 
@@ -20,12 +20,19 @@ import sys
 import time
 
 
-def main(root: str, count: int, parent: str, service: str, boot: str) -> None:
+def main(root: str, count: int, parent: str, service: str, boot: str, group: str = "") -> None:
     os.makedirs(root, exist_ok=True)
-    wait([spawn(os.path.join(root, str(index)), parent, service, boot) for index in range(count)])
+    places = [os.path.join(root, str(index)) for index in range(count)]
+    wait([spawn(place, parent, service, boot, joined(group, place) if group else []) for place in places])
 
 
-def spawn(directory: str, parent: str, service: str, boot: str) -> int:
+def joined(group: str, directory: str) -> list[str]:
+    made = f"{group}{os.path.basename(directory)}"
+    os.mkdir(made)
+    return [f"{made}/cgroup.procs"]
+
+
+def spawn(directory: str, parent: str, service: str, boot: str, joins: list[str]) -> int:
     """The end of the fifo at which it is heard."""
     os.mkdir(directory, 0o700)
     fifo = os.path.join(directory, "launching")
@@ -35,7 +42,7 @@ def spawn(directory: str, parent: str, service: str, boot: str) -> int:
     lock = above(os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT, 0o600))
     program = ["/usr/bin/setsid", "/bin/sh", "-c", service, "floor", "/", "sleep", "3600"]
     argv = ["/bin/sh", "-c", parent, "floor", directory, "floor", "floor", boot]
-    argv += ["/bin/dd", "/usr/bin/wc", "/bin/mv", "-", "--", *program]
+    argv += ["/bin/dd", "/usr/bin/wc", "/bin/mv", "-", *joins, "--", *program]
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, writing, 1),

@@ -4,7 +4,7 @@ Such a program has done the same before. So both make one process first, of whic
 are imported when needed are there then, and the diary is open. Ours is deleted again, the bare one stays.
 
     warm.py ours HOME SPEC
-    warm.py bare DIRECTORY COUNT PARENT SERVICE BOOT_ID
+    warm.py bare DIRECTORY COUNT PARENT SERVICE BOOT_ID [GROUP]
 
 Prints the seconds.
 """
@@ -41,9 +41,10 @@ def ours(home: str, spec: str) -> Callable[[], None]:
     return apply
 
 
-def bare(directory: str, count: str, *rest: str) -> Callable[[], None]:
-    spawn.main(f"{directory}/warming", 1, *rest)
-    return lambda: spawn.main(directory, int(count), *rest)
+def bare(directory: str, count: str, parent: str, service: str, boot: str, group: str = "") -> Callable[[], None]:
+    first = f"{group}warming-" if group else ""
+    spawn.main(f"{directory}/warming", 1, parent, service, boot, first)
+    return lambda: spawn.main(directory, int(count), parent, service, boot, group)
 
 
 if __name__ == "__main__":

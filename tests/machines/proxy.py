@@ -129,8 +129,9 @@ async def _let_go() -> None:
 
 
 async def _stretch(near: tuple[asyncio.StreamReader, asyncio.StreamWriter], host: str, port: int, delay: float) -> None:
-    far = await asyncio.open_connection(host, port)
-    await asyncio.gather(_late(near[0], far[1], delay), _late(far[0], near[1], delay), return_exceptions=True)
+    with contextlib.suppress(asyncio.CancelledError):  # as `_let_go` does; some Pythons would tell of it at length
+        far = await asyncio.open_connection(host, port)
+        await asyncio.gather(_late(near[0], far[1], delay), _late(far[0], near[1], delay), return_exceptions=True)
 
 
 async def _late(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: float) -> None:
