@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -24,11 +24,19 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 reconciler logs web
+reconciler logs -f
 reconciler logs -f web db --tail 20
 reconciler logs service/web --since 10m --timestamps
 reconciler logs web --previous
 reconciler logs -l tier=front --prefix
 """
+
+
+T = TypeVar("T")
+
+
+class NoLog(ReconcilerError):
+    """There is none of that kind."""
 
 
 @verb("logs", examples=EXAMPLES)
@@ -45,7 +53,7 @@ def command(
     context: Context, words: tuple[str, ...], *, follow: bool, tail: int | None, since: str | None, timestamps: bool,
     previous: bool, prefix: bool, index: int | None, selector: str | None,
 ) -> None:  # fmt: skip
-    """Print what services have written."""
+    """Print what services have written: those that are named, or all of the namespace."""
     from reconciler.cli import lines
 
     if previous and (follow or since or timestamps):
@@ -54,33 +62,44 @@ def command(
     parts = controller.parts
     keys = _keys(context, parts, words, selector)
     if previous:
-        streams = [stream for key in keys for stream in _earlier(context, parts, key, index, tail)]
+        streams = _of_each(keys, lambda key: _earlier(context, parts, key, index, tail), named=bool(words))
     else:
         start = moment(since, parts.clock.now()) if since else None
-        things = [thing for key in keys for thing in _instances(parts, key, index)]
+        things = _of_each(keys, lambda key: _instances(parts, key, index), named=bool(words))
         streams = [_stream(parts, thing, follow, tail, start, timestamps) for thing in things]
-    lines.print_streams(context, streams, prefix=prefix or len(streams) > 1, at_once=follow)
+    lines.print_streams(context, streams, prefix=prefix or len(streams) > 1 or not (words or selector), at_once=follow)
 
 
 def _keys(context: Context, parts: Parts, words: Sequence[str], selector: str | None) -> list[Key]:
     from reconciler.model.key import Key
 
-    if selector is None and not words:
-        raise UsageError("no service is named", hint=f"name one, or say -l LABELS{_there_are(context, parts)}")
-    want = picking.workloads(picking.spelled(context, words))
-    if selector is None:
+    want = picking.workloads(picking.spelled(context, words) if words else ())
+    if words and selector is None:
         return [Key(kind, context.scope, name) for kind, name in want.names]
     found = picking.declared(parts, context.scope, want, selector)
-    if not found:
+    if not found and selector is not None:
         raise ReconcilerError(f"-l {selector}: no service in namespace {context.scope} wears these labels")
+    if not found:
+        raise ReconcilerError(
+            f"there is no service in namespace {context.scope}", hint="another namespace is said with -n"
+        )
     return list(found)
 
 
-def _there_are(context: Context, parts: Parts) -> str:
-    from reconciler.cli.render.words import few
-
-    known = [r.key.name for r in parts.source.resources(context.scope) if r.key.kind == "service" and not r.deleting]
-    return f"; there {'is' if len(known) == 1 else 'are'} {few(sorted(known), picking.MOST_NAMES)}" if known else ""
+def _of_each(keys: Iterable[Key], get: Callable[[Key], Iterable[T]], *, named: bool) -> list[T]:
+    """Who was not named may have none, as long as somebody has one."""
+    found: list[T] = []
+    without: NoLog | None = None
+    for key in keys:
+        try:
+            found += get(key)
+        except NoLog as error:
+            if named:
+                raise
+            without = error
+    if without and not found:
+        raise without
+    return found
 
 
 def _instances(parts: Parts, key: Key, index: int | None) -> list[Observed]:
@@ -95,7 +114,7 @@ def _without_instance(parts: Parts, key: Key) -> ReconcilerError:
         return inside.not_running(parts, key)
     declared = next((r for r in parts.source.resources(key.namespace) if r.key == key), None)
     stopped = declared is not None and declared.spec.replicas == 0
-    return ReconcilerError(
+    return NoLog(
         f"{key.short} has no instance, so it has no log: {'it is stopped' if stopped else 'it does not exist'}",
         hint=f"start it: {command_line(key, 'start')}; its last run: {command_line(key, 'logs', '--previous')}",
     )
@@ -125,9 +144,7 @@ def _earlier(context: Context, parts: Parts, key: Key, index: int | None, tail: 
     streams |= dict(_earlier_elsewhere(parts, key, index, tail))
     if not streams:
         inside.instances(parts, key)  # says so if there is no such service at all
-        raise ReconcilerError(
-            f"{key.short} has no log of an earlier run", hint=f"the present one: {command_line(key, 'logs')}"
-        )
+        raise NoLog(f"{key.short} has no log of an earlier run", hint=f"the present one: {command_line(key, 'logs')}")
     yield from (streams[number] for number in sorted(streams))
 
 

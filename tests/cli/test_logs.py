@@ -109,10 +109,20 @@ def test_what_has_no_log_says_what_to_do(machine: Machine) -> None:
     assert "it has no log: it is stopped" in wrong.stderr
     assert f"start it: reconciler start db -n {machine.namespace}" in wrong.stderr
     assert machine("logs", "dbb", code=1).stderr.endswith("hint: did you mean db?\n")
-    assert machine("logs", code=2).stderr.endswith("hint: name one, or say -l LABELS; there is db\n")
+    assert "there is no service in namespace nowhere" in machine("logs", "-n", "nowhere", code=1).stderr
     assert "is no service" in machine("logs", "config/db", code=2).stderr
     assert "like 30s" in machine("logs", "db", "--since", "yesterday", code=2).stderr
     assert "--previous" in machine("logs", "db", "-p", "-f", code=2).stderr
+
+
+def test_without_a_name_all_of_the_namespace_are_told_that_have_one(machine: Machine) -> None:
+    machine.apply(service("db"), service("web"))
+    assert machine("logs").stdout == "db/0  | began\nweb/0 | began\n"
+    machine("stop", "db")
+    assert machine("logs").stdout == "web/0 | began\n", "one that is stopped has none"
+    assert machine("logs", "--previous").stdout == "db/0 | began\n"
+    machine("stop", "web")
+    assert "it has no log: it is stopped" in machine("logs", code=1).stderr
 
 
 def test_a_service_may_be_called_as_a_kind_is(machine: Machine) -> None:
