@@ -53,7 +53,7 @@ def command(
     context: Context, words: tuple[str, ...], *, follow: bool, tail: int | None, since: str | None, timestamps: bool,
     previous: bool, prefix: bool, index: int | None, selector: str | None,
 ) -> None:  # fmt: skip
-    """Print what services have written: those that are named, or all of the namespace."""
+    """Print what services have written. Without a name: all of the namespace."""
     from reconciler.cli import lines
 
     if previous and (follow or since or timestamps):

@@ -179,11 +179,11 @@ class Graph:
 
 def seen_as_service(resource: Resource) -> ServiceSpec | None:
     """Of what runs something: its spec as that of a service. None for all else."""
-    kind = KINDS.get(resource.key.kind.capitalize()) if resource.key.is_workload else None
+    if not resource.key.is_workload:
+        return None
     # A tombstone that was made up from what was seen has a service's spec, whatever its kind.
-    if kind is None or kind.as_service is None or isinstance(resource.spec, ServiceSpec):
-        return resource.spec if resource.key.is_workload else None
-    spec: ServiceSpec = kind.as_service(resource.spec)
+    kind = None if isinstance(resource.spec, ServiceSpec) else KINDS.get(resource.key.kind.capitalize())
+    spec: ServiceSpec = kind.as_service(resource.spec) if kind and kind.as_service else resource.spec
     return spec
 
 
