@@ -10,7 +10,7 @@ RIG := $(BIN)/python -m tests.rig run --
 PODMAN := $(BIN)/python -m tests.rig run --engine podman --
 PYTEST := $(BIN)/pytest
 COMPARED := $(PYTEST) -p tests.podman_comparison
-# Many tests wait more than they compute, so there are twice as many workers as cores; ports are shared out for sixteen.
+# Many tests wait more than they compute, so there are three workers to a core; ports are shared out for sixteen.
 WORKERS := $(shell cores=$$(nproc); echo $$((cores > 5 ? 16 : 3 * cores)))
 SPREAD := -n $(WORKERS) --dist worksteal
 # Podman has one lock for much of what it does: asked by more at once, it keeps some of them waiting for longer than we do.

@@ -101,6 +101,9 @@ class StillRuns(Refused):
 
     reason = "StillRuns"
 
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} runs by now", hint="stop it first")
+
 
 class NameTaken(Refused):
     reason = "NameConflict"

@@ -293,6 +293,7 @@ def test_an_end_before_anything_is_kept_takes_nothing_down(home: Path, namespace
     deleted(home, [one.resource.key for one in documents])
 
 
+@pytest.mark.engine
 def test_data_that_was_there_before_outlives_the_block(home: Path, namespace: str, tmp_path: Path) -> None:
     """Though the volume is declared by nobody any more, and the block takes its own data away."""
     (tmp_path / "volumes.yaml").write_text(VOLUMES)

@@ -192,7 +192,7 @@ def removed(view: View, seen: Observed) -> View:
     """Gone already is a success; running is a refusal."""
     thing = next((t for t in view.objects if t.id == seen.id), None)
     if thing and thing.kind == INSTANCE and thing.phase in {Phase.RUNNING, Phase.PAUSED}:
-        raise StillRuns(f"{thing.title} runs; stop it first")
+        raise StillRuns(thing.title)
     if thing and thing.kind == "network" and any(thing.name in t.networks for t in view.objects):
         raise Refused(f"{thing.title} is in use")
     return replace(view, objects=tuple(t for t in view.objects if t.id != seen.id))

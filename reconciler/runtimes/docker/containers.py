@@ -264,7 +264,7 @@ class Containers:
 
     def _await_removal(self, seen: Observed, reply: Reply, doing: str) -> None:
         if "running" in reply.message or "paused" in reply.message:
-            raise StillRuns(f"{doing}: it runs by now", hint="stop it first")
+            raise StillRuns(seen.title)
         if "already in progress" not in reply.message:
             raise refusal(reply.status, reply.message, doing)
         self._connection.post(f"/containers/{seen.id}/wait?condition=removed", doing)

@@ -198,7 +198,7 @@ class ProcessRuntime(Files):
             with self._turn(self._addressed(seen)) as name:
                 now = self._past_starting(name)
                 if now and now.phase in {Phase.RUNNING, Phase.PAUSED}:
-                    raise StillRuns(f"{seen.title} runs by now", hint="stop it first")
+                    raise StillRuns(seen.title)
                 if now:
                     self._end_leftovers(name, now)
                     self._keep_log(name)

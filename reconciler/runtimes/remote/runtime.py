@@ -93,7 +93,7 @@ class RemoteProcesses(RemoteReach):
         """
         done = self._act(LEASES + leases.CLAIM, [self._owner, str(leases.SECONDS), self._who])
         other = read_lease(done.stdout.decode(errors="replace").removeprefix("lease ").strip())
-        if done.exit_code == 76:
+        if done.exit_code == scripts.LEASED:
             raise HostTaken(why_taken(self.host, other), hint="declare it on another host, or ask whose it is")
 
     def release(self) -> None:
@@ -183,12 +183,12 @@ class RemoteProcesses(RemoteReach):
         name = directory_of(seen)
         words = [folder, name, seen.id, self._packages.used, limiting.group(self._owner, name)]
         done = self._act(REMOVE, words)
-        if done.exit_code == 75:
-            raise StillRuns(f"{seen.title} runs by now", hint="stop it first")
+        if done.exit_code == scripts.AT_WORK:
+            raise StillRuns(seen.title)
         self._done(done, f"{seen.title} can't be removed")
 
     def _addressed(self, done: Completed, seen: Observed) -> None:
-        if done.exit_code == 71:
+        if done.exit_code == scripts.NOT_THERE:
             raise _gone(seen)
 
     def _launch(self, desired: Desired, identity: str, state: str) -> None:
@@ -224,9 +224,9 @@ class RemoteProcesses(RemoteReach):
         said = f"{json.dumps(labels, sort_keys=True)}\n{script}".encode()
         words = [_directory_of(desired.key), identity, scripts.PARENT, str(round(time.time()))]
         done = self._act(scripts.START, words, stdin=said)
-        if done.exit_code == 73:
+        if done.exit_code == scripts.ANOTHER_ONES:
             raise NameTaken(f"{desired.key}: {directory} on {self.host} is another one's", hint="look at it there")
-        if done.exit_code == 75:
+        if done.exit_code == scripts.AT_WORK:
             raise OutcomeUnknown(f"{desired.key}: somebody else is starting it on {self.host}", hint="look again")
         self._done(done, f"{desired.key} can't be started on {self.host}")
 

@@ -6,6 +6,9 @@ when), `exit` (code, when) and `log`. Words come as arguments, and whatever may 
 
 from __future__ import annotations
 
+NOT_THERE, ANOTHER_ONES, AT_WORK, LEASED = 71, 73, 75, 76
+"""How a script ends that found no such thing; somebody else's; one that runs, or is being started; another's lease."""
+
 COMMON = r"""
 export LC_ALL=C
 umask 077
@@ -111,7 +114,7 @@ case $said in
 esac
 """
 )
-"""73: it is somebody else's; 75: somebody else is at it. Until PARENT is there nothing has happened but drafts; from
+"""Until PARENT is there nothing has happened but drafts; from
 then on no lost connection stops it half-way. What is written down is by the caller's clock.
 """
 
