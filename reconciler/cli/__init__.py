@@ -19,15 +19,30 @@ if TYPE_CHECKING:
 
     from reconciler.cli.invocation import Invocation
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """The console entry."""
-    if _answered(sys.argv[1:]):
-        return
+    try:
+        if not _answered(sys.argv[1:]):
+            _leave(_obeyed(sys.argv[1:]))
+    except (KeyboardInterrupt, RuntimeError) as error:  # before anything has begun
+        if not interrupted(error):
+            raise
+        sys.exit(INTERRUPTED)
+
+
+def interrupted(error: BaseException) -> bool:
+    """Some Pythons wrap what comes while a class is being made."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
+
+
+def _obeyed(arguments: list[str]) -> int:
     gc.set_threshold(200_000, 20, 20)  # what is imported stays: to look through it again and again takes a tenth
     from reconciler.cli.invocation import Invocation
 
-    _leave(obey(sys.argv[1:], Invocation.real()))
+    return obey(arguments, Invocation.real())
 
 
 def obey(arguments: list[str], invocation: Invocation) -> int:
@@ -49,8 +64,10 @@ def _leave(code: int) -> None:
     it saw; and for a stream that fails at its last flush the interpreter has words of its own.
     """
     import os
+    import signal
     import threading
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is told, so there is nothing to interrupt
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:

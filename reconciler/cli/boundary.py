@@ -11,13 +11,13 @@ from typing import TextIO
 
 import click
 
+from reconciler.cli import INTERRUPTED, interrupted
 from reconciler.cli.context import wants_color
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.render.text import clean, paint
 from reconciler.errors import ReconcilerError, SpecError
 
 USAGE = 2
-INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
@@ -37,7 +37,7 @@ def guarded(action: Callable[[], int | None], invocation: Invocation) -> int:
         _close(invocation.stdout)
         code = BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 -- this is the wall
-        code = _tell(error, invocation)
+        code = INTERRUPTED if interrupted(error) else _tell(error, invocation)
     return code
 
 

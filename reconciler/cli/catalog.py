@@ -43,7 +43,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Reach in": {
         "env": "Bring up directories and branches to work in.",
-        "logs": "Print what services have written.",
+        "logs": "Print what services and jobs have written.",
         "attach": "Open a shell inside; what is stopped is started first.",
         "code": "Open VS Code inside; what is stopped is started first.",
         "exec": "Run a command inside; its exit code is passed on.",

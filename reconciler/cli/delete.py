@@ -27,6 +27,9 @@ reconciler delete volume data --volumes      # its data too
 """
 
 
+LATE = "time is up before all was gone; what is left goes as soon as it can, unless it is applied again before"
+
+
 @verb("delete", examples=EXAMPLES, outputs=line.OUTPUTS)
 @click.argument(
     "words", nargs=-1, metavar="[KIND NAME… | KIND/NAME… | NAME…]", shell_complete=names.kinds_and_resources
@@ -64,7 +67,7 @@ def command(
             keys, data=volumes, wait=wait, timeout=context.timeout if timeout is None else timeout,
             progress=line.Bridge(lines, keys, going=True),
         )  # fmt: skip
-    return line.print_report(context, report)
+    return line.print_report(context, report, late=LATE)
 
 
 def _refuse_attended(context: Context, controller: Controller, keys: Sequence[Key]) -> None:

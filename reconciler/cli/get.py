@@ -69,20 +69,20 @@ def _show(context: Context, want: Wanted, items: Sequence[Picked], *, everywhere
     if context.output == "name":
         show_names(context, (item.key.short for item in items))
     elif context.output in ("", "wide"):
-        _tables(context, items, everywhere=everywhere, headers=headers)
+        _tables(context, want, items, everywhere=everywhere, headers=headers)
     elif not want.single or len(items) > 1:
         show_tree(context, listing(tree(item.look, item.sight) for item in items))
     elif items:
         show_tree(context, tree(items[0].look, items[0].sight))
 
 
-def _tables(context: Context, items: Sequence[Picked], *, everywhere: bool, headers: bool) -> None:
-    """One for each kind, with a blank line between."""
+def _tables(context: Context, want: Wanted, items: Sequence[Picked], *, everywhere: bool, headers: bool) -> None:
+    """One for each kind, with a blank line between. Who asked for several kinds reads of which each thing is."""
     from reconciler.cli.render.columns import layout, printed
 
     kinds = [(kind, list(group)) for kind, group in groupby(items, lambda item: item.key.kind)]
     for number, (kind, group) in enumerate(kinds):
-        shape = layout(kind, prefixed=len(kinds) > 1, everywhere=everywhere)
+        shape = layout(kind, prefixed=max(len(kinds), len(want.kinds)) > 1, everywhere=everywhere)
         context.stdout.write(("\n" if number and headers else "") + printed(context, shape, group, headers=headers))
 
 

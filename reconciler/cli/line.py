@@ -36,6 +36,7 @@ COLORS = {
     "pending": "yellow",
     **dict.fromkeys(REDS, "red"),
 }
+LATE = "time is up before all was Ready; what runs goes on running, and the next apply goes on from here"
 WORDS = {
     "forgotten": "forgotten, its data kept; delete it with --volumes",
     "removed": "removed; nobody had declared it",
@@ -148,8 +149,8 @@ def _said(message: str, key: Key) -> str:
     return without_key(message, key)
 
 
-def print_report(context: Context, report: Report) -> int:
-    """Results to stdout in the form asked for, troubles to stderr; the exit code."""
+def print_report(context: Context, report: Report, *, late: str = LATE) -> int:
+    """Results to stdout in the form asked for, troubles to stderr; the exit code. `late` is said when time was up."""
     many = len({key.namespace for key in report.results}) > 1
     names = {key: str(key) if many else key.short for key in report.results}
     if context.output == "name":
@@ -160,7 +161,7 @@ def print_report(context: Context, report: Report) -> int:
             said = report.results[key]
             word = paint(WORDS.get(said, said), COLORS.get(said, ""), color=context.color)
             print(f"{names[key]} {word}", file=context.stdout)
-    return print_troubles(context, report)
+    return print_troubles(context, report, late=late)
 
 
 def _told_once(report: Report) -> Report:
@@ -173,17 +174,14 @@ def _told_once(report: Report) -> Report:
     return replace(report, notes=tuple(note for note in report.notes if note not in told))
 
 
-def print_troubles(context: Context, report: Report) -> int:
+def print_troubles(context: Context, report: Report, *, late: str = LATE) -> int:
     """To stderr; the exit code."""
     for note in report.notes:
         print(f"note: {clean(note)}", file=context.stderr)
     for alike in _alike(report.troubles):
         _print_trouble(context, alike)
     if report.timed_out:
-        print(
-            "error: time is up before all was Ready; what runs goes on running, and the next apply goes on from here",
-            file=context.stderr,
-        )
+        print(f"error: {late}", file=context.stderr)
     elif not report.settled and not report.troubles:
         for wait in report.waits:
             print(f"error: {wait.key.short}: {wait.reason}: {clean(wait.message)}", file=context.stderr)

@@ -40,7 +40,7 @@ class NoLog(ReconcilerError):
 
 
 @verb("logs", examples=EXAMPLES)
-@click.argument("words", nargs=-1, metavar="[NAME | service/NAME]…", shell_complete=names.services)
+@click.argument("words", nargs=-1, metavar="[NAME | KIND/NAME]…", shell_complete=names.services)
 @click.option("-f", "--follow", is_flag=True, help="Go on, and show what comes.")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of each instance.")
 @click.option("--since", metavar="SPAN|TIME", help="Only what is newer: 10m, or 2026-11-21T02:05:10Z.")
@@ -48,12 +48,12 @@ class NoLog(ReconcilerError):
 @click.option("-p", "--previous", is_flag=True, help="Of the run before the present one.")
 @click.option("--prefix", is_flag=True, help="The instance before each line; several always have it.")
 @click.option("--index", type=click.IntRange(0), metavar="N", help="Only of this instance.")
-@click.option("-l", "--selector", metavar="LABELS", help="Of services that wear these labels: a=b,c!=d.")
+@click.option("-l", "--selector", metavar="LABELS", help="Of those that wear these labels: a=b,c!=d.")
 def command(
     context: Context, words: tuple[str, ...], *, follow: bool, tail: int | None, since: str | None, timestamps: bool,
     previous: bool, prefix: bool, index: int | None, selector: str | None,
 ) -> None:  # fmt: skip
-    """Print what services have written. Without a name: all of the namespace."""
+    """Print what services and jobs have written. Without a name: all of the namespace."""
     from reconciler.cli import lines
 
     if previous and (follow or since or timestamps):
@@ -67,21 +67,23 @@ def command(
         start = moment(since, parts.clock.now()) if since else None
         things = _of_each(keys, lambda key: _instances(parts, key, index), named=bool(words))
         streams = [_stream(parts, thing, follow, tail, start, timestamps) for thing in things]
+        if start is not None:
+            _note_without_times(context, things)
     lines.print_streams(context, streams, prefix=prefix or len(streams) > 1 or not (words or selector), at_once=follow)
 
 
 def _keys(context: Context, parts: Parts, words: Sequence[str], selector: str | None) -> list[Key]:
     from reconciler.model.key import Key
 
-    want = picking.workloads(picking.spelled(context, words) if words else ())
+    want = picking.workloads(picking.spelled(context, words)) if words else picking.Wanted(("service", "job"))
     if words and selector is None:
         return [Key(kind, context.scope, name) for kind, name in want.names]
     found = picking.declared(parts, context.scope, want, selector)
     if not found and selector is not None:
-        raise ReconcilerError(f"-l {selector}: no service in namespace {context.scope} wears these labels")
+        raise ReconcilerError(f"-l {selector}: nothing in namespace {context.scope} that runs wears these labels")
     if not found:
         raise ReconcilerError(
-            f"there is no service in namespace {context.scope}", hint="another namespace is said with -n"
+            f"nothing that runs is declared in namespace {context.scope}", hint="another one is said with -n"
         )
     return list(found)
 
@@ -100,6 +102,13 @@ def _of_each(keys: Iterable[Key], get: Callable[[Key], Iterable[T]], *, named: b
     if without and not found:
         raise without
     return found
+
+
+def _note_without_times(context: Context, things: Iterable[Observed]) -> None:
+    whole = sorted({thing.key.resource.short for thing in things if thing.key and thing.runtime == "process"})
+    if whole:
+        note = "lines of native processes carry no time, so they are shown from the beginning"
+        print(f"note: {', '.join(whole)}: {note}", file=context.stderr)
 
 
 def _instances(parts: Parts, key: Key, index: int | None) -> list[Observed]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.core.graph import Graph
 from reconciler.core.references import literal
+from reconciler.kinds.secret import MASK
 from reconciler.values import dataclass
 
-MASK = "***"
 SHORTEST = 4
 """A shorter value stands in too many innocent words; hiding it would only make nonsense of them."""
 

@@ -14,13 +14,12 @@ from reconciler.core.scalar import resolve, resolve_old
 from reconciler.kinds import find
 from reconciler.kinds.base import camel
 from reconciler.kinds.campaign import CampaignSpec
-from reconciler.kinds.secret import SecretSpec
+from reconciler.kinds.secret import MASK, SecretSpec
 from reconciler.model.resource import Resource
 
 if TYPE_CHECKING:
     import yaml
 
-MASK = "***"
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 LONGEST_WORD = 100
 """Longer names are written in another way by the library."""

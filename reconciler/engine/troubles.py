@@ -19,7 +19,7 @@ from reconciler.model.status import Condition, Status
 LAST_LINES = 10
 HINTS = {
     Reason.PORT_IN_USE: "free the port, choose another hostPort, or set onConflict: reassign",
-    Reason.NAME_CONFLICT: "rename or remove what has the name; it is not ours, so it is left alone",
+    Reason.NAME_CONFLICT: "what has the name is not this one's, so it is left alone",
     Reason.UNREACHABLE: "see: reconciler doctor",
     Reason.HOST_TAKEN: "declare it on another host, or ask whose it is; see: reconciler host check",
     Reason.NOT_THERE: "others run it, so nobody starts it here; say in attachTo what is meant",

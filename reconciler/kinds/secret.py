@@ -9,6 +9,9 @@ from reconciler.kinds.base import EDGE, Fault, Kind
 from reconciler.kinds.config import key_faults
 from reconciler.values import dataclass
 
+MASK = "***"
+"""Stands for a value wherever a Secret is shown."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretSpec:
@@ -26,6 +29,11 @@ class SecretSpec:
 
 def faults(spec: SecretSpec) -> Iterator[Fault]:
     yield from key_faults({"data": spec.data, "files": spec.files, "env": spec.env})
+    for key in (key for key, value in spec.data.items() if value == MASK):
+        yield Fault(
+            ("data", key), f"{MASK} stands for a value that is not shown, and is none itself",
+            "write the value, or leave this document out: what is kept stays as it is",
+        )  # fmt: skip
 
 
 def anchor(spec: SecretSpec, absolute: Callable[[str], str]) -> SecretSpec:

@@ -85,7 +85,9 @@ class Tables:
     def __init__(self, path: str) -> None:
         with troubles_sorted():
             self.inode = _claim(path)
-            self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                os.fsencode(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
             try:
                 _insist_on_whole_pages(self._db, path)
                 _prepare(self._db)
@@ -104,7 +106,7 @@ class Tables:
             self.inode = there.st_ino
             how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
             self._db = sqlite3.connect(
-                f"file:{quote(path)}?{how}",
+                f"file:{quote(os.fsencode(path))}?{how}",
                 uri=True,
                 timeout=BUSY_SECONDS,
                 isolation_level=None,

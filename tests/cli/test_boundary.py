@@ -29,6 +29,11 @@ def failing(error: BaseException) -> Callable[[], NoReturn]:
     return action
 
 
+def within(error: Exception, cause: BaseException) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 def told(error: BaseException, *, verbosity: int = 0, environ: dict[str, str] | None = None) -> tuple[int, str]:
     invocation = Invocation(environ or {}, io.BytesIO(), io.StringIO(), io.StringIO(), Flags(verbosity=verbosity))
     code = guarded(failing(error), invocation)
@@ -45,6 +50,7 @@ def told(error: BaseException, *, verbosity: int = 0, environ: dict[str, str] | 
         (click.UsageError("bad"), 2, "error: bad\n"),
         (KeyboardInterrupt(), 130, ""),
         (click.Abort(), 130, ""),
+        (within(RuntimeError("while a class was made"), KeyboardInterrupt()), 130, ""),
         (BrokenPipeError(), 141, ""),
         (PermissionError(13, "No", "/x"), 1, f"error: /x: No\nhint: {WRITABLE}\n"),
         (OSError(28, "No space", "/x"), 1, "error: /x: No space\nhint: make room on that disk, then try again\n"),

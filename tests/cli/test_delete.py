@@ -50,6 +50,12 @@ def test_what_is_left_alone_is_noted_once_however_often_is_looked(machine: Machi
     assert told.count("nobody declares it") == 1
 
 
+def test_who_waits_in_vain_for_an_end_is_told_that_it_goes_on(machine: Machine) -> None:
+    machine.apply(service("db", volumes=[{"volume": "data"}]), resource("Volume", "data"))
+    told = machine("delete", "volume/data", "--volumes", "--timeout", "1", code=1).stderr
+    assert "time is up before all was gone; what is left goes as soon as it can, unless it is applied again" in told
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_of_a_volume_that_stays_is_said_that_it_stays_and_nothing_else(machine: Machine, *, stopped: bool) -> None:
     machine.apply(service("db", volumes=[{"volume": "data"}]), resource("Volume", "data"))

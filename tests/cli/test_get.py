@@ -73,6 +73,20 @@ def test_what_get_prints_can_be_applied_again_and_changes_nothing(machine: Machi
     assert machine.pid("web") == before
 
 
+def test_a_mask_that_get_printed_is_never_taken_for_the_value(machine: Machine) -> None:
+    machine.apply(resource("Secret", "login", data={"TOKEN": "hunter2-hunter2"}))
+    yaml = machine("get", "all", "-o", "yaml").stdout
+    assert "*** stands for a value that is not shown" in machine("apply", "-f", "-", stdin=yaml, code=2).stderr
+    kept = (machine.home / "applied" / machine.namespace / "secret-login.yaml").read_text()
+    assert "hunter2-hunter2" in kept
+
+
+def test_who_asks_for_several_kinds_reads_of_which_each_is(machine: Machine) -> None:
+    machine.apply(resource("Config", "site", data={"a": "b"}))
+    assert machine("get", "all").stdout.splitlines()[1].startswith("config/site ")
+    assert machine("get", "configs").stdout.splitlines()[1].startswith("site ")
+
+
 def test_K5_the_columns_of_services_and_the_wide_ones(machine: Machine) -> None:
     machine.apply(web())
     head, row = machine("get", "services").stdout.splitlines()

@@ -109,7 +109,7 @@ def test_what_has_no_log_says_what_to_do(machine: Machine) -> None:
     assert "it has no log: it is stopped" in wrong.stderr
     assert f"start it: reconciler start db -n {machine.namespace}" in wrong.stderr
     assert machine("logs", "dbb", code=1).stderr.endswith("hint: did you mean db?\n")
-    assert "there is no service in namespace nowhere" in machine("logs", "-n", "nowhere", code=1).stderr
+    assert "nothing that runs is declared in namespace nowhere" in machine("logs", "-n", "nowhere", code=1).stderr
     assert "is no service" in machine("logs", "config/db", code=2).stderr
     assert "like 30s" in machine("logs", "db", "--since", "yesterday", code=2).stderr
     assert "--previous" in machine("logs", "db", "-p", "-f", code=2).stderr
@@ -136,3 +136,10 @@ def test_an_orphan_can_be_read_and_entered(machine: Machine) -> None:
     (machine.home / "applied" / machine.namespace / "service-lost.yaml").unlink()
     assert machine("logs", "lost").stdout == "began\n"
     machine("exec", "lost", "--", "true")
+
+
+def test_since_says_of_whom_it_can_not_tell(machine: Machine) -> None:
+    machine.apply(service("db"))
+    told = machine("logs", "db", "--since", "1h")
+    assert told.stdout == "began\n"
+    assert "note: service/db: lines of native processes carry no time" in told.stderr

@@ -120,6 +120,9 @@ def test_a_broken_commit_is_told_with_its_line(cli: Run, repo: Repository, decla
     assert f"{good[:10]} stays in force; app.yaml:1:" in done.stderr
     assert "\n" not in shown(cli)["status"]["conditions"][0]["message"]
     assert "next: edit app.yaml:1\n" in cli("status").stdout
+    why = cli("why", "source/shop").stdout
+    assert f"It is InvalidSpec, and revision {good[:10]} is in force: {good[:10]} stays in force; app.yaml:1:" in why
+    assert "Nothing differs" not in why
 
 
 def test_what_restricted_authors_may_not_ask_for_is_denied(

@@ -94,7 +94,8 @@ def _observed(item: Picked) -> str:
         arrived = item.sight.status.revisions
         now = f"revision {words.short_revision(arrived[0].revision)} is in force" if arrived else "nothing is in force"
         waits = f"; it waits for your word: {_said_of(item)}" if diagnosis.awaits_word(item.sight) else ""
-        return f"It is {words.status_word(item.look, item.sight)}, and {now}{waits}"
+        why = f": {said}" if not (waits or item.sight.status.ready) and (said := _said_of(item)) else ""
+        return f"It is {words.status_word(item.look, item.sight)}, and {now}{waits}{why}"
     if item.sight.course:
         return f"It is {words.status_word(item.look, item.sight)}: {words.message(item.look, item.sight)}"
     if item.key.kind == "host":
@@ -155,7 +156,8 @@ def _chain(item: Picked, wait: Wait) -> str:
 
 
 def _at_rest(item: Picked) -> str:
-    return "Nothing differs, and nothing is waited for" if item.sight.resource else ""
+    unwell = item.key.kind == "source" and not item.sight.status.ready  # what is observed says what is to be done
+    return "Nothing differs, and nothing is waited for" if item.sight.resource and not unwell else ""
 
 
 def _next(item: Picked) -> str:
