@@ -38,7 +38,7 @@ GAPS = {
     "what stands inside a string": (
         "bad-host",
         "bad-image", "image-like-a-flag", "bad-alias", "bad-host-port", "bad-memory", "bad-signal", "bad-pattern",
-        "bad-subnet", "bad-variable-name", "config-key-with-slash", "malformed-expression",
+        "bad-subnet", "bad-variable-name", "config-key-with-slash", "malformed-expression", "secret-masked",
         "source-urls", "source-refs-and-paths", "source-intervals",
     ),
     "the environment": ("variable-not-set", "variable-of-wrong-type", "secret-variable-not-set"),
